@@ -1,0 +1,125 @@
+package fsm
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// SplitAddress splits "host:port" and "[v6]:port". ok is false when the text
+// is of neither form or the port is not a number from 1 to 65535. The host may
+// be empty and is not checked otherwise.
+func SplitAddress(address string) (host string, port uint16, ok bool) {
+	colon := strings.LastIndexByte(address, ':')
+	if colon < 0 {
+		return "", 0, false
+	}
+	number, err := strconv.ParseUint(address[colon+1:], 10, 16)
+	if err != nil || number == 0 || address[colon+1] == '+' {
+		return "", 0, false
+	}
+	host = address[:colon]
+	bracketed := strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]")
+	if bracketed {
+		host = host[1 : len(host)-1]
+	}
+	if strings.Contains(host, ":") != bracketed {
+		return "", 0, false
+	}
+	return host, uint16(number), true
+}
+
+// canonicalAddress returns one spelling for all of the same address, so that
+// a backend is recognised when it is registered again.
+func canonicalAddress(address string) string {
+	host, port, ok := SplitAddress(address)
+	if !ok {
+		return address
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return netip.AddrPortFrom(ip.Unmap(), port).String()
+	}
+	return strings.ToLower(strings.TrimSuffix(host, ".")) + ":" + strconv.Itoa(int(port))
+}
+
+func addressKey(pool, address string) string { return pool + "\x00" + canonicalAddress(address) }
+
+// checkBackendAddress reports why an address cannot be a backend's.
+func checkBackendAddress(f *faults, pointer, address string) {
+	host, _, ok := SplitAddress(address)
+	switch {
+	case address == "":
+		f.add(pointer, `is missing: give the backend's "IP:port", "[v6]:port" or "host:port"`)
+	case !ok:
+		f.add(pointer, `%q is not an address with a port from 1 to 65535: write "IP:port", "[v6]:port" or "host:port"`, address)
+	case host == "":
+		f.add(pointer, `%q names no host: a backend needs "IP:port", "[v6]:port" or "host:port"`, address)
+	default:
+		checkHost(f, pointer, address, host)
+	}
+}
+
+// checkListenerAddress reports why an address cannot be a listener's.
+func checkListenerAddress(f *faults, pointer, address string) {
+	host, _, ok := SplitAddress(address)
+	switch {
+	case address == "":
+		f.add(pointer, `is missing: give the listener's ":port" or "IP:port"`)
+	case !ok:
+		f.add(pointer, `%q is not an address with a port from 1 to 65535: write ":port", "IP:port" or "[v6]:port"`, address)
+	case host != "":
+		if _, err := netip.ParseAddr(host); err != nil {
+			f.add(pointer, `%q: %q is not an IP address: write ":port", "IP:port" or "[v6]:port"`, address, host)
+		}
+	}
+}
+
+func checkHost(f *faults, pointer, address, host string) {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if ip.IsUnspecified() || ip.IsMulticast() {
+			f.add(pointer, "%q: %s is no address that can be connected to: give the server's own address", address, ip)
+		}
+		return
+	}
+	if looksNumeric(host) || !isHostName(host) {
+		f.add(pointer, "%q: %q is neither an IP address nor a host name", address, host)
+	}
+}
+
+// looksNumeric tells names such as 10.0.0.256, which are mistyped addresses:
+// no top-level domain is a number (RFC 1123, section 2.1).
+func looksNumeric(host string) bool {
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	_, err := strconv.ParseUint(last, 10, 64)
+	return err == nil
+}
+
+// isHostName reports whether name is dot-separated labels of letters, digits,
+// hyphens and underscores, of at most 253 bytes (RFC 1123, section 2.1; the
+// underscore is common in container names).
+func isHostName(name string) bool {
+	name = strings.TrimSuffix(name, ".")
+	if name == "" || len(name) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if !isLabel(strings.ReplaceAll(strings.ToLower(label), "_", "x")) {
+			return false
+		}
+	}
+	return true
+}
+
+// isLabel reports whether name is a DNS label: 1 to 63 of a to z, 0 to 9 and
+// inner hyphens (RFC 1035, section 2.3.1, with RFC 1123's leading digit).
+func isLabel(name string) bool {
+	if name == "" || len(name) > 63 || name[0] == '-' || name[len(name)-1] == '-' {
+		return false
+	}
+	for _, c := range []byte(name) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,145 @@
+package fsm
+
+import "fmt"
+
+// Bounds of the registry, part of the feature level.
+const (
+	maxListeners = 256
+	maxRoutes    = 10_000
+	maxPools     = 20_000
+	maxBackends  = 200_000
+	maxNodes     = 256
+	// maxChanges is how many versions ChangedSince looks back.
+	maxChanges = 4096
+)
+
+var limits = [...]struct {
+	kind Kind
+	most int
+}{
+	{KindListener, maxListeners}, {KindRoute, maxRoutes}, {KindPool, maxPools},
+	{KindBackend, maxBackends}, {KindNode, maxNodes},
+}
+
+// Apply applies the commands of one entry in order and returns the state that
+// follows, with each command's result. A refused command changes nothing but
+// the memory of its own result, and does not affect the others.
+//
+// Apply is a pure function: the same state and commands give the same state
+// and results on every replica.
+func Apply(s *State, commands []Command) (*State, []Result) {
+	d := newDraft(s)
+	results := make([]Result, len(commands))
+	for i, command := range commands {
+		results[i] = d.apply(command)
+	}
+	return d.commit(), results
+}
+
+func (d *draft) apply(c Command) Result {
+	if err := checkCommand(c); err != nil {
+		return Result{Version: d.version, Revision: d.revision, Err: err}
+	}
+	if result, known := d.recall(c.ID); known {
+		return result
+	}
+	d.applied++
+	d.touched, d.specChanged = nil, false
+	object, err := d.perform(c)
+	result := Result{Object: object, Err: err, Changed: d.settle()}
+	result.Version, result.Revision = d.version, d.revision
+	d.remember(c.ID, result)
+	return result
+}
+
+// checkCommand refuses what has no identity to remember it by.
+func checkCommand(c Command) *Error {
+	if !isUID(c.ID.Origin) || c.ID.Seq == 0 {
+		return refuse(CodeInvalid, "/id", "a command needs an origin of 1 to %d printable characters and a sequence from 1 on", maxUID)
+	}
+	return nil
+}
+
+// settle gives the command's changes their version and revision, and reports
+// whether there were any.
+func (d *draft) settle() bool {
+	if len(d.touched) == 0 {
+		return false
+	}
+	d.version++
+	if d.specChanged {
+		d.revision++
+	}
+	d.changes.Insert(versionKey(d.version), d.touched)
+	if d.version > maxChanges {
+		oldest := d.version - maxChanges
+		d.changes.Delete(versionKey(oldest))
+		d.changesFloor = max(d.changesFloor, oldest)
+	}
+	return true
+}
+
+func (d *draft) perform(c Command) (AnyObject, *Error) {
+	if len(c.Actor) > maxActor {
+		return nil, refuse(CodeInvalid, "/actor", "has %d bytes, at most %d are taken", len(c.Actor), maxActor)
+	}
+	if err := Validate(c.Op); err != nil {
+		return nil, err
+	}
+	if init, ok := c.Op.(Init); ok {
+		return nil, d.init(c, init)
+	}
+	if d.clusterID == "" {
+		return nil, refuse(CodeInvalid, "", "the registry is empty: a cluster must be formed first")
+	}
+	switch op := c.Op.(type) {
+	case Put:
+		return d.put(c, op)
+	case Delete:
+		return nil, d.delete(op)
+	case CastVotes:
+		d.castVotes(c, op)
+	case SetNode:
+		return nil, d.setNode(op.Node)
+	case ForgetNode:
+		d.forgetNode(op.UID)
+	default:
+		return nil, refuse(CodeInvalid, "", "operation %T is not known", op)
+	}
+	return nil, nil
+}
+
+// init is all or nothing: it works on a draft of its own.
+func (d *draft) init(c Command, op Init) *Error {
+	if d.clusterID != "" {
+		return refuse(CodeExists, "/cluster_id", "the registry belongs to cluster %q already", d.clusterID)
+	}
+	before := d.commit()
+	d.clusterID, d.featureLevel = op.ClusterID, op.FeatureLevel
+	for i, put := range op.Objects {
+		if _, err := d.put(c, put); err != nil {
+			undo := newDraft(before)
+			*d = *undo
+			return refuse(err.Code, fmt.Sprintf("/objects/%d", i), "%s", err.Error())
+		}
+	}
+	return nil
+}
+
+// DefaultObjects returns what a new cluster begins with: a listener on :8080,
+// a pool with a TCP check and a route between them, each named "default", so
+// that one backend makes it serve.
+func DefaultObjects() []Put {
+	check := &Check{}
+	check.SetDefaults()
+	pool := PoolSpec{Check: check}
+	pool.SetDefaults()
+	listener := ListenerSpec{Address: ":8080"}
+	listener.SetDefaults()
+	route := RouteSpec{Listeners: []string{"default"}, Pools: []WeightedPool{{Name: "default", Weight: 1}}}
+	return []Put{
+		{Name: "default", Spec: listener},
+		{Name: "default", Spec: pool},
+		{Name: "default", Spec: route},
+	}
+}

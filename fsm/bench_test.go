@@ -1,0 +1,75 @@
+package fsm
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"testing"
+	"time"
+)
+
+// largeState returns a registry with that many backends, 100 in each pool.
+func largeState(tb testing.TB, backends int) *State {
+	s := newRegistry(tb).State
+	var commands []Command
+	add := func(put Put) {
+		commands = append(commands, Command{ID: CommandID{"bench", uint64(len(commands) + 1)}, Time: time.Unix(1, 0), Op: put})
+	}
+	for i := range backends {
+		name := fmt.Sprintf("pool-%d", i/100)
+		if i%100 == 0 {
+			add(pool(name))
+		}
+		put := backend(fmt.Sprintf("backend-%d", i), fmt.Sprintf("10.%d.%d.%d:9000", i>>16, i>>8&255, i&255))
+		put.Pool = name
+		add(put)
+	}
+	s, results := Apply(s, commands)
+	for _, result := range results {
+		if result.Err != nil {
+			tb.Fatal(result.Err)
+		}
+	}
+	return s
+}
+
+func BenchmarkSnapshot100000(b *testing.B) {
+	s := largeState(b, 100_000)
+	for b.Loop() {
+		if err := s.WriteSnapshot(io.Discard); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkRestore100000(b *testing.B) {
+	var data bytes.Buffer
+	if err := largeState(b, 100_000).WriteSnapshot(&data); err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(data.Len()))
+	for b.Loop() {
+		if _, err := ReadSnapshot(bytes.NewReader(data.Bytes())); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkApply(b *testing.B) {
+	for _, backends := range []int{100, 10_000, 100_000} {
+		b.Run(fmt.Sprintf("backends=%d", backends), func(b *testing.B) {
+			s := largeState(b, backends)
+			seq := uint64(0)
+			for b.Loop() {
+				seq++
+				put := backend("backend-0", fmt.Sprintf("11.0.0.%d:9000", seq%250+1))
+				put.Pool = "pool-0"
+				next, results := Apply(s, []Command{{ID: CommandID{"b", seq}, Op: put}})
+				if results[0].Err != nil || !results[0].Changed {
+					b.Fatalf("%+v", results[0])
+				}
+				s = next
+			}
+		})
+	}
+}

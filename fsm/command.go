@@ -1,0 +1,108 @@
+package fsm
+
+import "time"
+
+// FeatureLevel is the highest level whose commands this build can apply. What
+// a node may propose follows the level that the state committed.
+const FeatureLevel = 1
+
+// CommandID names one write for ever: the UID of the node that took it and a
+// number that the node never uses twice. A command that arrives again under
+// the same id gets the first result and changes nothing.
+type CommandID struct {
+	Origin string `json:"origin"`
+	Seq    uint64 `json:"seq"`
+}
+
+// Command is one write, with its precondition inside it.
+type Command struct {
+	ID CommandID
+	// Time is the proposer's clock; it is for display and decides nothing.
+	Time time.Time
+	// Actor is who asked for the write.
+	Actor string
+	Op    Operation
+}
+
+// Operation is what a command does: one of [Init], [Put], [Delete],
+// [CastVotes], [SetNode] and [ForgetNode].
+type Operation interface {
+	// commandKind is the operation's name in the encoding.
+	commandKind() string
+}
+
+// Init gives a new cluster its identity and its first objects. On a state
+// that has an identity it is refused.
+type Init struct {
+	ClusterID    string `json:"cluster_id"`
+	FeatureLevel uint64 `json:"feature_level"`
+	Objects      []Put  `json:"objects"`
+}
+
+// Precondition is checked by the state machine itself when the command is
+// applied. The zero value always holds.
+type Precondition struct {
+	// Absent asks that no such object exists (If-None-Match: *).
+	Absent bool `json:"absent,omitempty"`
+	// Exists asks that the object exists (If-Match: *).
+	Exists bool `json:"exists,omitempty"`
+	// Revision, if not 0, asks that the object's meta.revision is this
+	// (If-Match: "N").
+	Revision uint64 `json:"revision,omitempty"`
+}
+
+// Put creates the object or replaces its labels and spec. A put that changes
+// nothing is accepted without a new revision.
+type Put struct {
+	Pool   string // backends only
+	Name   string
+	Labels map[string]string
+	Spec   Spec
+	If     Precondition
+}
+
+// Ref returns the name of the object that is put.
+func (p Put) Ref() Ref { return Ref{Kind: p.Spec.Kind(), Pool: p.Pool, Name: p.Name} }
+
+// Delete removes the object. Without a precondition the removal of an object
+// that does not exist is accepted and changes nothing.
+type Delete struct {
+	Ref
+	If Precondition
+}
+
+// CastVotes carries all opinions of one observer that changed.
+type CastVotes struct {
+	Observer string        `json:"observer"`
+	Votes    []BackendVote `json:"votes"`
+}
+
+// BackendVote is an observer's opinion of one registration of a backend. A
+// vote whose UID or Generation is not the state's is ignored.
+type BackendVote struct {
+	Pool       string `json:"pool"`
+	Name       string `json:"name"`
+	UID        string `json:"uid"`
+	Generation uint64 `json:"generation"`
+	Health     Health `json:"health"` // up or down
+	Reason     string `json:"reason,omitempty"`
+}
+
+// SetNode records a member of the cluster and its liveness. Only the leader
+// proposes it.
+type SetNode struct {
+	Node Node `json:"node"`
+}
+
+// ForgetNode removes a member that will not come back. Only the leader
+// proposes it. Forgetting an unknown node changes nothing.
+type ForgetNode struct {
+	UID string `json:"uid"`
+}
+
+func (Init) commandKind() string       { return "init" }
+func (Put) commandKind() string        { return "put" }
+func (Delete) commandKind() string     { return "delete" }
+func (CastVotes) commandKind() string  { return "votes" }
+func (SetNode) commandKind() string    { return "node" }
+func (ForgetNode) commandKind() string { return "forget_node" }

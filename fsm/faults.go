@@ -1,0 +1,49 @@
+package fsm
+
+import (
+	"fmt"
+	"strings"
+)
+
+// faults collects everything that is wrong with a document, so that its
+// writer learns of all of it at once.
+type faults struct {
+	list []Fault
+}
+
+// add reports one fault; the message names the value, what is wrong with it
+// and what to do.
+func (f *faults) add(pointer, format string, args ...any) {
+	f.list = append(f.list, Fault{Pointer: pointer, Message: fmt.Sprintf(format, args...)})
+}
+
+// err returns the collected faults as a refusal, or nil if there are none.
+func (f *faults) err() *Error {
+	if len(f.list) == 0 {
+		return nil
+	}
+	return &Error{Code: CodeInvalid, Faults: f.list}
+}
+
+// Error implements error: the code, and every fault with its pointer.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(string(e.Code))
+	for i, fault := range e.Faults {
+		separator := "; "
+		if i == 0 {
+			separator = ": "
+		}
+		b.WriteString(separator)
+		if fault.Pointer != "" {
+			b.WriteString(fault.Pointer + " ")
+		}
+		b.WriteString(fault.Message)
+	}
+	return b.String()
+}
+
+// refuse returns a refusal with a single fault.
+func refuse(code Code, pointer, format string, args ...any) *Error {
+	return &Error{Code: code, Faults: []Fault{{Pointer: pointer, Message: fmt.Sprintf(format, args...)}}}
+}

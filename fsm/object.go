@@ -1,0 +1,157 @@
+package fsm
+
+import "time"
+
+// Kind names a kind of registry object.
+type Kind string
+
+// The kinds of objects. A node is kept by the cluster itself; users write the
+// other four.
+const (
+	KindListener Kind = "listener"
+	KindRoute    Kind = "route"
+	KindPool     Kind = "pool"
+	KindBackend  Kind = "backend"
+	KindNode     Kind = "node"
+)
+
+// Ref names one object. Pool is set for backends only, whose names are unique
+// within their pool; a node's Name is its UID.
+type Ref struct {
+	Kind Kind   `json:"kind"`
+	Pool string `json:"pool,omitempty"`
+	Name string `json:"name"`
+}
+
+// String returns the reference as a person would write it, such as
+// "backend default/web1".
+func (r Ref) String() string {
+	if r.Pool != "" {
+		return string(r.Kind) + " " + r.Pool + "/" + r.Name
+	}
+	return string(r.Kind) + " " + r.Name
+}
+
+// Meta is what the registry itself knows of an object.
+type Meta struct {
+	// UID tells this object from a later one of the same name.
+	UID string `json:"uid"`
+	// Revision is the registry's revision that last changed labels or spec.
+	Revision uint64 `json:"revision"`
+	// Created and Modified come from the proposer's clock. They are for
+	// display and decide nothing.
+	Created  time.Time `json:"created"`
+	Modified time.Time `json:"modified"`
+	// Actor is who made the last change.
+	Actor string `json:"actor"`
+}
+
+// Spec is what a user wants of an object: one of [ListenerSpec], [RouteSpec],
+// [PoolSpec] and [BackendSpec].
+type Spec interface {
+	Kind() Kind
+	// validate reports every fault that needs no other object to be seen.
+	validate(f *faults)
+}
+
+// Object is one entry of the registry: S is what the user wants of it, T what
+// the cluster agreed about it. An Object that a State holds is never changed.
+type Object[S Spec, T any] struct {
+	Pool   string            `json:"pool,omitempty"` // backends only
+	Name   string            `json:"name"`
+	Labels map[string]string `json:"labels"`
+	Spec   S                 `json:"spec"`
+	Status T                 `json:"status"`
+	Meta   Meta              `json:"meta"`
+}
+
+// Ref returns the object's name.
+func (o *Object[S, T]) Ref() Ref { return Ref{Kind: o.Spec.Kind(), Pool: o.Pool, Name: o.Name} }
+
+// GetMeta returns what the registry knows of the object.
+func (o *Object[S, T]) GetMeta() Meta { return o.Meta }
+
+// AnyObject is an object of whichever kind: *[Listener], *[Route], *[Pool] or
+// *[Backend].
+type AnyObject interface {
+	Ref() Ref
+	GetMeta() Meta
+}
+
+// The four kinds of objects that users write.
+type (
+	Listener = Object[ListenerSpec, NoStatus]
+	Route    = Object[RouteSpec, NoStatus]
+	Pool     = Object[PoolSpec, PoolStatus]
+	Backend  = Object[BackendSpec, BackendStatus]
+)
+
+// NoStatus is the status of kinds about which the cluster agrees nothing.
+type NoStatus struct{}
+
+// PoolStatus is what the cluster agreed about a pool.
+type PoolStatus struct {
+	// CheckGeneration is the revision that last changed the pool's check.
+	CheckGeneration uint64 `json:"check_generation"`
+}
+
+// Health is the agreed verdict about a backend.
+type Health string
+
+// The verdicts. Unknown, the state before the first verdict and of pools
+// without a check, is used like up.
+const (
+	HealthUnknown Health = "unknown"
+	HealthUp      Health = "up"
+	HealthDown    Health = "down"
+)
+
+// BackendStatus is what the cluster agreed about a backend.
+type BackendStatus struct {
+	Health Health `json:"health"`
+	// Since is the state's version at which Health took its value.
+	Since uint64 `json:"since"`
+	// Generation is the revision that last changed the backend's address.
+	Generation uint64 `json:"generation"`
+	// Votes are the observers' opinions, in the order of their UIDs.
+	Votes []Vote `json:"votes"`
+}
+
+// Vote is one observer's opinion of a backend.
+type Vote struct {
+	// Observer is the UID of the node that votes.
+	Observer string `json:"observer"`
+	Health   Health `json:"health"`
+	// Generation is [State.CheckGeneration] as the observer saw it.
+	Generation uint64 `json:"generation"`
+	// Reason says in a few words what the last probe met; at most 256 bytes.
+	Reason string `json:"reason,omitempty"`
+	// At is the observer's clock, for display only.
+	At time.Time `json:"at"`
+}
+
+// NodeState is the liveness of a node as the leader committed it.
+type NodeState string
+
+// The states of a node. Suspicion is local to each node's gossip and is never
+// committed.
+const (
+	NodeAlive NodeState = "alive"
+	NodeDead  NodeState = "dead"
+	NodeLeft  NodeState = "left"
+)
+
+// Node is a member of the cluster as the state holds it.
+type Node struct {
+	UID         string    `json:"uid"`
+	Name        string    `json:"name"`
+	State       NodeState `json:"state"`
+	ClusterAddr string    `json:"cluster_addr"`
+	APIAddr     string    `json:"api_addr"`
+	Version     string    `json:"version"`
+	// FeatureLevel is the highest level whose commands the node can apply.
+	FeatureLevel uint64 `json:"feature_level"`
+	// Witness is set for a node that votes in Raft but neither serves nor
+	// observes.
+	Witness bool `json:"witness,omitempty"`
+}

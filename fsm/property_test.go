@@ -1,0 +1,198 @@
+package fsm
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// drawOperation draws from few names, so that commands meet each other.
+func drawOperation(t *rapid.T) Operation {
+	name := rapid.SampledFrom([]string{"default", "a", "b", "c"})
+	pick := func(label string) string { return name.Draw(t, label) }
+	pre := rapid.SampledFrom([]Precondition{{}, {}, {}, {Absent: true}, {Exists: true}, {Revision: 3}, {Revision: 8}}).Draw(t, "if")
+	labels := rapid.SampledFrom([]map[string]string{nil, {}, {"k": "v"}}).Draw(t, "labels")
+	switch rapid.IntRange(0, 9).Draw(t, "kind") {
+	case 0:
+		return Put{Name: pick("listener"), Labels: labels, If: pre, Spec: ListenerSpec{rapid.SampledFrom([]string{":80", ":81", "bad"}).Draw(t, "address"), "http", nil}}
+	case 1:
+		put := route(pick("route"), pick("pool"))
+		put.If = pre
+		return put
+	case 2, 3:
+		put := pool(pick("pool"))
+		if rapid.Bool().Draw(t, "unchecked") {
+			put.Spec = PoolSpec{Strategy: StrategyRandom}
+		}
+		put.If, put.Labels = pre, labels
+		return put
+	case 4, 5, 6:
+		put := backend(pick("backend"), fmt.Sprintf("10.0.0.%d:80", rapid.IntRange(1, 5).Draw(t, "host")))
+		put.Pool, put.If, put.Labels = pick("pool"), pre, labels
+		return put
+	case 7:
+		kind := rapid.SampledFrom([]Kind{KindListener, KindRoute, KindPool, KindBackend}).Draw(t, "deleted")
+		ref := Ref{Kind: kind, Name: pick("name")}
+		if kind == KindBackend {
+			ref.Pool = pick("pool")
+		}
+		return Delete{ref, pre}
+	case 8:
+		state := rapid.SampledFrom([]NodeState{NodeAlive, NodeDead, NodeLeft}).Draw(t, "state")
+		uid := rapid.SampledFrom([]string{"n1", "n2", "n3", "n4"}).Draw(t, "uid")
+		if rapid.IntRange(0, 4).Draw(t, "forget") == 0 {
+			return ForgetNode{uid}
+		}
+		return SetNode{Node{UID: uid, Name: uid, State: state}}
+	}
+	return nil // votes, which need the state: see drawVotes
+}
+
+// drawVotes draws votes about what the state holds, mostly current ones.
+func drawVotes(t *rapid.T, s *State) Operation {
+	votes := []BackendVote{}
+	for b := range s.Backends() {
+		health := rapid.SampledFrom([]Health{HealthUp, HealthDown}).Draw(t, "health")
+		generation := s.CheckGeneration(b) - uint64(rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(t, "age"))
+		votes = append(votes, BackendVote{b.Pool, b.Name, b.Meta.UID, generation, health, "drawn"})
+	}
+	return CastVotes{rapid.SampledFrom([]string{"n1", "n2", "n3", "n9"}).Draw(t, "observer"), votes}
+}
+
+// drawEntries draws a history of entries and returns it with the state that
+// it leads to from an initialised registry.
+func drawEntries(t *rapid.T, from *State) ([][]Command, *State) {
+	var entries [][]Command
+	state, seq := from, uint64(0)
+	for range rapid.IntRange(1, 40).Draw(t, "entries") {
+		var entry []Command
+		for range rapid.IntRange(1, 3).Draw(t, "commands") {
+			op := drawOperation(t)
+			if op == nil {
+				op = drawVotes(t, state)
+			}
+			seq++
+			id := CommandID{"n1", seq}
+			if rapid.IntRange(0, 9).Draw(t, "repeat") == 0 {
+				id.Seq = max(1, seq/2)
+			}
+			entry = append(entry, Command{ID: id, Time: time.Unix(int64(seq), 0).UTC(), Actor: "a", Op: op})
+		}
+		entries = append(entries, entry)
+		state, _ = Apply(state, entry)
+	}
+	return entries, state
+}
+
+func replay(s *State, entries [][]Command) *State {
+	for _, entry := range entries {
+		s, _ = Apply(s, entry)
+	}
+	return s
+}
+
+func throughSnapshot(t interface{ Fatal(...any) }, s *State) *State {
+	var b bytes.Buffer
+	if err := s.WriteSnapshot(&b); err != nil {
+		t.Fatal(err)
+	}
+	restored, err := ReadSnapshot(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return restored
+}
+
+func snapshotText(t interface{ Fatal(...any) }, s *State) string {
+	var b bytes.Buffer
+	if err := s.WriteSnapshot(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestReplayEqualsSnapshotPlusTailOnAnyCut(t *testing.T) {
+	start := newRegistry(t).State
+	rapid.Check(t, func(t *rapid.T) {
+		entries, want := drawEntries(t, start)
+		for cut := range len(entries) + 1 {
+			got := replay(throughSnapshot(t, replay(start, entries[:cut])), entries[cut:])
+			if got.Digest() != want.Digest() || snapshotText(t, got) != snapshotText(t, want) {
+				t.Fatalf("cut after %d of %d entries:\n%s\nwant\n%s", cut, len(entries), snapshotText(t, got), snapshotText(t, want))
+			}
+		}
+	})
+}
+
+func TestTheIncrementalDigestIsThatOfTheContent(t *testing.T) {
+	start := newRegistry(t).State
+	rapid.Check(t, func(t *rapid.T) {
+		_, s := drawEntries(t, start)
+		// Reading a snapshot sums all hashes anew and compares.
+		throughSnapshot(t, s)
+	})
+}
+
+func TestOldStatesStayAsTheyWere(t *testing.T) {
+	start := newRegistry(t).State
+	before := snapshotText(t, start)
+	rapid.Check(t, func(t *rapid.T) {
+		entries, middle := drawEntries(t, start)
+		text := snapshotText(t, middle)
+		replay(middle, entries)
+		if snapshotText(t, middle) != text || snapshotText(t, start) != before {
+			t.Fatal("applying commands changed a state that was there before")
+		}
+	})
+}
+
+func TestInvariantsHoldAfterAnyHistory(t *testing.T) {
+	start := newRegistry(t).State
+	rapid.Check(t, func(t *rapid.T) {
+		_, s := drawEntries(t, start)
+		checkInvariants(t, s)
+	})
+}
+
+func checkInvariants(t *rapid.T, s *State) {
+	backends := 0
+	addresses := map[string]string{}
+	for b := range s.Backends() {
+		backends++
+		key := addressKey(b.Pool, b.Spec.Address)
+		if other, twice := addresses[key]; twice {
+			t.Fatalf("%s has the address of %s", b.Ref(), other)
+		}
+		addresses[key] = b.Name
+		if s.Pool(b.Pool) == nil {
+			t.Fatalf("%s is in no pool", b.Ref())
+		}
+		if s.BackendByAddress(b.Pool, b.Spec.Address) != b {
+			t.Fatalf("%s is not found by its address", b.Ref())
+		}
+		if s.Pool(b.Pool).Spec.Check == nil && b.Status.Health != HealthUnknown {
+			t.Fatalf("%s is not checked and yet %s", b.Ref(), b.Status.Health)
+		}
+		if b.Meta.Revision > s.Revision() || b.Status.Since > s.Version() {
+			t.Fatalf("%s is of the future", b.Ref())
+		}
+	}
+	if backends != s.Count(KindBackend) || s.addresses.Len() != backends {
+		t.Fatalf("%d backends, counted as %d, with %d addresses", backends, s.Count(KindBackend), s.addresses.Len())
+	}
+	for r := range s.Routes() {
+		for _, pool := range r.Spec.Pools {
+			if s.Pool(pool.Name) == nil {
+				t.Fatalf("%s names pool %q, which does not exist", r.Ref(), pool.Name)
+			}
+		}
+		for _, name := range r.Spec.Listeners {
+			if s.Listener(name) == nil {
+				t.Fatalf("%s names listener %q, which does not exist", r.Ref(), name)
+			}
+		}
+	}
+}

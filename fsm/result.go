@@ -1,0 +1,52 @@
+package fsm
+
+// Result is the outcome of one command. Every replica computes the same.
+type Result struct {
+	// Version and Revision are the state's right after the command.
+	Version  uint64
+	Revision uint64
+	// Object is what a [Put] left in the state, or nil; it is also nil when
+	// the command is a repeat.
+	Object AnyObject
+	// Changed tells whether the command changed labels, spec or status of
+	// anything. It is false for a repeat.
+	Changed bool
+	// Repeat tells that the command was applied before under the same id.
+	Repeat bool
+	// Err is why the command was refused, or nil. A refused command changed
+	// nothing.
+	Err *Error
+}
+
+// Code classifies a refusal, for callers that branch on it.
+type Code string
+
+// The codes of refusals.
+const (
+	CodeInvalid      Code = "invalid"      // the command itself is faulty
+	CodeNotFound     Code = "not-found"    // a thing that the command names does not exist
+	CodeExists       Code = "exists"       // Precondition.Absent does not hold
+	CodeDuplicate    Code = "duplicate"    // another backend of the pool has the address
+	CodePrecondition Code = "precondition" // Precondition.Exists or Revision does not hold
+	CodeInUse        Code = "in-use"       // something else needs the object
+	CodeLimit        Code = "limit"        // the registry is full
+	CodeForgotten    Code = "forgotten"    // too old a repeat: its outcome is no longer known
+)
+
+// Fault is one thing that is wrong with a document or command.
+type Fault struct {
+	// Pointer is the JSON pointer (RFC 6901) of the faulty field within the
+	// object, such as "/spec/weight".
+	Pointer string `json:"pointer"`
+	// Message names the value, what is wrong with it and what to do.
+	Message string `json:"message"`
+}
+
+// Error is why a command was refused: all its faults at once.
+type Error struct {
+	Code   Code    `json:"code"`
+	Faults []Fault `json:"faults"`
+	// Other is the object that is in the way for [CodeDuplicate],
+	// [CodeExists] and [CodeInUse].
+	Other *Ref `json:"other,omitempty"`
+}

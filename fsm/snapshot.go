@@ -1,0 +1,230 @@
+package fsm
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+
+	"github.com/cespare/xxhash/v2"
+	iradix "github.com/hashicorp/go-immutable-radix/v2"
+)
+
+// A snapshot is lines of text: a word that says what the line holds, a space
+// and a JSON value. The first line is the header, the last one the trailer
+// with the state's digest and a checksum of all bytes before it.
+const (
+	lineHeader  = "evenkeel-state"
+	lineTrailer = "end"
+	lineResult  = "result"
+	lineOrigin  = "origin"
+
+	snapshotVersion = 1
+	// maxLine bounds what one line of a snapshot may cost to read.
+	maxLine = 8 << 20
+)
+
+type snapshotHeader struct {
+	V            int    `json:"v"`
+	ClusterID    string `json:"cluster_id"`
+	FeatureLevel uint64 `json:"feature_level"`
+	Revision     uint64 `json:"revision"`
+	Version      uint64 `json:"version"`
+	Applied      uint64 `json:"applied"`
+}
+
+type snapshotTrailer struct {
+	Digest   uint64 `json:"digest"`
+	Checksum uint64 `json:"checksum"`
+}
+
+// WriteSnapshot writes the whole state. It may run beside any number of
+// Apply calls on later states.
+func (s *State) WriteSnapshot(w io.Writer) error {
+	checksum := xxhash.New()
+	buffered := bufio.NewWriterSize(io.MultiWriter(w, checksum), 1<<18)
+	lines := &lineWriter{to: buffered}
+	lines.write(lineHeader, snapshotHeader{snapshotVersion, s.clusterID, s.featureLevel, s.revision, s.version, s.applied})
+	writeLines(lines, string(KindNode), s.Nodes())
+	writeLines(lines, string(KindListener), s.Listeners())
+	writeLines(lines, string(KindPool), s.Pools())
+	writeLines(lines, string(KindRoute), s.Routes())
+	writeLines(lines, string(KindBackend), s.Backends())
+	writeLines(lines, lineOrigin, all(s.origins, ""))
+	writeLines(lines, lineResult, all(s.results, ""))
+	if err := buffered.Flush(); err != nil && lines.err == nil {
+		lines.err = err
+	}
+	lines.to = w
+	lines.write(lineTrailer, snapshotTrailer{Digest: s.Digest(), Checksum: checksum.Sum64()})
+	if lines.err != nil {
+		return fmt.Errorf("write snapshot: %w", lines.err)
+	}
+	return nil
+}
+
+// lineWriter keeps the first error.
+type lineWriter struct {
+	to  io.Writer
+	err error
+}
+
+func (l *lineWriter) write(word string, value any) {
+	if l.err != nil {
+		return
+	}
+	data, err := json.Marshal(value)
+	if err == nil {
+		line := append(append(append(make([]byte, 0, len(word)+len(data)+2), word...), ' '), data...)
+		_, err = l.to.Write(append(line, '\n'))
+	}
+	l.err = err
+}
+
+func writeLines[V any](l *lineWriter, word string, values iter.Seq[V]) {
+	for value := range values {
+		l.write(word, value)
+	}
+}
+
+// ReadSnapshot is the inverse of [State.WriteSnapshot]. It refuses what is
+// truncated, altered or of a newer version, and then returns no state.
+func ReadSnapshot(r io.Reader) (*State, error) {
+	d := newDraft(New())
+	trailer, checksum, err := d.readLines(bufio.NewReaderSize(r, 1<<18))
+	if err != nil {
+		return nil, fmt.Errorf("read snapshot: %w", err)
+	}
+	if trailer.Checksum != checksum {
+		return nil, errors.New("read snapshot: its checksum is wrong: it was altered or damaged")
+	}
+	d.observers = observersOf(below(d.nodes, ""))
+	d.changesFloor = d.version
+	s := d.commit()
+	if digest := s.Digest(); digest != trailer.Digest {
+		return nil, fmt.Errorf("read snapshot: its digest is %016x, its content gives %016x: it was written by an incompatible build", trailer.Digest, digest)
+	}
+	return s, nil
+}
+
+// readLines fills the draft and returns the trailer and the checksum of what
+// precedes it.
+func (d *draft) readLines(r *bufio.Reader) (snapshotTrailer, uint64, error) {
+	checksum := xxhash.New()
+	var trailer snapshotTrailer
+	for number := 1; ; number++ {
+		line, err := readLine(r)
+		if err == io.EOF {
+			return trailer, 0, fmt.Errorf("it ends after line %d without its trailer: it is truncated", number-1)
+		}
+		if err != nil {
+			return trailer, 0, fmt.Errorf("line %d: %w", number, err)
+		}
+		word, value, _ := bytes.Cut(line, []byte{' '})
+		switch {
+		case (number == 1) != (string(word) == lineHeader):
+			return trailer, 0, fmt.Errorf("line %d is %q: it is not a snapshot of a registry", number, clip(string(word)))
+		case string(word) == lineTrailer:
+			if err := decodeStrict(value, &trailer); err != nil {
+				return trailer, 0, fmt.Errorf("line %d, the trailer: %w", number, err)
+			}
+			if _, err := r.ReadByte(); err != io.EOF {
+				return trailer, 0, fmt.Errorf("something follows the trailer in line %d", number)
+			}
+			return trailer, checksum.Sum64(), nil
+		}
+		if err := d.readEntry(string(word), value); err != nil {
+			return trailer, 0, fmt.Errorf("line %d, a %s: %w", number, clip(string(word)), err)
+		}
+		_, _ = checksum.Write(line)
+		_, _ = checksum.Write([]byte{'\n'})
+	}
+}
+
+// readLine returns the next line without its end; the slice is valid until
+// the next call.
+func readLine(r *bufio.Reader) ([]byte, error) {
+	line, err := r.ReadSlice('\n')
+	if err == bufio.ErrBufferFull {
+		whole := slices.Clone(line)
+		for err == bufio.ErrBufferFull && len(whole) <= maxLine {
+			line, err = r.ReadSlice('\n')
+			whole = append(whole, line...)
+		}
+		line = whole
+	}
+	switch {
+	case len(line) > maxLine:
+		return nil, fmt.Errorf("it has more than %d bytes", maxLine)
+	case err == io.EOF && len(line) > 0:
+		return nil, errors.New("it is cut: the snapshot is truncated")
+	case err != nil:
+		return nil, err
+	}
+	return line[:len(line)-1], nil
+}
+
+func (d *draft) readEntry(word string, value []byte) error {
+	switch word {
+	case lineHeader:
+		return d.readHeader(value)
+	case string(KindNode):
+		return readAs(value, func(n *Node) {
+			d.nodes.Insert([]byte(n.UID), n)
+			d.counts[KindNode]++
+			d.sum += hashEntry(KindNode, n)
+		})
+	case string(KindListener):
+		return readObject(d, d.listeners, value)
+	case string(KindPool):
+		return readObject(d, d.pools, value)
+	case string(KindRoute):
+		return readObject(d, d.routes, value)
+	case string(KindBackend):
+		return readObject(d, d.backends, value)
+	case lineOrigin:
+		return readAs(value, func(o *origin) {
+			d.origins.Insert([]byte(o.UID), o)
+			d.sum += o.hash()
+		})
+	case lineResult:
+		return readAs(value, func(r *record) {
+			d.results.Insert(resultKey(CommandID{r.Origin, r.Seq}), r)
+			d.sum += r.hash()
+		})
+	}
+	return errors.New("this build does not know what that is: run a newer build")
+}
+
+func (d *draft) readHeader(value []byte) error {
+	var h snapshotHeader
+	if err := decodeStrict(value, &h); err != nil {
+		return err
+	}
+	if h.V != snapshotVersion {
+		return fmt.Errorf("the version is %d, this build reads %d: run a newer build", h.V, snapshotVersion)
+	}
+	d.clusterID, d.featureLevel = h.ClusterID, h.FeatureLevel
+	d.revision, d.version, d.applied = h.Revision, h.Version, h.Applied
+	return nil
+}
+
+func readObject[S Spec, T any](d *draft, tree *iradix.Txn[*Object[S, T]], value []byte) error {
+	return readAs(value, func(o *Object[S, T]) {
+		store(d, tree, o)
+		d.index(any(o).(AnyObject))
+	})
+}
+
+func readAs[V any](value []byte, use func(*V)) error {
+	entry := new(V)
+	if err := decodeStrict(value, entry); err != nil {
+		return err
+	}
+	use(entry)
+	return nil
+}
