@@ -220,9 +220,10 @@ func readObject[S Spec, T any](d *draft, tree *iradix.Txn[*Object[S, T]], value 
 	})
 }
 
+// readAs need not refuse unknown fields: they would change the digest.
 func readAs[V any](value []byte, use func(*V)) error {
 	entry := new(V)
-	if err := decodeStrict(value, entry); err != nil {
+	if err := json.Unmarshal(value, entry); err != nil {
 		return err
 	}
 	use(entry)
