@@ -1,0 +1,18 @@
+package picker
+
+// RoundRobin takes turns in the order of the candidates, whatever their
+// weights: the oldest strategy there is (Nagle, "On Packet Switches With
+// Infinite Storage", RFC 970, 1985, for its fairness). A pick costs O(1).
+// Over any n picks in a row, by however many goroutines, each of n candidates
+// is chosen exactly once, retries aside.
+type RoundRobin struct{ *cycle }
+
+// NewRoundRobin builds the picker; random may be nil.
+func NewRoundRobin(candidates []Candidate, random Random) RoundRobin {
+	sequence := make([]uint32, len(candidates))
+	weights := make([]uint32, len(candidates))
+	for i := range candidates {
+		sequence[i], weights[i] = uint32(i), 1
+	}
+	return RoundRobin{newCycle(sequence, weights, random)}
+}

@@ -1,0 +1,105 @@
+package table
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"evenkeel/fsm"
+)
+
+// Backend is one server of a pool, as one table sees it. It is immutable but
+// for its Stats, which all tables share.
+type Backend struct {
+	Pool, Name, UID string
+	// Address is the address as it was registered: "IP:port" or "host:port".
+	Address string
+	// Stats are this node's counters of the backend.
+	Stats *Stats
+
+	spec      fsm.BackendSpec
+	health    fsm.Health
+	host      string // the name to resolve, lower case; "" if the address is an IP's
+	endpoints []netip.AddrPort
+	place     int // among the pool's choices, or -1 if it is none
+}
+
+// Eligible tells whether the backend takes new requests in this table: it is
+// ready, weighs more than 0, is not known to be down, has an address, and is of
+// the lowest tier of its pool that has such a backend.
+func (b *Backend) Eligible() bool { return b.place >= 0 }
+
+// Weight is the backend's share of its pool, 0 to 1000.
+func (b *Backend) Weight() int { return b.spec.Weight }
+
+// Health is the cluster's verdict about the backend.
+func (b *Backend) Health() fsm.Health { return b.health }
+
+// AdminState is what an operator wants of the backend.
+func (b *Backend) AdminState() fsm.AdminState { return b.spec.AdminState }
+
+// Endpoint returns the address to connect to; a backend with several takes
+// them in turn. ok is false for a host name that never resolved, which does
+// not happen with a backend that [Pool.Pick] returned.
+func (b *Backend) Endpoint() (endpoint netip.AddrPort, ok bool) {
+	switch n := len(b.endpoints); n {
+	case 0:
+		return netip.AddrPort{}, false
+	case 1:
+		return b.endpoints[0], true
+	default:
+		turn := b.Stats.rotation.Add(1) - 1
+		return b.endpoints[turn%uint32(n)], true
+	}
+}
+
+// Endpoints returns all addresses of the backend, none if its host name never
+// resolved. The slice must not be changed.
+func (b *Backend) Endpoints() []netip.AddrPort { return b.endpoints }
+
+func newBackend(object *fsm.Backend, stats *Stats, resolver Resolver) *Backend {
+	b := &Backend{
+		Pool: object.Pool, Name: object.Name, UID: object.Meta.UID,
+		Address: object.Spec.Address,
+		Stats:   stats,
+		spec:    object.Spec,
+		health:  object.Status.Health,
+		place:   -1,
+	}
+	if endpoint, err := netip.ParseAddrPort(b.Address); err == nil {
+		b.endpoints = []netip.AddrPort{endpoint}
+		return b
+	}
+	host, port, ok := splitHostPort(b.Address)
+	if !ok {
+		return b
+	}
+	b.host = host
+	for _, addr := range resolver.Lookup(host) {
+		b.endpoints = append(b.endpoints, netip.AddrPortFrom(addr, port))
+	}
+	return b
+}
+
+// splitHostPort is false for what the registry's validation lets nobody
+// register; such a backend has no endpoint.
+func splitHostPort(address string) (host string, port uint16, ok bool) {
+	host, text, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", 0, false
+	}
+	number, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || host == "" {
+		return "", 0, false
+	}
+	return strings.ToLower(strings.TrimSuffix(host, ".")), uint16(number), true
+}
+
+// usable tells whether the backend could take new requests, tiers aside.
+// Unknown health is used like up, so that a backend serves from its
+// registration on.
+func (b *Backend) usable() bool {
+	return b.spec.AdminState == fsm.AdminReady && b.spec.Weight > 0 &&
+		b.health != fsm.HealthDown && len(b.endpoints) > 0
+}

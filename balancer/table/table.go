@@ -1,0 +1,69 @@
+package table
+
+import (
+	"iter"
+
+	"evenkeel/fsm"
+
+	iradix "github.com/hashicorp/go-immutable-radix/v2"
+)
+
+// Table is one version of the registry, compiled for the data path. All
+// methods may be called from any goroutine, and none of them allocates or
+// blocks.
+type Table struct {
+	state  *fsm.State
+	router router
+	pools  *iradix.Tree[*Pool]
+}
+
+// State returns the registry that the table was compiled from.
+func (t *Table) State() *fsm.State { return t.state }
+
+// Route returns the route that a request takes, or nil if none matches.
+//
+// listener is the name of the listener that took the request. host is the host
+// of its target or Host field, in any case, with or without a port, brackets
+// of an IPv6 address, or a final dot. path is compared byte by byte: whoever
+// calls has decoded it and removed dot segments, or not, for all routes alike;
+// an empty one counts as "/".
+//
+// Of all routes that match, the one with the highest priority is taken; then
+// the one with the exact host before the longest wildcard before none; then
+// the one with the exact path before the longest prefix before none; then the
+// one whose name comes first. The cost does not depend on the number of
+// routes.
+func (t *Table) Route(listener, host, path string) *Route {
+	return t.router.find(listener, host, path)
+}
+
+// Pool draws one of the route's pools in proportion to their weights there; nil
+// if no pool has a weight above 0. The drawn pool may have no eligible backend,
+// even if another has: weights are the user's word, and a pool that is empty
+// by mistake must not flood its neighbour.
+func (t *Table) Pool(r *Route) *Pool {
+	key := r.draw()
+	if key == nil {
+		return nil
+	}
+	pool, _ := t.pools.Get(key)
+	return pool
+}
+
+// PoolNamed returns the pool of that name, or nil.
+func (t *Table) PoolNamed(name string) *Pool {
+	pool, _ := t.pools.Get([]byte(name))
+	return pool
+}
+
+// Pools yields all pools in the order of their names.
+func (t *Table) Pools() iter.Seq[*Pool] {
+	return func(yield func(*Pool) bool) {
+		it := t.pools.Root().Iterator()
+		for _, pool, more := it.Next(); more; _, pool, more = it.Next() {
+			if !yield(pool) {
+				return
+			}
+		}
+	}
+}
