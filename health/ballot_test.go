@@ -1,0 +1,168 @@
+package health
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"evenkeel/fsm"
+)
+
+func downTarget(n int) *target {
+	t := &target{
+		name:    name{"default", fmt.Sprintf("b%d", n)},
+		subject: subject{fmt.Sprintf("uid-%d", n), 1},
+		planned: true,
+		slot:    -1,
+		tally:   NewTally(1, 1, fsm.HealthDown),
+	}
+	return t
+}
+
+func TestVotesWaitForCompany(t *testing.T) {
+	var b ballot
+	b.consider(downTarget(1), 0)
+	if casts := b.collect(coalesce - 1); casts != nil {
+		t.Fatalf("a command went after %s", coalesce-1)
+	}
+	b.consider(downTarget(2), 3*time.Millisecond)
+	if casts := b.collect(coalesce); len(casts) != 2 {
+		t.Fatalf("the command has %d votes, want both", len(casts))
+	}
+	if next := b.next(); next != never {
+		t.Errorf("another command is planned for %s", next)
+	}
+}
+
+func TestOnlyOneCommandIsUnderWay(t *testing.T) {
+	var b ballot
+	first, second := downTarget(1), downTarget(2)
+	b.consider(first, 0)
+	casts := b.collect(coalesce)
+	b.consider(second, coalesce)
+	if more := b.collect(time.Hour); more != nil {
+		t.Fatal("a second command went while the first was under way")
+	}
+	first.vote = fsm.HealthDown
+	b.conclude(casts, false, time.Hour)
+	if more := b.collect(time.Hour); len(more) != 1 || more[0].target != second {
+		t.Fatalf("the next command has %v, want the second target's vote alone", more)
+	}
+}
+
+func TestACommandIsBounded(t *testing.T) {
+	for name, c := range map[string]struct {
+		reason string
+		most   int
+	}{
+		"in votes": {"", maxVotes},
+		"in bytes": {fmt.Sprintf("%0256d", 0), maxVoteBytes/(voteOverhead+maxReason) + 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var b ballot
+			const targets = 12_000
+			for n := range targets {
+				target := downTarget(n)
+				target.last.reason = c.reason
+				b.consider(target, 0)
+			}
+			now, cast := coalesce, 0
+			for commands := 1; cast < targets; commands++ {
+				casts := b.collect(now)
+				if len(casts) == 0 || len(casts) > c.most {
+					t.Fatalf("command %d has %d votes, at most %d are allowed", commands, len(casts), c.most)
+				}
+				cast += len(casts)
+				for _, c := range casts {
+					c.vote = c.health
+				}
+				b.conclude(casts, false, now)
+				now = max(now, b.next())
+			}
+			if cast != targets {
+				t.Errorf("%d votes were cast for %d targets", cast, targets)
+			}
+		})
+	}
+}
+
+func TestVotesThatAreDueNoLongerAreNotCast(t *testing.T) {
+	var b ballot
+	gone, recovered, voted := downTarget(1), downTarget(2), downTarget(3)
+	for _, target := range []*target{gone, recovered, voted} {
+		b.consider(target, 0)
+	}
+	gone.planned = false
+	recovered.vote = fsm.HealthUp
+	recovered.tally = NewTally(1, 1, fsm.HealthUp)
+	voted.vote = fsm.HealthDown
+	if casts := b.collect(time.Second); len(casts) != 0 {
+		t.Fatalf("%d votes were cast", len(casts))
+	}
+	if b.next() != never {
+		t.Error("a command is planned though nothing is due")
+	}
+}
+
+func TestFailedCommandsBackOff(t *testing.T) {
+	var b ballot
+	b.consider(downTarget(1), 0)
+	now, commands := coalesce, 0
+	for now < 10*time.Second {
+		casts := b.collect(now)
+		if len(casts) != 1 {
+			t.Fatalf("%d votes at %s", len(casts), now)
+		}
+		commands++
+		b.conclude(casts, true, now)
+		wait := b.next() - now
+		if wait > maxBackoff {
+			t.Fatalf("waits %s after %d failures, more than %s", wait, commands, maxBackoff)
+		}
+		now += wait
+	}
+	if commands < 10 || commands > 20 {
+		t.Errorf("%d commands in 10 s of failure, want 10 to 20", commands)
+	}
+}
+
+func TestVotesThatAreIgnoredBackOffAlone(t *testing.T) {
+	var b ballot
+	ignored := downTarget(1)
+	b.consider(ignored, 0)
+	commands := 0
+	for now := time.Duration(0); now < time.Minute; now = b.next() {
+		casts := b.collect(now)
+		if len(casts) > 0 {
+			commands++
+			b.conclude(casts, false, now)
+		}
+	}
+	if commands < 5 || commands > 16 {
+		t.Errorf("an ignored vote was proposed %d times in a minute, want 5 to 16", commands)
+	}
+	now := b.next() - 10*time.Second
+	other := downTarget(2)
+	b.consider(other, now)
+	if casts := b.collect(now + coalesce); len(casts) != 1 || casts[0].target != other {
+		t.Errorf("another target's vote had to wait for it: %v", casts)
+	}
+}
+
+func TestAFloodOfChangesIsPaced(t *testing.T) {
+	var b ballot
+	commands, target := 0, downTarget(1)
+	const span = 30 * time.Second
+	for now := time.Duration(0); now < span; now += time.Millisecond {
+		target.vote = "" // the opinion changed once more
+		b.consider(target, now)
+		if casts := b.collect(now); casts != nil {
+			commands++
+			target.vote = fsm.HealthDown
+			b.conclude(casts, false, now)
+		}
+	}
+	if most := voteBurst + int(span/votePeriod) + 1; commands > most {
+		t.Errorf("%d commands in %s, want at most %d", commands, span, most)
+	}
+}

@@ -1,0 +1,52 @@
+package health
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"testing"
+	"time"
+
+	"evenkeel/fsm"
+)
+
+// script is a connection whose peer sends a text and leaves.
+type script struct {
+	io.Reader
+	read int
+}
+
+func (s *script) Write(p []byte) (int, error) { return len(p), nil }
+
+func (s *script) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	s.read += n
+	return n, err
+}
+
+// Whatever a backend answers, the check comes to an end, reads no more than its
+// bounds and blames nobody else.
+func FuzzAnswer(f *testing.F) {
+	for _, text := range []string{
+		"", "HTTP/1.1 200 OK\r\n\r\nok", "HTTP/1.1 302 Found\r\nLocation: ://%\r\n\r\n",
+		"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n1;a=b\r\nx\r\n0\r\nX: y\r\n\r\n", "\x16\x03\x01\x02\x00",
+	} {
+		f.Add([]byte(text), 1)
+	}
+	f.Fuzz(func(t *testing.T, text []byte, times int) {
+		prober, err := newHTTPProber(fsm.Check{Path: "/"}, "10.0.0.1:80", "evenkeel", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		conn := &script{Reader: bytes.NewReader(bytes.Repeat(text, max(1, times%64)))}
+		if err := prober.get(ctx, conn); err != nil && (Void(err) || len(shorten(err.Error())) > maxReason) {
+			t.Errorf("got %v", err)
+		}
+		if conn.read > maxHead+8*maxBody {
+			t.Errorf("read %d bytes", conn.read)
+		}
+	})
+}

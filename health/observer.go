@@ -1,0 +1,297 @@
+package health
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"evenkeel/fsm"
+)
+
+// maxInFlight bounds the probes that this node runs at once, and with them
+// memory and descriptors. Beyond it probes begin late, in the order in which
+// they were due; it takes a thousand backends that hang for that.
+const maxInFlight = 1024
+
+// tick is the grain of the times at which probes begin, so that a node with
+// thousands of backends wakes up a hundred times a second for many probes each,
+// and not for each. Due times are exact, so nothing drifts by it.
+const tick = 10 * time.Millisecond
+
+// Source is where the registry's state comes from. Watch returns the newest
+// state, never nil, and a channel that is closed when it is replaced. It does
+// not block.
+type Source interface {
+	Watch() (*fsm.State, <-chan struct{})
+}
+
+// Proposer carries a command to the whole cluster. Propose may block as long as
+// its context lives; when it returns without error, the source has the state
+// that followed. The observer never calls it twice at a time.
+type Proposer interface {
+	Propose(ctx context.Context, actor string, op fsm.Operation) (fsm.Result, error)
+}
+
+// Config is what an [Observer] needs to know.
+type Config struct {
+	// Self is the UID of this node.
+	Self string
+	// Version is the binary's version, for the User-Agent of HTTP checks.
+	Version string
+	// Logger gets changes of opinion and failures to vote. May be nil.
+	Logger *slog.Logger
+}
+
+// Observer runs this node's share of the health checks and votes on what it
+// finds. Its methods may be called from any goroutine.
+type Observer struct {
+	self      string
+	logger    *slog.Logger
+	newProber func(check fsm.Check, address string) (Prober, error)
+	started   time.Time
+	results   chan result
+	outcomes  chan outcome
+
+	// mu guards all that follows. Only Run's goroutine writes it.
+	mu       sync.Mutex
+	version  uint64 // of the state that the targets follow
+	members  []string
+	sweep    uint64
+	targets  map[name]*target
+	queue    queue
+	ballot   ballot
+	inFlight int
+	counters Counters
+}
+
+// result is how a probe ended.
+type result struct {
+	*target
+	of      subject
+	err     error
+	latency time.Duration
+}
+
+// outcome is how a command with votes ended.
+type outcome struct {
+	casts []cast
+	err   error
+}
+
+// New returns an observer that does nothing until [Observer.Run].
+func New(config Config) *Observer {
+	agent := "evenkeel"
+	if config.Version != "" {
+		agent += "/" + config.Version
+	}
+	logger := config.Logger
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	return &Observer{
+		self:   config.Self,
+		logger: logger,
+		newProber: func(check fsm.Check, address string) (Prober, error) {
+			return NewProber(check, address, agent)
+		},
+		started:  time.Now(),
+		results:  make(chan result, maxInFlight),
+		outcomes: make(chan outcome, 1),
+		targets:  map[name]*target{},
+	}
+}
+
+// now is the observer's own clock. It is monotonic, so that setting the node's
+// clock changes no schedule.
+func (o *Observer) now() time.Duration { return time.Since(o.started) }
+
+// Run probes and votes until ctx ends, which is no error. It returns after its
+// last goroutine has, and may be called once.
+//
+// One goroutine owns the schedule and blocks on nothing: each probe, and the
+// one command under way, runs in a goroutine of its own, so that neither slow
+// backends nor a slow cluster delay a probe.
+func (o *Observer) Run(ctx context.Context, source Source, proposer Proposer) error {
+	var group sync.WaitGroup
+	defer group.Wait()
+	wake := time.NewTimer(never)
+	defer wake.Stop()
+	changed := o.catchUp(source)
+	for {
+		o.probeDue(ctx, &group)
+		o.voteDue(ctx, proposer, &group)
+		wake.Reset(o.idle())
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-wake.C:
+		case <-changed:
+			changed = o.catchUp(source)
+		case r := <-o.results:
+			o.settle(r)
+		case end := <-o.outcomes:
+			// The votes must be looked for in the state that followed them.
+			changed = o.catchUp(source)
+			o.conclude(end)
+		}
+	}
+}
+
+// catchUp follows the newest state and returns the channel that tells of a
+// newer one.
+func (o *Observer) catchUp(source Source) <-chan struct{} {
+	state, changed := source.Watch()
+	o.follow(state)
+	return changed
+}
+
+// idle returns how long there is nothing to begin.
+func (o *Observer) idle() time.Duration {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	next := o.ballot.next()
+	if t := o.queue.first(); t != nil && o.inFlight < maxInFlight {
+		next = min(next, (t.due+tick-1)/tick*tick)
+	}
+	if next == never {
+		return never
+	}
+	return max(0, next-o.now())
+}
+
+// probeDue begins the probes whose time has come.
+func (o *Observer) probeDue(ctx context.Context, group *sync.WaitGroup) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := o.now()
+	for o.inFlight < maxInFlight {
+		t := o.queue.first()
+		if t == nil || t.due > now {
+			return
+		}
+		o.queue.remove(t)
+		o.begin(ctx, group, t)
+	}
+}
+
+func (o *Observer) begin(ctx context.Context, group *sync.WaitGroup, t *target) {
+	timeout := time.Duration(t.check.Timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, timeoutError(timeout))
+	t.cancel = cancel
+	o.inFlight++
+	of, prober, began := t.subject, t.prober, time.Now()
+	group.Go(func() {
+		defer cancel()
+		err := prober.Probe(ctx)
+		latency := time.Since(began)
+		if err != nil && latency > timeout+timeout/2+stall {
+			err = nodeError{fmt.Errorf("this node stalled: the probe took %s of %s", latency.Round(time.Millisecond), timeout)}
+		}
+		o.results <- result{t, of, err, latency} // has room for all in flight
+	})
+}
+
+// stall is how much later than its timeout, beyond half of that, a probe ends
+// only if this node was suspended or starved.
+const stall = 100 * time.Millisecond
+
+// timeoutError tells people how long was waited.
+type timeoutError time.Duration
+
+// Error implements error.
+func (e timeoutError) Error() string { return "no answer within " + time.Duration(e).String() }
+
+// settle counts the result of a probe and schedules the next.
+func (o *Observer) settle(r result) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	t, now := r.target, o.now()
+	o.inFlight--
+	t.cancel = nil
+	if !t.planned {
+		delete(o.targets, t.name)
+		return
+	}
+	if t.subject != r.of { // planned anew meanwhile, due already set
+		o.queue.add(t)
+		return
+	}
+	t.advance(now)
+	o.queue.add(t)
+	o.record(r)
+	o.ballot.consider(t, now)
+}
+
+func (o *Observer) record(r result) {
+	t := r.target
+	t.last.at, t.last.latency, t.last.void = time.Now(), r.latency, ""
+	switch {
+	case r.err == nil:
+		o.counters.Passed++
+		t.last.reason = ""
+	case Void(r.err):
+		o.counters.Void++
+		t.last.void = shorten(r.err.Error())
+		return
+	default:
+		o.counters.Failed++
+		t.last.reason = shorten(r.err.Error())
+	}
+	before := t.tally.Opinion()
+	if t.tally.Record(r.err == nil) {
+		o.logOpinion(t, before)
+	}
+}
+
+func (o *Observer) logOpinion(t *target, before fsm.Health) {
+	log := o.logger.Info
+	if before == fsm.HealthUnknown && t.tally.Opinion() == fsm.HealthUp {
+		log = o.logger.Debug // expected, and one per backend at every start
+	}
+	log("health check changed its opinion", "pool", t.pool, "backend", t.backend,
+		"health", t.tally.Opinion(), "before", before, "reason", t.last.reason)
+}
+
+// voteDue proposes the votes whose time has come.
+func (o *Observer) voteDue(ctx context.Context, proposer Proposer, group *sync.WaitGroup) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	casts := o.ballot.collect(o.now())
+	if len(casts) == 0 {
+		return
+	}
+	op := fsm.CastVotes{Observer: o.self, Votes: make([]fsm.BackendVote, len(casts))}
+	for i, c := range casts {
+		op.Votes[i] = fsm.BackendVote{Pool: c.pool, Name: c.backend, UID: c.uid, Generation: c.generation, Health: c.health, Reason: c.last.reason}
+	}
+	o.counters.Votes += uint64(len(casts))
+	o.counters.Commands++
+	group.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, proposeTimeout)
+		defer cancel()
+		result, err := proposer.Propose(ctx, "health", op)
+		if err == nil && result.Err != nil {
+			err = result.Err
+		}
+		o.outcomes <- outcome{casts, err} // has room: one command at a time
+	})
+}
+
+// conclude follows up on a command with votes.
+func (o *Observer) conclude(end outcome) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	failures := o.ballot.failures
+	o.ballot.conclude(end.casts, end.err != nil, o.now())
+	switch {
+	case end.err != nil:
+		o.counters.CommandsFailed++
+		if failures == 0 {
+			o.logger.Warn("votes could not be cast, trying again until they are", "votes", len(end.casts), "error", end.err)
+		}
+	case failures > 0:
+		o.logger.Info("votes are cast again", "failures", failures)
+	}
+}

@@ -1,0 +1,112 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+
+	"evenkeel/fsm"
+)
+
+// Prober checks one backend.
+//
+// Probe returns nil if the backend passed, an error for which [Void] holds if
+// this node could not find out, and any other error if the backend failed; its
+// text is the reason that people read. The context carries the check's timeout,
+// its cause how to say so; Probe returns as soon as it is done, and takes bounded
+// memory whatever the backend sends. Calls for one Prober never overlap, so it may keep state
+// without a lock.
+type Prober interface {
+	Probe(ctx context.Context) error
+}
+
+// NewProber returns the prober of a check for a backend's address. The user
+// agent is what HTTP checks call themselves.
+func NewProber(check fsm.Check, address, userAgent string) (Prober, error) {
+	endpoints, err := newEndpoints(address, net.DefaultResolver)
+	if err != nil {
+		return nil, err
+	}
+	switch check.Type {
+	case fsm.CheckTCP:
+		return &tcpProber{endpoints: endpoints}, nil
+	case fsm.CheckHTTP:
+		return newHTTPProber(check, address, userAgent, endpoints)
+	}
+	return nil, fmt.Errorf("check type %q is not known: use %q or %q", check.Type, fsm.CheckTCP, fsm.CheckHTTP)
+}
+
+// nodeError is an error of this node that no errno tells as such.
+type nodeError struct{ error }
+
+func (e nodeError) Unwrap() error { return e.error }
+
+// ownErrors are what the system answers when this node lacks something. Linux
+// answers EAGAIN to connect when routes are exhausted (connect(2)).
+var ownErrors = []error{
+	syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EMFILE, syscall.ENFILE,
+	syscall.ENOBUFS, syscall.ENOMEM, syscall.EAGAIN, context.Canceled,
+}
+
+// Void reports whether err tells about this node rather than about the backend
+// that was probed: no ports, descriptors or buffers left, no support for the
+// address family, no name server, or a probe that this node itself gave up.
+func Void(err error) bool {
+	if _, ok := errors.AsType[nodeError](err); ok {
+		return true
+	}
+	for _, e := range ownErrors {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// dial connects to one endpoint. The connection is closed to reads and writes
+// when ctx ends, by its deadline or otherwise; the caller calls release instead
+// of closing it.
+//
+// An established connection is closed in the orderly way, not by a reset as
+// some balancers do: many small servers print a stack trace on a reset.
+func dial(ctx context.Context, to netip.AddrPort) (conn net.Conn, release func(), err error) {
+	dialer := net.Dialer{KeepAlive: -1}
+	// DialTCP would bind to a port of its own first, which costs more than all
+	// the rest and runs out of ports far sooner.
+	conn, err = dialer.DialContext(ctx, "tcp", to.String())
+	if err != nil {
+		return nil, nil, fmt.Errorf("connect to %s: %w", to, plainError(ctx, err))
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	release = func() {
+		stop()
+		_ = conn.Close() // the probe's verdict stands, and nothing is left to lose
+	}
+	return conn, release, nil
+}
+
+// plainError strips what the package net repeats around the cause of an error,
+// the operation and both addresses, and says of a timeout what the context's
+// owner says of it.
+func plainError(ctx context.Context, err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
+		// Only the context sets deadlines, but its timer may be a moment
+		// behind the poller's.
+		<-ctx.Done()
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		err = op.Err
+	}
+	if call, ok := errors.AsType[*os.SyscallError](err); ok {
+		err = call.Err
+	}
+	return err
+}
