@@ -1,0 +1,106 @@
+package httpapi
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/gorilla/mux"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// requestTimeout bounds the handling of one request. A write waits at most 1 s
+// for a leader and 5 s for an outcome; this is for what should not happen.
+const requestTimeout = 20 * time.Second
+
+// Config is what the API serves and how.
+type Config struct {
+	Cluster  Cluster
+	NodeName string
+	Version  string
+	// AdminToken is the bearer token with every right. Without one, nobody is
+	// asked for a token.
+	AdminToken string
+	// Insecure says that an API without a token is meant to be reached by any
+	// host name. Otherwise such an API is taken to be on loopback, and answers
+	// to IP addresses and localhost only.
+	Insecure bool
+	// Listeners returns this node's listeners by name; nil means none.
+	Listeners func() map[string]ListenerStatus
+	// NotReady returns why this node cannot serve traffic yet or any more; an
+	// empty result, or a nil function, means that it can.
+	NotReady func() []string
+	// Traffic and Probes return this node's counters for /metrics; several
+	// counts of probes are added up, nil means none.
+	Traffic func() Traffic
+	Probes  func() []ProbeCount
+	Logger  *slog.Logger
+}
+
+// API serves one node's API.
+type API struct {
+	config    Config
+	resources []*resource
+	guard     *guard
+	metrics   *metrics
+	handler   http.Handler
+}
+
+// New returns the API of a node. It starts nothing.
+func New(config Config) *API {
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	a := &API{config: config, resources: resources()}
+	a.metrics = newMetrics(a)
+	a.guard = newGuard(config, a.metrics.loginsFailed.Inc)
+	a.handler = promhttp.InstrumentHandlerCounter(a.metrics.requests, a.outer(a.guard.wrap(a.router())))
+	return a
+}
+
+// Handler returns the handler of all paths.
+func (a *API) Handler() http.Handler { return a.handler }
+
+// router holds every path of the API; the OpenAPI document is tested against
+// it.
+func (a *API) router() *mux.Router {
+	router := mux.NewRouter().SkipClean(true)
+	for _, res := range a.resources {
+		a.serve(router, http.MethodGet, res.collection, a.list(res), "consistency")
+		a.serve(router, http.MethodPost, res.collection, a.create(res))
+		item := res.collection + "/{name}"
+		a.serve(router, http.MethodGet, item, a.read(res), "consistency")
+		a.serve(router, http.MethodPut, item, a.put(res))
+		a.serve(router, http.MethodDelete, item, a.remove(res))
+		if res.inPool {
+			a.serve(router, http.MethodGet, "/v1/backends", a.list(res), "consistency", "pool")
+			a.serve(router, http.MethodPost, "/v1/backends", a.create(res))
+		}
+	}
+	a.serve(router, http.MethodGet, "/v1/cluster", a.clusterStatus, "consistency")
+	a.serve(router, http.MethodGet, "/v1/nodes", a.nodes, "consistency")
+	a.serve(router, http.MethodGet, "/v1/openapi.json", a.openAPI)
+	a.serve(router, http.MethodGet, "/v1/problems/{kind}", a.explainProblem)
+	for path, handler := range map[string]http.Handler{
+		"/livez": a.handle(a.live), "/readyz": a.handle(a.ready), "/metrics": a.metrics.handler(a.config.Logger),
+	} {
+		router.Handle(path, handler).Methods(http.MethodGet, http.MethodHead)
+	}
+	router.NotFoundHandler = a.handle(notFound)
+	router.MethodNotAllowedHandler = a.handle(methodNotAllowed(router))
+	return router
+}
+
+// serve adds a path that takes the named query parameters.
+func (a *API) serve(router *mux.Router, method, path string, h handlerFunc, query ...string) {
+	methods := []string{method}
+	if method == http.MethodGet {
+		methods = append(methods, http.MethodHead)
+	}
+	router.Handle(path, a.handle(func(w http.ResponseWriter, r *http.Request) error {
+		if err := checkQuery(r, query); err != nil {
+			return err
+		}
+		return h(w, r)
+	})).Methods(methods...)
+}

@@ -1,0 +1,39 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+
+	"evenkeel/cluster"
+	"evenkeel/fsm"
+)
+
+// Registry is where objects are read and written. All methods are called
+// concurrently.
+type Registry interface {
+	// State returns the local state at once; it is never nil.
+	State() *fsm.State
+	// Propose returns when the local state has the outcome. A refusal is
+	// Result.Err; an error is one of the cluster's sentinels, or internal.
+	Propose(ctx context.Context, actor string, op fsm.Operation) (fsm.Result, error)
+	// ReadIndex returns when the local state is at least what was committed
+	// at the call.
+	ReadIndex(ctx context.Context) error
+}
+
+// Membership is what this node knows of the cluster. All methods are called
+// concurrently.
+type Membership interface {
+	UID() string
+	Status() cluster.Status
+	Members() []cluster.Member
+	// Reports asks all live nodes for what their [API.Report] returns, by UID,
+	// and leaves out those that do not answer before ctx ends.
+	Reports(ctx context.Context) map[string]json.RawMessage
+}
+
+// Cluster is what the API needs of the cluster.
+type Cluster interface {
+	Registry
+	Membership
+}

@@ -1,0 +1,198 @@
+package httpapi
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"evenkeel/fsm"
+)
+
+// collector reads the cluster, the registry and the data path when it is
+// asked. Labels name objects of the registry and members only, whose numbers
+// are bounded, and a series ends with its object.
+type collector struct {
+	api   *API
+	descs map[string]*prometheus.Desc
+}
+
+// series are the names, helps and labels of all that the collector emits.
+var series = [...]struct {
+	name, help string
+	labels     []string
+}{
+	{"cluster_leader", "1 if this node leads the cluster.", nil},
+	{"cluster_quorum", "1 if this node knows a leader with a quorum.", nil},
+	{"cluster_detached", "1 if this node takes no part in the cluster any more.", nil},
+	{"cluster_nodes", "Members as this node sees them.", []string{"state"}},
+	{"registry_revision", "Accepted changes of labels and specs.", nil},
+	{"registry_version", "Accepted changes of anything.", nil},
+	{"registry_objects", "Objects in the registry.", []string{"kind"}},
+	{"backends", "Backends by agreed health.", []string{"pool", "health"}},
+	{"listener_up", "1 if this node listens.", []string{"listener"}},
+	{"listener_connections", "Open client connections.", []string{"listener"}},
+	{"listener_requests_total", "Requests received.", []string{"listener"}},
+	{"listener_requests_active", "Requests that are not done.", []string{"listener"}},
+	{"listener_errors_total", "Requests that did not end well.", []string{"listener", "reason"}},
+	{"listener_received_bytes_total", "Bytes of request bodies.", []string{"listener"}},
+	{"listener_sent_bytes_total", "Bytes of response bodies.", []string{"listener"}},
+	{"backend_in_flight", "Requests sent by this node that are not done.", []string{"pool", "backend"}},
+	{"backend_requests_total", "Attempts by this node.", []string{"pool", "backend"}},
+	{"backend_connect_failures_total", "Attempts that got no connection.", []string{"pool", "backend"}},
+	{"backend_failures_total", "Attempts that got a connection and no complete response.", []string{"pool", "backend"}},
+	{"backend_responses_total", "Responses by class.", []string{"pool", "backend", "class"}},
+	{"probes_total", "Probes by this node.", []string{"result"}},
+}
+
+func newCollector(a *API) *collector {
+	c := &collector{api: a, descs: map[string]*prometheus.Desc{}}
+	for _, s := range series {
+		c.descs[s.name] = prometheus.NewDesc("evenkeel_"+s.name, s.help, s.labels, nil)
+	}
+	return c
+}
+
+// Describe implements [prometheus.Collector].
+func (c *collector) Describe(out chan<- *prometheus.Desc) {
+	for _, desc := range c.descs {
+		out <- desc
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	e := emitter{descs: c.descs, out: out}
+	c.collectCluster(e)
+	c.collectRegistry(e)
+	c.collectListeners(e)
+	c.collectTraffic(e)
+}
+
+type emitter struct {
+	descs map[string]*prometheus.Desc
+	out   chan<- prometheus.Metric
+}
+
+func (e emitter) gauge(name string, value float64, labels ...string) {
+	e.out <- prometheus.MustNewConstMetric(e.descs[name], prometheus.GaugeValue, value, labels...)
+}
+
+func (e emitter) count(name string, value uint64, labels ...string) {
+	e.out <- prometheus.MustNewConstMetric(e.descs[name], prometheus.CounterValue, float64(value), labels...)
+}
+
+func (e emitter) flag(name string, set bool, labels ...string) {
+	value := 0.0
+	if set {
+		value = 1
+	}
+	e.gauge(name, value, labels...)
+}
+
+func (c *collector) collectCluster(e emitter) {
+	cluster := c.api.config.Cluster
+	status := cluster.Status()
+	e.flag("cluster_leader", status.LeaderUID != "" && status.LeaderUID == cluster.UID())
+	e.flag("cluster_quorum", status.Quorum)
+	e.flag("cluster_detached", status.Detached != "")
+	states := map[string]int{"alive": 0, "suspect": 0, "dead": 0, "left": 0, "detached": 0}
+	for _, member := range cluster.Members() {
+		states[member.State]++
+	}
+	for state, number := range states {
+		e.gauge("cluster_nodes", float64(number), state)
+	}
+}
+
+func (c *collector) collectRegistry(e emitter) {
+	s := c.api.config.Cluster.State()
+	e.gauge("registry_revision", float64(s.Revision()))
+	e.gauge("registry_version", float64(s.Version()))
+	for _, res := range c.api.resources {
+		e.gauge("registry_objects", float64(s.Count(res.kind)), string(res.kind))
+	}
+	for pool := range s.Pools() {
+		health := map[fsm.Health]int{fsm.HealthUnknown: 0, fsm.HealthUp: 0, fsm.HealthDown: 0}
+		for backend := range s.PoolBackends(pool.Name) {
+			health[backend.Status.Health]++
+		}
+		for verdict, number := range health {
+			e.gauge("backends", float64(number), pool.Name, string(verdict))
+		}
+	}
+}
+
+func (c *collector) collectListeners(e emitter) {
+	if c.api.config.Listeners == nil {
+		return
+	}
+	for name, status := range c.api.config.Listeners() {
+		e.flag("listener_up", status.State == "listening", name)
+	}
+}
+
+func (c *collector) collectTraffic(e emitter) {
+	if c.api.config.Traffic != nil {
+		traffic := c.api.config.Traffic()
+		for _, l := range traffic.Listeners {
+			e.listener(l)
+		}
+		for _, b := range summed(traffic.Backends) {
+			e.backend(b)
+		}
+	}
+	if c.api.config.Probes != nil {
+		var sum ProbeCount
+		for _, p := range c.api.config.Probes() {
+			sum.Passed, sum.Failed, sum.Void = sum.Passed+p.Passed, sum.Failed+p.Failed, sum.Void+p.Void
+		}
+		e.count("probes_total", sum.Passed, "passed")
+		e.count("probes_total", sum.Failed, "failed")
+		e.count("probes_total", sum.Void, "void")
+	}
+}
+
+func (e emitter) listener(l ListenerTraffic) {
+	e.gauge("listener_connections", float64(l.Connections), l.Name)
+	e.gauge("listener_requests_active", float64(l.Active), l.Name)
+	e.count("listener_requests_total", l.Requests, l.Name)
+	for reason, number := range l.errors() {
+		e.count("listener_errors_total", number, l.Name, reason)
+	}
+	e.count("listener_received_bytes_total", l.BytesIn, l.Name)
+	e.count("listener_sent_bytes_total", l.BytesOut, l.Name)
+}
+
+func (e emitter) backend(b BackendTraffic) {
+	e.gauge("backend_in_flight", float64(b.InFlight), b.Pool, b.Name)
+	e.count("backend_requests_total", b.Requests, b.Pool, b.Name)
+	e.count("backend_connect_failures_total", b.ConnectFailures, b.Pool, b.Name)
+	e.count("backend_failures_total", b.Failures, b.Pool, b.Name)
+	for class, number := range b.Responses {
+		label := strconv.Itoa(class) + "xx"
+		if class == 0 {
+			label = "other"
+		}
+		e.count("backend_responses_total", number, b.Pool, b.Name, label)
+	}
+}
+
+// summed adds up registrations of one name: a backend that was deleted and
+// made again still has requests in flight under its former identity, and two
+// series with the same labels would spoil the whole answer.
+func summed(backends []BackendTraffic) map[[2]string]BackendTraffic {
+	sums := make(map[[2]string]BackendTraffic, len(backends))
+	for _, b := range backends {
+		key := [2]string{b.Pool, b.Name}
+		sum := sums[key]
+		b.InFlight += sum.InFlight
+		b.Requests += sum.Requests
+		b.ConnectFailures += sum.ConnectFailures
+		b.Failures += sum.Failures
+		for class := range b.Responses {
+			b.Responses[class] += sum.Responses[class]
+		}
+		sums[key] = b
+	}
+	return sums
+}

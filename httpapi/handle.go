@@ -1,0 +1,186 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gorilla/mux"
+
+	"evenkeel/httpapi/problem"
+)
+
+// The header fields of every answer.
+const (
+	headerNode     = "X-Evenkeel-Node"
+	headerRevision = "X-Evenkeel-Revision"
+)
+
+// handlerFunc answers a request, or returns why it did not. It writes nothing
+// before it is sure to return nil.
+type handlerFunc func(w http.ResponseWriter, r *http.Request) error
+
+func (a *API) handle(h handlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			a.fail(w, r, err)
+		}
+	})
+}
+
+// outer is around everything: the header fields of every answer, the time a
+// request may take, and what becomes of a panic.
+func (a *API) outer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set(headerNode, a.config.NodeName)
+		setRevision(w, a.config.Cluster.State().Revision())
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Cache-Control", "no-store")
+		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+		defer cancel()
+		tracked := &trackedWriter{ResponseWriter: w}
+		defer a.recoverPanic(tracked, r)
+		next.ServeHTTP(tracked, r.WithContext(ctx))
+	})
+}
+
+func setRevision(w http.ResponseWriter, revision uint64) {
+	w.Header().Set(headerRevision, strconv.FormatUint(revision, 10))
+}
+
+// recoverPanic turns a panic into a problem. When the answer has begun it
+// cannot be taken back, so the connection is cut.
+func (a *API) recoverPanic(w *trackedWriter, r *http.Request) {
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	if cause == http.ErrAbortHandler {
+		panic(cause)
+	}
+	a.config.Logger.Error("api handler panicked", "method", r.Method, "path", r.URL.Path, "panic", cause, "stack", string(debug.Stack()))
+	if w.begun {
+		panic(http.ErrAbortHandler)
+	}
+	a.fail(w, r, problem.New(problem.Internal, "the handler of this path panicked; the log has the stack"))
+}
+
+// trackedWriter knows whether the answer has begun.
+type trackedWriter struct {
+	http.ResponseWriter
+	begun bool
+}
+
+func (w *trackedWriter) WriteHeader(status int) {
+	w.begun = true
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *trackedWriter) Write(data []byte) (int, error) {
+	w.begun = true
+	return w.ResponseWriter.Write(data)
+}
+
+// Unwrap lets [http.ResponseController] reach the connection.
+func (w *trackedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// fail answers with the problem that err is or stands for.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, errGone) {
+		a.config.Logger.Debug("api answer not written", "path", r.URL.Path, "error", err)
+		return
+	}
+	p := asProblem(err)
+	if p.Kind == problem.Internal {
+		a.config.Logger.Error("api request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+	}
+	if err := p.Write(w); err != nil {
+		a.config.Logger.Debug("api answer not written", "path", r.URL.Path, "error", err)
+	}
+}
+
+// writeJSON sends value as the whole answer.
+func writeJSON(w http.ResponseWriter, status int, value any) error {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, err = w.Write(append(body, '\n'))
+	return gone(err)
+}
+
+// errGone marks an answer that could not be sent: there is nobody left to tell.
+var errGone = errors.New("the client is gone")
+
+func gone(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", errGone, err)
+}
+
+// checkQuery refuses parameters that the path does not know, so that a typing
+// error is not a silent no.
+func checkQuery(r *http.Request, allowed []string) error {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return problem.New(problem.InvalidRequest, "query %q: %s", clip(r.URL.RawQuery), clip(err.Error()))
+	}
+	var wrong []string
+	for name, values := range query {
+		switch {
+		case !slices.Contains(allowed, name):
+			wrong = append(wrong, fmt.Sprintf("%q is not known here", clip(name)))
+		case len(values) > 1:
+			wrong = append(wrong, fmt.Sprintf("%q is given %d times", name, len(values)))
+		}
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	slices.Sort(wrong)
+	known := "this path takes none"
+	if len(allowed) > 0 {
+		known = "this path takes " + strings.Join(allowed, ", ")
+	}
+	return problem.New(problem.InvalidRequest, "query parameter %s; %s", clip(strings.Join(wrong, ", ")), known)
+}
+
+func notFound(_ http.ResponseWriter, r *http.Request) error {
+	return problem.New(problem.NotFound, "there is no path %q; GET /v1/openapi.json lists all", clip(r.URL.Path))
+}
+
+// methodNotAllowed finds out what would be allowed by asking the router.
+func methodNotAllowed(router *mux.Router) handlerFunc {
+	return func(_ http.ResponseWriter, r *http.Request) error {
+		var allowed []string
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+			asked := *r
+			asked.Method = method
+			if match := (mux.RouteMatch{}); router.Match(&asked, &match) && match.MatchErr == nil {
+				allowed = append(allowed, method)
+			}
+		}
+		allow := strings.Join(allowed, ", ")
+		return problem.New(problem.MethodNotAllowed, "%s is not possible on %q, only %s", clip(r.Method), clip(r.URL.Path), allow).With("Allow", allow)
+	}
+}
+
+// clip keeps messages readable when a client sends something absurdly long.
+func clip(text string) string {
+	const limit = 200
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit-3], "") + "..."
+}

@@ -1,0 +1,98 @@
+package httpapi
+
+import (
+	"log/slog"
+	"net/http"
+	"runtime"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Traffic is the data path's counters on this node.
+type Traffic struct {
+	Listeners []ListenerTraffic
+	Backends  []BackendTraffic
+}
+
+// ListenerTraffic counts what came in through one listener.
+type ListenerTraffic struct {
+	Name string
+	// Connections is the number of open client connections, Active that of
+	// requests that are not done.
+	Connections, Active int64
+	// Requests counts all requests. Of those, no route matched the Unrouted,
+	// the Unavailable found no usable backend, BadGateway and Timeout had one
+	// that failed them, the Refused were faulty themselves, the client went
+	// away from the ClientLeft, and the Panics are Evenkeel's own failures.
+	Requests, Unrouted, Unavailable, BadGateway, Timeout, Refused, ClientLeft, Panics uint64
+	// BytesIn and BytesOut are of bodies and tunnels, from and to clients.
+	BytesIn, BytesOut uint64
+}
+
+// errors returns what did not end well, by a word for the reason.
+func (l ListenerTraffic) errors() map[string]uint64 {
+	return map[string]uint64{
+		"no_route": l.Unrouted, "no_backend": l.Unavailable, "bad_gateway": l.BadGateway, "timeout": l.Timeout,
+		"refused": l.Refused, "client_left": l.ClientLeft, "panic": l.Panics,
+	}
+}
+
+// BackendTraffic counts what went to one backend.
+type BackendTraffic struct {
+	Pool, Name string
+	// InFlight is the number of requests that are not done.
+	InFlight int64
+	// Requests counts attempts, ConnectFailures those without a connection,
+	// Failures those with one and no complete response.
+	Requests, ConnectFailures, Failures uint64
+	// Responses are by class: 1 to 5 for 1xx to 5xx, 0 for other codes.
+	Responses [6]uint64
+}
+
+// ProbeCount counts probes by this node. Void ones told nothing about their
+// backend, because the node itself could not probe.
+type ProbeCount struct {
+	Passed, Failed, Void uint64
+}
+
+// metrics is the registry behind /metrics. It is the API's own, so that two
+// nodes in one process do not meet in it.
+type metrics struct {
+	registry     *prometheus.Registry
+	requests     *prometheus.CounterVec
+	loginsFailed prometheus.Counter
+}
+
+func newMetrics(a *API) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "evenkeel_api_requests_total", Help: "Requests that the API answered.",
+		}, []string{"method", "code"}),
+		loginsFailed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "evenkeel_api_logins_failed_total", Help: "Requests to the API without a valid token.",
+		}),
+	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "evenkeel_build_info", Help: "Always 1; the labels say what runs.",
+		ConstLabels: prometheus.Labels{"version": a.config.Version, "goversion": runtime.Version(), "node": a.config.NodeName},
+	})
+	build.Set(1)
+	m.registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		build, m.requests, m.loginsFailed,
+		newCollector(a),
+	)
+	return m
+}
+
+func (m *metrics) handler(logger *slog.Logger) http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		ErrorLog:            slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		MaxRequestsInFlight: 4,
+		ErrorHandling:       promhttp.ContinueOnError,
+	})
+}

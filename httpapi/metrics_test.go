@@ -1,0 +1,72 @@
+package httpapi_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"evenkeel/httpapi"
+)
+
+func TestMetricsSayWhatRunsAndHowItFares(t *testing.T) {
+	c := newClient(t, func(config *httpapi.Config) {
+		config.Listeners = func() map[string]httpapi.ListenerStatus {
+			return map[string]httpapi.ListenerStatus{"default": {State: "listening"}, "web": {State: "failed"}}
+		}
+		config.Traffic = func() httpapi.Traffic {
+			return httpapi.Traffic{
+				Listeners: []httpapi.ListenerTraffic{{Name: "default", Connections: 2, Requests: 9, Unrouted: 1, Unavailable: 3}},
+				Backends: []httpapi.BackendTraffic{
+					{Pool: "default", Name: "web1", InFlight: 1, Requests: 5, ConnectFailures: 2, Failures: 1, Responses: [6]uint64{2: 4}},
+					{Pool: "default", Name: "web1", InFlight: 1, Requests: 7}, // its former registration
+				},
+			}
+		}
+		config.Probes = func() []httpapi.ProbeCount {
+			return []httpapi.ProbeCount{{Passed: 6, Failed: 2}, {Failed: 1, Void: 4}}
+		}
+	})
+	c.send("POST", "/v1/backends", `{"address":"h:1","name":"web1"}`).want(201)
+	got := c.send("GET", "/metrics", "").want(200)
+	for _, line := range []string{
+		`evenkeel_build_info{goversion="`,
+		"evenkeel_cluster_leader 1", "evenkeel_cluster_quorum 1", "evenkeel_cluster_detached 0",
+		`evenkeel_cluster_nodes{state="alive"} 1`, `evenkeel_cluster_nodes{state="dead"} 0`,
+		fmt.Sprintf("evenkeel_registry_revision %d\n", c.cluster.State().Revision()), `evenkeel_registry_objects{kind="backend"} 1`,
+		`evenkeel_backends{health="unknown",pool="default"} 1`, `evenkeel_backends{health="down",pool="default"} 0`,
+		`evenkeel_listener_up{listener="default"} 1`, `evenkeel_listener_up{listener="web"} 0`,
+		`evenkeel_listener_connections{listener="default"} 2`, `evenkeel_listener_requests_total{listener="default"} 9`,
+		`evenkeel_listener_errors_total{listener="default",reason="no_route"} 1`, `evenkeel_listener_errors_total{listener="default",reason="no_backend"} 3`,
+		`evenkeel_backend_in_flight{backend="web1",pool="default"} 2`, `evenkeel_backend_requests_total{backend="web1",pool="default"} 12`,
+		`evenkeel_backend_connect_failures_total{backend="web1",pool="default"} 2`, `evenkeel_backend_failures_total{backend="web1",pool="default"} 1`,
+		`evenkeel_backend_responses_total{backend="web1",class="2xx",pool="default"} 4`,
+		`evenkeel_probes_total{result="failed"} 3`, `evenkeel_probes_total{result="void"} 4`,
+		`evenkeel_api_requests_total{code="201",method="post"} 1`,
+		"go_goroutines ",
+	} {
+		if !strings.Contains(got.body, line) {
+			t.Errorf("no line %q", line)
+		}
+	}
+	problems, err := promlint.New(strings.NewReader(got.body)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		if strings.HasPrefix(p.Metric, "evenkeel_") {
+			t.Errorf("%s: %s", p.Metric, p.Text)
+		}
+	}
+}
+
+func TestUnknownMethodsDoNotMakeNewSeries(t *testing.T) {
+	c := newClient(t)
+	c.send("BREW1", "/livez", "")
+	c.send("BREW2", "/livez", "")
+	got := c.send("GET", "/metrics", "").want(200)
+	if !strings.Contains(got.body, `evenkeel_api_requests_total{code="405",method="unknown"} 2`) {
+		t.Error("unknown methods are not counted as one")
+	}
+}

@@ -1,0 +1,130 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"evenkeel/fsm"
+)
+
+// reportTimeout is how long a read waits for the other nodes' part of it.
+const reportTimeout = 300 * time.Millisecond
+
+// Report is what a node tells the others' API about itself.
+type Report struct {
+	Revision  uint64                    `json:"revision"`
+	Version   uint64                    `json:"version"`
+	Digest    string                    `json:"digest"`
+	Detached  string                    `json:"detached,omitempty"`
+	Listeners map[string]ListenerStatus `json:"listeners,omitempty"`
+}
+
+// Report returns what this node tells the others. It does not block.
+func (a *API) Report() any {
+	s := a.config.Cluster.State()
+	report := Report{Revision: s.Revision(), Version: s.Version(), Digest: digest(s), Detached: a.config.Cluster.Status().Detached}
+	if a.config.Listeners != nil {
+		report.Listeners = a.config.Listeners()
+	}
+	return report
+}
+
+func digest(s *fsm.State) string { return fmt.Sprintf("%016x", s.Digest()) }
+
+// reports asks all nodes. Each node that is not known to have left has an
+// entry, answered or not.
+func (a *API) reports(ctx context.Context) map[string]nodeReport {
+	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
+	defer cancel()
+	reports := map[string]nodeReport{}
+	for _, member := range a.config.Cluster.Members() {
+		if member.State != string(fsm.NodeLeft) {
+			reports[member.UID] = nodeReport{}
+		}
+	}
+	for uid, raw := range a.config.Cluster.Reports(ctx) {
+		report := nodeReport{answered: true}
+		if err := json.Unmarshal(raw, &report.Report); err != nil {
+			// A node of another release may answer in a way this one cannot
+			// read; that is as good as no answer.
+			a.config.Logger.Debug("report of a node not understood", "uid", uid, "error", err)
+			report = nodeReport{}
+		}
+		reports[uid] = report
+	}
+	return reports
+}
+
+// nodeView is one member of the cluster.
+type nodeView struct {
+	Name        string `json:"name"`
+	UID         string `json:"uid"`
+	Role        string `json:"role"`
+	State       string `json:"state"`
+	ClusterAddr string `json:"cluster_addr"`
+	APIAddr     string `json:"api_addr"`
+	Version     string `json:"version"`
+	// AppliedRevision is nil when the node did not answer in time.
+	AppliedRevision *uint64 `json:"applied_revision"`
+	AppliedVersion  *uint64 `json:"applied_version"`
+	// Digest is of the state at AppliedVersion: nodes that have the same
+	// version have the same digest.
+	Digest string `json:"digest,omitempty"`
+	// Detached is why the node takes no part in the cluster any more.
+	Detached string `json:"detached,omitempty"`
+}
+
+func (a *API) nodes(w http.ResponseWriter, r *http.Request) error {
+	s, err := a.state(w, r)
+	if err != nil {
+		return err
+	}
+	reports := a.reports(r.Context())
+	w.Header().Set("Content-Type", "application/json")
+	return gone(writeList(w, s.Revision(), func(yield func(any) bool) {
+		for _, member := range a.config.Cluster.Members() {
+			view := nodeView{
+				Name: member.Name, UID: member.UID, Role: member.Role, State: member.State,
+				ClusterAddr: member.ClusterAddr, APIAddr: member.APIAddr, Version: member.Version,
+			}
+			if report := reports[member.UID]; report.answered {
+				view.AppliedRevision, view.AppliedVersion = &report.Revision, &report.Report.Version
+				view.Digest, view.Detached = report.Digest, report.Detached
+			}
+			if !yield(view) {
+				return
+			}
+		}
+	}))
+}
+
+// clusterView is the cluster as this node sees it.
+type clusterView struct {
+	ID string `json:"id"`
+	// Leader is the leader's name, "" when there is none.
+	Leader   string `json:"leader"`
+	Quorum   bool   `json:"quorum"`
+	Revision uint64 `json:"revision"`
+	Version  uint64 `json:"version"`
+	Digest   string `json:"digest"`
+	// Confirmed is false while the node serves what it had on its disk and no
+	// leader has told it yet that this was committed.
+	Confirmed bool   `json:"confirmed"`
+	Detached  string `json:"detached,omitempty"`
+}
+
+func (a *API) clusterStatus(w http.ResponseWriter, r *http.Request) error {
+	s, err := a.state(w, r)
+	if err != nil {
+		return err
+	}
+	status := a.config.Cluster.Status()
+	return writeJSON(w, http.StatusOK, clusterView{
+		ID: s.ClusterID(), Leader: status.LeaderName, Quorum: status.Quorum,
+		Revision: s.Revision(), Version: s.Version(), Digest: digest(s),
+		Confirmed: status.Confirmed, Detached: status.Detached,
+	})
+}

@@ -1,0 +1,83 @@
+package httpapi_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"evenkeel/cluster"
+	"evenkeel/httpapi"
+)
+
+func TestTheClusterIsToldAsThisNodeSeesIt(t *testing.T) {
+	c := newClient(t)
+	s := c.cluster.State()
+	c.send("GET", "/v1/cluster", "").want(200).
+		wantAt("c1", "id").wantAt("n1", "leader").wantAt(true, "quorum").wantAt(true, "confirmed").
+		wantAt(float64(s.Revision()), "revision").wantAt(float64(s.Version()), "version").
+		wantAt(fmt.Sprintf("%016x", s.Digest()), "digest").wantAt(nil, "detached")
+	c.cluster.status = cluster.Status{Detached: "the disk hangs"}
+	c.send("GET", "/v1/cluster", "").want(200).wantAt("", "leader").wantAt(false, "quorum").wantAt("the disk hangs", "detached")
+}
+
+func TestTheNodesAreListedWithWhatTheyApplied(t *testing.T) {
+	c := newClient(t)
+	c.cluster.members = func() []cluster.Member {
+		return []cluster.Member{
+			{Name: "n1", UID: "u1", Role: "leader", State: "alive", ClusterAddr: "10.0.0.1:7071", APIAddr: "10.0.0.1:7070", Version: "1"},
+			{Name: "n2", UID: "u2", Role: "follower", State: "dead"},
+			{Name: "n3", UID: "u3", Role: "follower", State: "detached"},
+			{Name: "n4", UID: "u4", Role: "follower", State: "alive"},
+		}
+	}
+	c.cluster.reports = map[string]json.RawMessage{
+		"u1": json.RawMessage(`{"revision":3,"version":9,"digest":"00000000000000ff"}`),
+		"u3": json.RawMessage(`{"revision":2,"version":5,"digest":"00000000000000fe","detached":"the disk hangs"}`),
+		"u4": json.RawMessage(`"a newer release"`),
+	}
+	items := c.send("GET", "/v1/nodes", "").want(200).items()
+	if len(items) != 4 {
+		t.Fatalf("%d items, want 4", len(items))
+	}
+	for i, want := range []map[string]any{
+		{"name": "n1", "role": "leader", "state": "alive", "applied_revision": 3.0, "applied_version": 9.0, "digest": "00000000000000ff", "api_addr": "10.0.0.1:7070"},
+		{"name": "n2", "state": "dead", "applied_revision": nil},
+		{"name": "n3", "state": "detached", "detached": "the disk hangs"},
+		{"name": "n4", "applied_revision": nil},
+	} {
+		for member, value := range want {
+			if items[i][member] != value {
+				t.Errorf("item %d: %s is %v, want %v", i, member, items[i][member], value)
+			}
+		}
+	}
+}
+
+func TestANodeReportsItsStateAndListeners(t *testing.T) {
+	f := newFakeCluster(t)
+	api := httpapi.New(httpapi.Config{Cluster: f, NodeName: "n1", Listeners: func() map[string]httpapi.ListenerStatus {
+		return map[string]httpapi.ListenerStatus{"default": {State: "listening", Address: "127.0.0.1:8080"}}
+	}})
+	text, err := json.Marshal(api.Report())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := f.State()
+	want := fmt.Sprintf(`{"revision":%d,"version":%d,"digest":"%016x","listeners":{"default":{"state":"listening","address":"127.0.0.1:8080"}}}`,
+		s.Revision(), s.Version(), s.Digest())
+	if string(text) != want {
+		t.Errorf("report %s, want %s", text, want)
+	}
+}
+
+func TestReadinessSaysWhyNotAndNeverAsksForAQuorum(t *testing.T) {
+	var reasons []string
+	c := newClient(t, func(config *httpapi.Config) { config.NotReady = func() []string { return reasons } })
+	c.cluster.status = cluster.Status{}
+	if got := c.send("GET", "/readyz", "").want(200); got.body != "ready\n" {
+		t.Errorf("body %q", got.body)
+	}
+	reasons = []string{"no listener was tried yet", "no table"}
+	c.send("GET", "/readyz", "").wantProblem(503, "not-ready").wantAt("no listener was tried yet; no table", "detail")
+	c.send("GET", "/livez?verbose", "").want(200) // probes add what they like
+}

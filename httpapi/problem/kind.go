@@ -1,0 +1,107 @@
+package problem
+
+import "net/http"
+
+// Kind is the last part of a problem's type, for callers that branch on it. A
+// released kind keeps its meaning and status.
+type Kind string
+
+// The kinds of problems.
+const (
+	InvalidRequest      Kind = "invalid-request"
+	InvalidObject       Kind = "invalid-object"
+	Unauthorized        Kind = "unauthorized"
+	ForeignOrigin       Kind = "foreign-origin"
+	NotFound            Kind = "not-found"
+	MethodNotAllowed    Kind = "method-not-allowed"
+	BodyTimeout         Kind = "body-timeout"
+	Exists              Kind = "exists"
+	DuplicateAddress    Kind = "duplicate-address"
+	InUse               Kind = "in-use"
+	RegistryFull        Kind = "registry-full"
+	PreconditionFailed  Kind = "precondition-failed"
+	BodyTooLarge        Kind = "body-too-large"
+	UnsupportedEncoding Kind = "unsupported-encoding"
+	ForeignHost         Kind = "foreign-host"
+	Internal            Kind = "internal"
+	NoQuorum            Kind = "no-quorum"
+	Overloaded          Kind = "overloaded"
+	Detached            Kind = "detached"
+	NotReady            Kind = "not-ready"
+	OutcomeUnknown      Kind = "outcome-unknown"
+)
+
+// Entry is what holds for every problem of a kind.
+type Entry struct {
+	Kind   Kind
+	Status int
+	Title  string
+	// Remedy says what a client can do.
+	Remedy string
+}
+
+// Catalog returns all kinds of problems, in the order of their status codes.
+func Catalog() []Entry {
+	return []Entry{
+		{InvalidRequest, http.StatusBadRequest, "The request is faulty",
+			"Correct the query parameter or header field that the detail names."},
+		{InvalidObject, http.StatusBadRequest, "The object is faulty",
+			"Correct every item of faults; each pointer (RFC 6901) names a place in the body that was sent. Nothing was changed."},
+		{Unauthorized, http.StatusUnauthorized, "A valid token is needed",
+			"Send the header field Authorization: Bearer TOKEN with the admin token of the cluster."},
+		{ForeignOrigin, http.StatusForbidden, "Pages of other sites may not use this API",
+			"Call the API from a program, or from a page that the same node serves."},
+		{NotFound, http.StatusNotFound, "There is no such thing",
+			"Check the path; a list of its collection shows what exists."},
+		{MethodNotAllowed, http.StatusMethodNotAllowed, "The method is not allowed here",
+			"Use one of the methods in the header field Allow."},
+		{BodyTimeout, http.StatusRequestTimeout, "The body did not arrive in time", "Send it again."},
+		{Exists, http.StatusConflict, "The name is taken",
+			"Choose another name, or replace the object that Location names with PUT."},
+		{DuplicateAddress, http.StatusConflict, "The pool has a backend with this address",
+			"Use the backend that Location names, or delete it first."},
+		{InUse, http.StatusConflict, "Something else needs the object",
+			"Change or delete first what the detail names. Nothing was changed."},
+		{RegistryFull, http.StatusConflict, "The registry is full", "Delete objects that are no longer needed."},
+		{PreconditionFailed, http.StatusPreconditionFailed, "The object is not as the request demands",
+			"Look at current, which is the object as it is, and decide anew. Nothing was changed."},
+		{BodyTooLarge, http.StatusRequestEntityTooLarge, "The body is too large", "Send at most 1 MiB."},
+		{UnsupportedEncoding, http.StatusUnsupportedMediaType, "The body is encoded", "Send plain JSON, without Content-Encoding."},
+		{ForeignHost, http.StatusMisdirectedRequest, "The host name is not this node's",
+			"Use an IP address or localhost. An API on loopback without a token answers to no other name, because a hostile site could let its own name point here (DNS rebinding)."},
+		{Internal, http.StatusInternalServerError, "The node failed", "Read the node's log."},
+		{NoQuorum, http.StatusServiceUnavailable, "The cluster has no leader",
+			"Repeat the request after the time in Retry-After. Nothing was changed; traffic is served on."},
+		{Overloaded, http.StatusServiceUnavailable, "Too many writes are waiting",
+			"Repeat the request after the time in Retry-After. Nothing was changed."},
+		{Detached, http.StatusServiceUnavailable, "The node is detached from its cluster",
+			"Send the request to another node; GET /v1/nodes says why this one is detached."},
+		{NotReady, http.StatusServiceUnavailable, "The node is not ready for traffic", "Wait, or read the detail."},
+		{OutcomeUnknown, http.StatusGatewayTimeout, "It is not known whether the change was made",
+			"Read the object. Repeating a PUT or DELETE is safe; so is repeating a POST that names the object, or that is of a backend."},
+	}
+}
+
+// Lookup returns the entry of a kind; that of [Internal] if there is none.
+func Lookup(kind Kind) Entry {
+	entry, ok := find(kind)
+	if !ok {
+		entry, _ = find(Internal)
+	}
+	return entry
+}
+
+// Known reports whether there is such a kind.
+func Known(kind Kind) bool {
+	_, ok := find(kind)
+	return ok
+}
+
+func find(kind Kind) (Entry, bool) {
+	for _, entry := range Catalog() {
+		if entry.Kind == kind {
+			return entry, true
+		}
+	}
+	return Entry{}, false
+}

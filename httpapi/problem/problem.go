@@ -1,0 +1,105 @@
+// Package problem is the one shape in which the API says that something went
+// wrong: RFC 9457 problem details, application/problem+json.
+//
+// It owns the closed list of problem types with their status codes and titles,
+// and how a problem is written. It refuses to own when which one applies.
+package problem
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"evenkeel/fsm"
+)
+
+// ContentType is the media type of a problem (RFC 9457, section 3).
+const ContentType = "application/problem+json"
+
+// BasePath is where every node explains the problem types. A type is a
+// reference with an absolute path (RFC 9457, section 3.1.1), so that it can be
+// followed at the node that gave it and depends on no site elsewhere.
+const BasePath = "/v1/problems/"
+
+// maxFaults bounds the list in one answer.
+const maxFaults = 101
+
+// Problem is an answer that is not what the client hoped for. As an error it
+// travels from where it is found to where it is written.
+type Problem struct {
+	Kind   Kind
+	Detail string
+	// Faults are all things wrong with the request, with JSON pointers into
+	// its body.
+	Faults []fsm.Fault
+	// Current is, for [PreconditionFailed], the object as it is.
+	Current any
+	// Header is added to the answer's.
+	Header http.Header
+}
+
+// New returns a problem; the detail says what is wrong with this request and
+// what to do.
+func New(kind Kind, format string, args ...any) *Problem {
+	return &Problem{Kind: kind, Detail: fmt.Sprintf(format, args...)}
+}
+
+// Invalid returns the problem of a request's body with these faults.
+func Invalid(faults []fsm.Fault) *Problem {
+	p := &Problem{Kind: InvalidObject, Faults: faults}
+	p.Detail = describe(faults)
+	return p
+}
+
+func describe(faults []fsm.Fault) string {
+	if len(faults) != 1 {
+		return fmt.Sprintf("%d things are wrong, see faults", len(faults))
+	}
+	if faults[0].Pointer == "" {
+		return faults[0].Message
+	}
+	return faults[0].Pointer + ": " + faults[0].Message
+}
+
+// With adds a header field to the answer and returns p.
+func (p *Problem) With(name, value string) *Problem {
+	if p.Header == nil {
+		p.Header = http.Header{}
+	}
+	p.Header.Set(name, value)
+	return p
+}
+
+// Error implements error.
+func (p *Problem) Error() string { return string(p.Kind) + ": " + p.Detail }
+
+// document is the problem on the wire.
+type document struct {
+	Type    string      `json:"type"`
+	Title   string      `json:"title"`
+	Status  int         `json:"status"`
+	Detail  string      `json:"detail,omitempty"`
+	Faults  []fsm.Fault `json:"faults,omitempty"`
+	Current any         `json:"current,omitempty"`
+}
+
+// Write sends the problem as the whole answer.
+func (p *Problem) Write(w http.ResponseWriter) error {
+	entry := Lookup(p.Kind)
+	body, err := json.Marshal(document{
+		Type: BasePath + string(p.Kind), Title: entry.Title, Status: entry.Status, Detail: p.Detail,
+		Faults: p.Faults[:min(len(p.Faults), maxFaults)], Current: p.Current,
+	})
+	if err != nil {
+		return fmt.Errorf("encode problem %q: %w", p.Kind, err)
+	}
+	for name, values := range p.Header {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Content-Type", ContentType)
+	w.WriteHeader(entry.Status)
+	if _, err := w.Write(append(body, '\n')); err != nil {
+		return fmt.Errorf("write problem %q: %w", p.Kind, err)
+	}
+	return nil
+}

@@ -1,0 +1,118 @@
+package httpapi
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/gorilla/mux"
+
+	"evenkeel/fsm"
+	"evenkeel/httpapi/problem"
+)
+
+// state returns the state to answer from: the local one, or with
+// ?consistency=linearizable one that has everything committed before the
+// request.
+func (a *API) state(w http.ResponseWriter, r *http.Request) (*fsm.State, error) {
+	query := r.URL.Query()
+	if query.Has("consistency") {
+		switch consistency := query.Get("consistency"); consistency {
+		case "local":
+		case "linearizable":
+			if err := a.config.Cluster.ReadIndex(r.Context()); err != nil {
+				return nil, readProblem(err)
+			}
+		default:
+			return nil, problem.New(problem.InvalidRequest, "consistency %q: use local (the default) or linearizable", clip(consistency))
+		}
+	}
+	s := a.config.Cluster.State()
+	setRevision(w, s.Revision())
+	return s, nil
+}
+
+// readProblem tells a read that did not get its confirmation: unlike a write,
+// it has no outcome that could be unknown.
+func readProblem(err error) error {
+	if p := asProblem(err); p.Kind != problem.NoQuorum && p.Kind != problem.OutcomeUnknown {
+		return err
+	}
+	return problem.New(problem.NoQuorum, "no leader confirmed in time that this node is up to date; a read without consistency=linearizable is answered all the same").
+		With("Retry-After", "1")
+}
+
+func (a *API) read(res *resource) handlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		s, err := a.state(w, r)
+		if err != nil {
+			return err
+		}
+		vars := mux.Vars(r)
+		ref := fsm.Ref{Kind: res.kind, Pool: vars["pool"], Name: vars["name"]}
+		o := s.Object(ref)
+		if o == nil {
+			return problem.New(problem.NotFound, "%s does not exist", clip(ref.String()))
+		}
+		w.Header().Set("ETag", etag(o))
+		return writeJSON(w, http.StatusOK, res.render(a.readViewer(r, res), o))
+	}
+}
+
+// list streams, so that a large registry is not held twice.
+func (a *API) list(res *resource) handlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		s, err := a.state(w, r)
+		if err != nil {
+			return err
+		}
+		pool, inPath := mux.Vars(r)["pool"]
+		if inPath && s.Pool(pool) == nil {
+			return problem.New(problem.NotFound, "pool %q does not exist", clip(pool))
+		}
+		query := r.URL.Query()
+		if query.Has("pool") {
+			if pool = query.Get("pool"); pool == "" {
+				return problem.New(problem.InvalidRequest, "query parameter pool is empty: name a pool, or leave it out for the backends of all pools")
+			}
+		}
+		v := a.readViewer(r, res)
+		w.Header().Set("Content-Type", "application/json")
+		return gone(writeList(w, s.Revision(), func(yield func(any) bool) {
+			for o := range res.objects(s, pool) {
+				if !yield(res.render(v, o)) {
+					return
+				}
+			}
+		}))
+	}
+}
+
+// readViewer asks the nodes if the kind's status comes from them.
+func (a *API) readViewer(r *http.Request, res *resource) *viewer {
+	v := a.viewer()
+	if res.reports {
+		v.reports = a.reports(r.Context())
+	}
+	return v
+}
+
+// writeList writes {"items":[…],"revision":N}.
+func writeList(w http.ResponseWriter, revision uint64, items func(yield func(any) bool)) error {
+	out := bufio.NewWriterSize(w, 32<<10)
+	encoder := json.NewEncoder(out)
+	separator := `{"items":[`
+	for item := range items {
+		out.WriteString(separator) // bufio keeps its first error for Flush
+		if err := encoder.Encode(item); err != nil {
+			return fmt.Errorf("write list: %w", err)
+		}
+		separator = ","
+	}
+	if separator != "," {
+		out.WriteString(separator)
+	}
+	fmt.Fprintf(out, `],"revision":%d}`+"\n", revision)
+	return out.Flush()
+}
