@@ -44,10 +44,10 @@ func (d *draft) apply(c Command) Result {
 		return result
 	}
 	d.applied++
-	d.touched, d.specChanged = nil, false
+	d.touched, d.specChanged, d.created = nil, false, false
 	object, err := d.perform(c)
 	result := Result{Object: object, Err: err, Changed: d.settle()}
-	result.Version, result.Revision = d.version, d.revision
+	result.Version, result.Revision, result.Created = d.version, d.revision, d.created
 	d.remember(c.ID, result)
 	return result
 }

@@ -38,6 +38,9 @@ func TestPutCreatesAndReplaces(t *testing.T) {
 	put := backend("web1", "10.0.0.5:9000")
 	put.Labels = map[string]string{"team": "a"}
 	replaced := r.must(put).Object.(*Backend)
+	if r.must(put).Created {
+		t.Error("a replacement says that it created")
+	}
 	if replaced.Meta.UID != created.Meta.UID || replaced.Meta.Revision != 3 || replaced.Labels["team"] != "a" {
 		t.Fatalf("replaced as %+v", replaced)
 	}
@@ -145,7 +148,7 @@ func TestARepeatedCommandAppliesOnce(t *testing.T) {
 	first := r.doAs(id, put)
 	digest := r.Digest()
 	again := r.doAs(id, put)
-	if first.Err != nil || again.Err != nil || !again.Repeat || again.Revision != first.Revision || r.Digest() != digest {
+	if first.Err != nil || again.Err != nil || !first.Created || !again.Created || !again.Repeat || again.Revision != first.Revision || r.Digest() != digest {
 		t.Fatalf("first %+v, repeated %+v", first, again)
 	}
 	refused := r.doAs(CommandID{"n2", 8}, put)

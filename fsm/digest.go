@@ -37,12 +37,8 @@ func hashEntry(kind Kind, entry any) uint64 {
 // hash leaves out the texts of faults, which a newer build may word better.
 func (r *record) hash() uint64 {
 	h := xxhash.New()
-	changed := uint64(0)
-	if r.Changed {
-		changed = 1
-	}
 	writeText(h, r.Origin)
-	write64(h, r.Seq, r.Version, r.Revision, changed)
+	write64(h, r.Seq, r.Version, r.Revision, bit(r.Changed), bit(r.Created))
 	if r.Err != nil {
 		writeText(h, string(r.Err.Code))
 	}
@@ -54,6 +50,13 @@ func (o *origin) hash() uint64 {
 	writeText(h, o.UID)
 	write64(h, o.Newest, o.Applied)
 	return h.Sum64()
+}
+
+func bit(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // The writes of an xxhash.Digest never fail.

@@ -23,10 +23,11 @@ type draft struct {
 	// counts holds the number of objects by kind, which a Txn does not tell.
 	counts map[Kind]int
 
-	// Of the command at work: what it touched, and whether labels or a spec
-	// changed.
+	// Of the command at work: what it touched, whether labels or a spec
+	// changed, and whether an object is new.
 	touched     []Ref
 	specChanged bool
+	created     bool
 }
 
 func newDraft(s *State) *draft {

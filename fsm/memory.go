@@ -19,6 +19,7 @@ type record struct {
 	Version  uint64 `json:"version"`
 	Revision uint64 `json:"revision"`
 	Changed  bool   `json:"changed,omitempty"`
+	Created  bool   `json:"created,omitempty"`
 	Err      *Error `json:"err,omitempty"`
 }
 
@@ -31,7 +32,7 @@ type origin struct {
 }
 
 func (r *record) result() Result {
-	return Result{Version: r.Version, Revision: r.Revision, Err: r.Err, Repeat: true}
+	return Result{Version: r.Version, Revision: r.Revision, Created: r.Created, Err: r.Err, Repeat: true}
 }
 
 // ResultOf returns the remembered result of the command with that id. ok is
@@ -60,7 +61,7 @@ func (d *draft) recall(id CommandID) (Result, bool) {
 }
 
 func (d *draft) remember(id CommandID, result Result) {
-	r := &record{Origin: id.Origin, Seq: id.Seq, Version: result.Version, Revision: result.Revision, Changed: result.Changed, Err: result.Err}
+	r := &record{Origin: id.Origin, Seq: id.Seq, Version: result.Version, Revision: result.Revision, Changed: result.Changed, Created: result.Created, Err: result.Err}
 	d.results.Insert(resultKey(id), r)
 	d.sum += r.hash()
 

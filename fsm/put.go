@@ -44,6 +44,7 @@ func putObject[S Spec, T any](d *draft, tree *iradix.Txn[*Object[S, T]], c Comma
 		if err := d.checkRoom(ref.Kind); err != nil {
 			return nil, err
 		}
+		d.created = true
 	}
 	next := &Object[S, T]{Pool: p.Pool, Name: p.Name, Labels: maps.Clone(p.Labels), Spec: spec}
 	if next.Labels == nil {

@@ -11,6 +11,9 @@ type Result struct {
 	// Changed tells whether the command changed labels, spec or status of
 	// anything. It is false for a repeat.
 	Changed bool
+	// Created tells that a [Put] found no such object; a repeat says what the
+	// first one found.
+	Created bool
 	// Repeat tells that the command was applied before under the same id.
 	Repeat bool
 	// Err is why the command was refused, or nil. A refused command changed

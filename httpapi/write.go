@@ -153,8 +153,7 @@ func (a *API) written(rw http.ResponseWriter, w *write, result fsm.Result) error
 		return problem.New(problem.OutcomeUnknown, "%s was written, and is gone already: somebody deleted it", w.ref)
 	}
 	status := http.StatusOK
-	meta := o.GetMeta()
-	if w.create || (result.Changed || result.Repeat) && meta.Created.Equal(meta.Modified) {
+	if result.Created {
 		status = http.StatusCreated
 		rw.Header().Set("Location", w.res.path(w.ref))
 	}
