@@ -1,0 +1,12 @@
+//go:build !linux
+
+package peer
+
+import (
+	"net"
+	"time"
+)
+
+// setUserTimeout does nothing where the kernel has no such option: there the
+// deadlines of the protocols above notice a dead peer.
+func setUserTimeout(*net.TCPConn, time.Duration) error { return nil }
