@@ -1,0 +1,180 @@
+package balancer
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"evenkeel/balancer/proxy"
+	"evenkeel/balancer/resolver"
+	"evenkeel/balancer/table"
+	"evenkeel/fsm"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Defaults of [Config].
+const (
+	DefaultDrainTimeout = 30 * time.Second
+	// DefaultStopDelay is enough for a balancer or resolver in front that asks
+	// for readiness each second.
+	DefaultStopDelay = time.Second
+)
+
+// Config is what a [Balancer] is made from.
+type Config struct {
+	// Bind is the host of listeners whose address names none; "" means all
+	// addresses of the machine.
+	Bind string
+	// ListenerAddrs replaces the address of listeners, by name, on this node.
+	ListenerAddrs map[string]string
+	// DrainTimeout is how long requests under way may last after their listener
+	// was removed, moved or stopped, before they are cut; 0 means
+	// [DefaultDrainTimeout].
+	DrainTimeout time.Duration
+	// StopDelay is how long a stopping node goes on accepting, so that those
+	// who watch its readiness can turn away first; 0 means [DefaultStopDelay],
+	// a negative one none.
+	StopDelay time.Duration
+	// Lookup resolves host names of backends; nil means the system's resolver.
+	Lookup resolver.Lookup
+	Logger *slog.Logger
+}
+
+// Source gives the registry. Watch returns the present state, never nil, and a
+// channel that is closed when it is replaced; it does not block.
+type Source interface {
+	Watch() (*fsm.State, <-chan struct{})
+}
+
+// Balancer serves the traffic of one node. Its methods may be called from any
+// goroutine.
+type Balancer struct {
+	config    Config
+	proxy     *proxy.Proxy
+	resolver  *resolver.Resolver
+	listeners *listeners
+	loaded    atomic.Bool // a table was made
+	stopping  atomic.Bool
+}
+
+// New returns a balancer without listeners; [Balancer.Run] starts it.
+func New(config Config) *Balancer {
+	if config.DrainTimeout == 0 {
+		config.DrainTimeout = DefaultDrainTimeout
+	}
+	if config.StopDelay == 0 {
+		config.StopDelay = DefaultStopDelay
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	b := &Balancer{
+		config:   config,
+		proxy:    proxy.New(proxy.Config{DrainTimeout: config.DrainTimeout, Logger: config.Logger}),
+		resolver: resolver.New(config.Lookup, config.Logger),
+	}
+	b.listeners = newListeners(b.open, config.Logger)
+	return b
+}
+
+// open is where the data path is chosen.
+func (b *Balancer) open(ctx context.Context, name, address string, counters *proxy.Counters) (server, error) {
+	return b.proxy.Listen(ctx, name, address, counters)
+}
+
+// Run keeps table and listeners at the registry's state until ctx ends, then
+// stops cleanly and returns after its last goroutine; it returns no error but
+// that of a broken part. The stop: [Balancer.Ready] turns false and responses
+// ask for their connections to be closed; new connections are still accepted
+// for Config.StopDelay; then all listeners drain as [proxy.Server.Run] says,
+// for Config.DrainTimeout at most.
+func (b *Balancer) Run(ctx context.Context, source Source) error {
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	group, alive := errgroup.WithContext(life)
+	group.Go(func() error { return b.resolver.Run(alive) })
+	group.Go(func() error { return b.follow(alive, source) })
+	serving, drain := context.WithCancel(life)
+	defer drain()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		b.listeners.run(serving)
+	}()
+
+	select {
+	case <-ctx.Done():
+	case <-alive.Done(): // a part broke
+	}
+	b.stopping.Store(true)
+	b.listeners.lastCall()
+	sleep(b.config.StopDelay)
+	drain()
+	<-served
+	broken := alive.Err() != nil
+	end()
+	b.proxy.Close()
+	if err := group.Wait(); broken {
+		return err
+	}
+	return nil
+}
+
+func sleep(d time.Duration) {
+	if d > 0 {
+		<-time.After(d)
+	}
+}
+
+// follow swaps in a new table for each new state or address of a backend.
+func (b *Balancer) follow(ctx context.Context, source Source) error {
+	builder := table.NewBuilder(b.resolver)
+	last := fsm.New()
+	for {
+		state, replaced := source.Watch()
+		b.proxy.Swap(builder.Update(state))
+		// A registry that never had anything says nothing yet: a node that waits
+		// for its cluster is not ready.
+		if state.Version() > 0 {
+			if listenersChanged(last, state) {
+				b.listeners.want(addresses(state, b.config.Bind, b.config.ListenerAddrs))
+			}
+			b.loaded.Store(true)
+		}
+		last = state
+		select {
+		case <-replaced:
+		case <-b.resolver.News():
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func listenersChanged(last, next *fsm.State) bool {
+	refs, known := next.ChangedSince(last.Version())
+	if !known || last.Version() == 0 || last.ClusterID() != next.ClusterID() {
+		return true
+	}
+	for _, ref := range refs {
+		if ref.Kind == fsm.KindListener {
+			return true
+		}
+	}
+	return false
+}
+
+// Table returns the table that new requests use.
+func (b *Balancer) Table() *table.Table { return b.proxy.Table() }
+
+// Ready tells whether the node should be sent traffic: it has a table, tried
+// to open every listener, and is not stopping.
+func (b *Balancer) Ready() bool {
+	return b.loaded.Load() && !b.stopping.Load() && b.listeners.tried()
+}
+
+// Listeners tells, by name, how this node's listeners are, those included that
+// were removed and still drain.
+func (b *Balancer) Listeners() map[string]ListenerStatus { return b.listeners.status() }

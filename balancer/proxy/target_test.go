@@ -1,0 +1,77 @@
+package proxy
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func TestTargetReachesBackendAsTheClientWroteIt(t *testing.T) {
+	targets := map[string]struct{ sent, want string }{
+		"a plain path":                  {"/a/b?c=d", "/a/b?c=d"},
+		"an escaped slash":              {"/a%2Fb", "/a%2Fb"},
+		"odd but visible bytes":         {"/a%2fb{|}^\"<>`\\", "/a%2fb{|}^\"<>`\\"},
+		"dot segments":                  {"/a/../b/./c", "/a/../b/./c"},
+		"a semicolon in the query":      {"/?a=1;b=2&c=%zz", "/?a=1;b=2&c=%zz"},
+		"an empty query":                {"/x?", "/x?"},
+		"two slashes at the front":      {"//host/x", "//host/x"},
+		"an asterisk":                   {"*", "*"},
+		"bytes that must be escaped":    {"/caf\xc3\xa9%2F#x", "/caf%C3%A9%2F%23x"},
+		"an absolute target":            {"http://other.example/x?y", "/x?y"},
+		"an absolute target, no path":   {"http://other.example", "/"},
+		"an escaped question mark":      {"/a%3Fb", "/a%3Fb"},
+		"more than one question mark":   {"/a?b?c", "/a?b?c"},
+		"a path with a colon in it":     {"/a:b", "/a:b"},
+		"a path that looks like a port": {"/:80", "/:80"},
+	}
+	seen := make(chan string, 1)
+	w := newWorld(t, nil, scripted(t, func(p *peerConn) {
+		for {
+			if _, err := p.r.Peek(1); err != nil {
+				return
+			}
+			line, _, _ := strings.Cut(p.head(), "\r\n")
+			seen <- line
+			p.send("HTTP/1.1 204 No Content\r\n\r\n")
+		}
+	}))
+	for name, test := range targets {
+		t.Run(name, func(t *testing.T) {
+			method := "GET"
+			if test.sent == "*" {
+				method = "OPTIONS"
+			}
+			p := w.dial()
+			defer p.Close()
+			p.send(method + " " + test.sent + " HTTP/1.1\r\nHost: example.com\r\n\r\n")
+			if status := p.response(method).StatusCode; status != 204 {
+				t.Fatalf("status %d", status)
+			}
+			if got, want := <-seen, method+" "+test.want+" HTTP/1.1"; got != want {
+				t.Errorf("backend got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+func TestRoutingPath(t *testing.T) {
+	tests := map[string]struct{ path, want string }{
+		"nothing to remove":             {"/a/b", "/a/b"},
+		"no path at all":                {"", "/"},
+		"a hidden file is no segment":   {"/a/.b/..c/d.", "/a/.b/..c/d."},
+		"one dot":                       {"/a/./b", "/a/b"},
+		"two dots":                      {"/public/../admin", "/admin"},
+		"one dot at the end":            {"/a/.", "/a/"},
+		"two dots at the end":           {"/a/b/..", "/a/"},
+		"more dots than there is above": {"/../../a", "/a"},
+		"empty segments stay":           {"/a//b/../c", "/a//c"},
+		"only dots":                     {"/..", "/"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := routingPath(&url.URL{Path: test.path}); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}

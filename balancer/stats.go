@@ -1,0 +1,89 @@
+package balancer
+
+import (
+	"maps"
+	"slices"
+)
+
+// Snapshot is the counters of this node at one moment. All of them only grow,
+// but for those that say "now".
+type Snapshot struct {
+	Listeners []ListenerStats // in the order of their names
+	Backends  []BackendStats  // in the order of their pools and names
+}
+
+// ListenerStats are the counters of a listener, as [proxy.Counters] explains
+// them.
+type ListenerStats struct {
+	Name              string
+	Requests          uint64
+	NoRoute           uint64 // answered 404 by Evenkeel
+	NoBackend         uint64 // 503
+	BadGateway        uint64 // 502
+	Timeout           uint64 // 504
+	Refused           uint64 // any other status
+	ClientLeft        uint64
+	Panics            uint64
+	BytesIn, BytesOut uint64
+	Active            int64 // requests, now
+	Connections       int64 // now
+}
+
+// BackendStats are the counters of a backend, as [table.Stats] explains them.
+type BackendStats struct {
+	Pool, Name      string
+	InFlight        int64 // now
+	Requests        uint64
+	ConnectFailures uint64
+	Failures        uint64
+	// Responses are counted by class: Responses[2] are those of 200 to 299,
+	// Responses[0] those outside of 100 to 599.
+	Responses [6]uint64
+}
+
+// Stats returns the counters of all listeners and backends. Its cost follows
+// the number of backends; it holds up no request.
+func (b *Balancer) Stats() Snapshot {
+	snapshot := Snapshot{Listeners: b.listeners.stats()}
+	for pool := range b.Table().Pools() {
+		for _, backend := range pool.Backends() {
+			stats := BackendStats{
+				Pool: backend.Pool, Name: backend.Name,
+				InFlight:        backend.Stats.InFlight.Load(),
+				Requests:        backend.Stats.Requests.Load(),
+				ConnectFailures: backend.Stats.ConnectFailures.Load(),
+				Failures:        backend.Stats.Failures.Load(),
+			}
+			for class := range stats.Responses {
+				stats.Responses[class] = backend.Stats.Responses(class)
+			}
+			snapshot.Backends = append(snapshot.Backends, stats)
+		}
+	}
+	return snapshot
+}
+
+func (l *listeners) stats() []ListenerStats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := make([]ListenerStats, 0, len(l.counters))
+	for _, name := range slices.Sorted(maps.Keys(l.counters)) {
+		c := l.counters[name]
+		all = append(all, ListenerStats{
+			Name:        name,
+			Requests:    c.Requests.Load(),
+			NoRoute:     c.NoRoute.Load(),
+			NoBackend:   c.NoBackend.Load(),
+			BadGateway:  c.BadGateway.Load(),
+			Timeout:     c.Timeout.Load(),
+			Refused:     c.Refused.Load(),
+			ClientLeft:  c.ClientLeft.Load(),
+			Panics:      c.Panics.Load(),
+			BytesIn:     c.BytesIn.Load(),
+			BytesOut:    c.BytesOut.Load(),
+			Active:      c.Active.Load(),
+			Connections: c.Connections.Load(),
+		})
+	}
+	return all
+}
