@@ -1,0 +1,89 @@
+// Package cli is the command line's client: the verbs that ask a node's API
+// and print its answer.
+//
+// It owns how answers look and which exit code an outcome has. It refuses to
+// own any rule of the registry: what is valid, the API says. Data goes to the
+// output, everything else to the error output.
+package cli
+
+import (
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/spf13/cobra"
+)
+
+// App is what the verbs have of the process around them.
+type App struct {
+	Out, Err io.Writer
+	// Getenv returns an environment variable, or "".
+	Getenv func(name string) string
+}
+
+// Commands returns the client's verbs.
+func (a *App) Commands() []*cobra.Command {
+	return []*cobra.Command{
+		a.statusCommand(),
+		a.membersCommand(),
+		a.kindCommand(backendKind()),
+		a.kindCommand(poolKind()),
+		a.kindCommand(routeKind()),
+		a.kindCommand(listenerKind()),
+		a.secretCommand(),
+		a.healthcheckCommand(),
+		a.versionCommand(),
+	}
+}
+
+// The exit codes of the process.
+const (
+	ExitOK       = 0
+	ExitError    = 1
+	ExitUsage    = 2
+	ExitConflict = 3 // the object exists, changed meanwhile or is in use
+	ExitNoQuorum = 4 // no leader, or a write whose outcome is unknown
+	ExitNotFound = 5
+)
+
+// UsageError marks an error of the command line itself.
+type UsageError struct{ Err error }
+
+// Error implements error.
+func (e *UsageError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error itself.
+func (e *UsageError) Unwrap() error { return e.Err }
+
+func usage(text string) error { return &UsageError{errors.New(text)} }
+
+// ExitCode returns the exit code that stands for an error, which may be nil.
+func ExitCode(err error) int {
+	var usage *UsageError
+	var problem *Problem
+	switch {
+	case err == nil:
+		return ExitOK
+	case errors.As(err, &usage):
+		return ExitUsage
+	case errors.As(err, &problem):
+		return problem.exitCode()
+	}
+	return ExitError
+}
+
+func (p *Problem) exitCode() int {
+	switch p.Status {
+	case http.StatusConflict, http.StatusPreconditionFailed:
+		return ExitConflict
+	case http.StatusNotFound:
+		return ExitNotFound
+	case http.StatusGatewayTimeout:
+		return ExitNoQuorum
+	case http.StatusServiceUnavailable:
+		if p.is("no-quorum") {
+			return ExitNoQuorum
+		}
+	}
+	return ExitError
+}

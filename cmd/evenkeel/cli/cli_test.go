@@ -1,0 +1,465 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"evenkeel/cmd/evenkeel/cli"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// fakeAPI answers each "METHOD path" with the next of its replies, the last
+// one again and again, and keeps what it was asked.
+type fakeAPI struct {
+	url     string
+	mu      sync.Mutex
+	replies map[string][]reply
+	asked   []string
+}
+
+type reply struct {
+	status int
+	body   string
+}
+
+func newFakeAPI(t testing.TB, replies map[string][]reply) *fakeAPI {
+	t.Helper()
+	api := &fakeAPI{replies: maps.Clone(replies)}
+	server := httptest.NewServer(api)
+	t.Cleanup(server.Close)
+	api.url = server.URL
+	return api
+}
+
+func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(err)
+	}
+	key := r.Method + " " + r.URL.RequestURI()
+	asked := key
+	for _, name := range []string{"Authorization", "If-Match"} {
+		if value := r.Header.Get(name); value != "" {
+			asked += " " + name + "=" + value
+		}
+	}
+	f.asked = append(f.asked, strings.TrimSpace(asked+" "+string(body)))
+	answers := f.replies[key]
+	if len(answers) == 0 {
+		answers = []reply{{404, problem("not-found", "There is no such thing", "nothing at "+r.URL.Path)}}
+	}
+	if len(answers) > 1 {
+		f.replies[key] = answers[1:]
+	}
+	w.Header().Set("X-Evenkeel-Node", "n2")
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(answers[0].status)
+	fmt.Fprint(w, answers[0].body)
+}
+
+func problem(kind, title, detail string) string {
+	return fmt.Sprintf(`{"type":"/v1/problems/%s","title":%q,"detail":%q}`, kind, title, detail)
+}
+
+// execution is what a command line leads to.
+type execution struct {
+	code     int
+	out, err string
+}
+
+// execute runs a verb as main does.
+func execute(t testing.TB, env map[string]string, args ...string) execution {
+	t.Helper()
+	var out, errOut bytes.Buffer
+	app := &cli.App{Out: &out, Err: &errOut, Getenv: func(name string) string { return env[name] }}
+	root := cli.Group("evenkeel", "")
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.SetOut(&out)
+	root.SetErr(&errOut)
+	root.AddCommand(app.Commands()...)
+	root.SetArgs(args)
+	err := root.ExecuteContext(context.Background())
+	if err != nil {
+		fmt.Fprintf(&errOut, "%v\n", err)
+	}
+	return execution{cli.ExitCode(err), out.String(), errOut.String()}
+}
+
+const (
+	web1  = `{"pool":"default","name":"web1","labels":{},"spec":{"address":"10.0.0.5:9000","weight":1,"tier":0,"admin_state":"ready","later":{"kept":[1,12345678901234567890]}},"status":{"health":"down","since":9,"generation":3,"votes":[{"node":"n1","observer":"u1","health":"up","generation":3,"at":"2026-01-02T03:04:05Z"},{"node":"n2","observer":"u2","health":"down","generation":3,"reason":"connection refused","at":"2026-01-02T03:04:06Z"},{"node":"n3","observer":"u3","health":"down","generation":3,"reason":"no answer within 1s","at":"2026-01-02T03:04:07Z"}]},"meta":{"uid":"b1","revision":7,"created":"2026-01-02T03:04:05Z","modified":"2026-01-02T03:04:05Z","actor":"anonymous"}}`
+	web2  = `{"pool":"default","name":"web2","labels":{"a":"b"},"spec":{"address":"[fd00::1]:9000","weight":5,"tier":1,"zone":"z","admin_state":"drain"},"status":{"health":"unknown","since":9,"generation":3,"votes":[]},"meta":{"uid":"b2","revision":8,"created":"2026-01-02T03:04:05Z","modified":"2026-01-02T03:04:05Z","actor":"anonymous"}}`
+	pools = `{"items":[{"name":"default","labels":{},"spec":{"strategy":"weighted_round_robin","check":{"type":"tcp","interval":"2s","timeout":"1s","rise":2,"fall":3}},"status":{"check_generation":1},"meta":{"uid":"p","revision":1}},{"name":"plain","labels":{},"spec":{"strategy":"random"},"status":{"check_generation":0},"meta":{"uid":"q","revision":2}},{"name":"web","labels":{},"spec":{"strategy":"random","check":{"type":"http","path":"/healthz","expect":"200-299","interval":"500ms","timeout":"100ms","rise":1,"fall":2}},"status":{"check_generation":1},"meta":{"uid":"r","revision":3}}],"revision":3}`
+	route = `{"name":"api","labels":{},"spec":{"listeners":["default","other"],"match":{"host":"*.example.org","path_prefix":"/api/"},"priority":10,"pools":[{"name":"a","weight":1},{"name":"b","weight":3}]},"status":{},"meta":{"uid":"r","revision":4}}`
+	nodes = `{"items":[{"name":"n1","uid":"u1","role":"leader","state":"alive","cluster_addr":"10.0.0.1:7071","api_addr":"10.0.0.1:7070","version":"v1.0.0","applied_revision":12,"applied_version":20},{"name":"n2","uid":"u2","role":"follower","state":"alive","cluster_addr":"10.0.0.2:7071","api_addr":"10.0.0.2:7070","version":"v1.0.0","applied_revision":11,"applied_version":19},{"name":"n3","uid":"u3","role":"follower","state":"dead","cluster_addr":"10.0.0.3:7071","api_addr":"","version":"v1.0.0","applied_revision":null,"applied_version":null}],"revision":12}`
+)
+
+func replies() map[string][]reply {
+	return map[string][]reply{
+		"GET /v1/cluster":                        {{200, `{"id":"c0ffee","leader":"n1","quorum":true,"revision":12,"version":20,"digest":"00ff","confirmed":true}`}},
+		"GET /v1/nodes":                          {{200, nodes}},
+		"GET /v1/backends":                       {{200, `{"items":[` + web1 + `,` + web2 + `],"revision":12}`}},
+		"GET /v1/backends?pool=default":          {{200, `{"items":[` + web1 + `],"revision":12}`}},
+		"POST /v1/backends":                      {{201, web1}},
+		"GET /v1/pools/default/backends/web1":    {{200, web1}},
+		"PUT /v1/pools/default/backends/web1":    {{200, web1}},
+		"DELETE /v1/pools/default/backends/web1": {{204, ""}},
+		"GET /v1/pools":                          {{200, pools}},
+		"POST /v1/pools":                         {{201, `{"name":"web","spec":{"strategy":"random"},"meta":{"revision":3}}`}},
+		"GET /v1/pools/web":                      {{200, `{"name":"web","labels":{"k":"v","gone":"x"},"spec":{"strategy":"random","check":{"type":"http","path":"/old","rise":1}},"meta":{"revision":3}}`}},
+		"PUT /v1/pools/web":                      {{200, `{"name":"web","spec":{"strategy":"random"},"meta":{"revision":4}}`}},
+		"GET /v1/routes":                         {{200, `{"items":[` + route + `],"revision":12}`}},
+		"POST /v1/routes":                        {{201, route}},
+		"GET /v1/listeners":                      {{200, `{"items":[{"name":"default","labels":{},"spec":{"address":":8080","protocol":"http","trusted_proxies":["10.0.0.0/8"]},"status":{"nodes":{"n1":{"state":"listening"},"n2":{"state":"failed","address":"[::]:8080","error":"address already in use"}}},"meta":{"uid":"l","revision":1}}],"revision":12}`}},
+		"POST /v1/listeners":                     {{201, `{"name":"web","spec":{"address":":80","protocol":"http"},"status":{},"meta":{"revision":2}}`}},
+		"GET /readyz":                            {{200, "ready\n"}},
+		"DELETE /v1/pools/in":                    {{409, problem("in-use", "Something else needs the object", "route api uses pool in")}},
+	}
+}
+
+// TestVerbs holds the output of every verb, and what it asked of the API, to
+// golden files. `go test ./cmd/evenkeel/cli -update` writes them.
+func TestVerbs(t *testing.T) {
+	tests := map[string]string{
+		"status": "status", "status as json": "status -o json", "status as yaml": "status -o yaml",
+		"members": "members", "members as json": "members -o json",
+		"backend ls": "backend ls", "backend ls of a pool as yaml": "backend ls --pool default -o yaml",
+		"backend get": "backend get web1", "backend get by pool and name": "backend get default/web1 -o json",
+		"backend add":                 "backend add 10.0.0.5:9000",
+		"backend add with all":        "backend add 10.0.0.5:9000 --name web1 --pool default --weight 3 --tier 2 --zone z --admin-state drain --label a=b --label c=d",
+		"backend set":                 "backend set web1 --address 10.0.0.6:1 --zone=",
+		"backend drain":               "backend drain web1",
+		"backend ready":               "backend ready default/web1 -o json",
+		"backend weight":              "backend weight web1 7",
+		"backend rm":                  "backend rm web1",
+		"pool ls":                     "pool ls",
+		"pool add":                    "pool add web --strategy random --check http --check-path /healthz --check-interval 500ms --check-timeout 100ms --check-rise 1 --check-fall 2 --check-expect 200-299",
+		"pool set":                    "pool set web --strategy round_robin --check tcp --check-path= --label gone- --label k=w",
+		"pool set without check":      "pool set web --check none",
+		"route ls":                    "route ls",
+		"route add":                   "route add api --pool a,b=3 --listener default --listener other --host *.example.org --path-prefix /api/ --priority 10",
+		"listener ls":                 "listener ls",
+		"listener add":                "listener add web --address :80 --trusted-proxy 10.0.0.0/8,fd00::/8",
+		"healthcheck":                 "healthcheck",
+		"an object that is in use":    "pool rm in",
+		"an object that is not there": "pool get nope",
+	}
+	for name, line := range tests {
+		t.Run(name, func(t *testing.T) {
+			api := newFakeAPI(t, replies())
+			got := execute(t, map[string]string{"EVENKEEL_API": api.url}, strings.Fields(line)...)
+			text := fmt.Sprintf("$ evenkeel %s\nexit %d\n--- asked\n%s\n--- stdout\n%s--- stderr\n%s",
+				line, got.code, strings.Join(api.asked, "\n"), got.out, got.err)
+			golden(t, name, strings.ReplaceAll(text, api.url, "http://API"))
+		})
+	}
+}
+
+func golden(t testing.TB, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", regexp.MustCompile(`\W+`).ReplaceAllString(name, "-")+".golden")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", path, diff)
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	tests := map[string]struct {
+		reply reply
+		line  string
+		code  int
+		want  string // in the error output
+	}{
+		"a fault is an error with its pointer": {
+			reply{400, `{"type":"/v1/problems/invalid-object","title":"The object is faulty","detail":"2 things are wrong, see faults","faults":[{"pointer":"/spec/weight","message":"2000 is more than 1000"},{"pointer":"","message":"unknown field"}]}`},
+			"pool get x", cli.ExitError, "2 things are wrong, see faults\n  /spec/weight: 2000 is more than 1000\n  (whole document): unknown field\n"},
+		"a conflict":                        {reply{409, problem("exists", "The name is taken", "d")}, "pool get x", cli.ExitConflict, "409 The name is taken: d"},
+		"a precondition":                    {reply{412, problem("precondition-failed", "t", "d")}, "pool get x", cli.ExitConflict, "412 t: d"},
+		"no quorum":                         {reply{503, problem("no-quorum", "The cluster has no leader", "d")}, "pool get x", cli.ExitNoQuorum, "no leader"},
+		"another 503":                       {reply{503, problem("not-ready", "t", "d")}, "pool get x", cli.ExitError, "503 t"},
+		"an unknown outcome":                {reply{504, problem("outcome-unknown", "t", "d")}, "pool get x", cli.ExitNoQuorum, "504 t"},
+		"a gateway that knows no problem":   {reply{504, "<html>"}, "pool get x", cli.ExitNoQuorum, "504 Gateway Timeout: <html>"},
+		"not found":                         {reply{404, problem("not-found", "t", "d")}, "pool get x", cli.ExitNotFound, "404 t: d"},
+		"unauthorized":                      {reply{401, problem("unauthorized", "A valid token is needed", "")}, "pool get x", cli.ExitError, "A valid token is needed"},
+		"no such object to delete":          {reply{412, problem("precondition-failed", "t", "d")}, "pool rm x", cli.ExitNotFound, "there is no pool x"},
+		"an answer that is not Evenkeel's":  {reply{200, "<html>"}, "pool ls", cli.ExitError, "is that address its API?"},
+		"an object without a revision":      {reply{200, "{}"}, "pool set x", cli.ExitError, "is that address Evenkeel's API?"},
+		"a node that is not ready":          {reply{503, problem("not-ready", "t", "d")}, "healthcheck", cli.ExitError, "check health: "},
+		"a node without quorum, for Docker": {reply{503, problem("no-quorum", "t", "d")}, "healthcheck", cli.ExitError, "check health: "},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			answers := map[string][]reply{}
+			for _, key := range []string{"GET /v1/pools/x", "DELETE /v1/pools/x", "GET /v1/pools", "GET /readyz"} {
+				answers[key] = []reply{test.reply}
+			}
+			api := newFakeAPI(t, answers)
+			got := execute(t, nil, append(strings.Fields(test.line), "--wait-leader", "0s", "--api", api.url)...)
+			if got.code != test.code || !strings.Contains(got.err, test.want) || got.out != "" {
+				t.Errorf("exit %d, stdout %q, stderr %q; want exit %d and %q", got.code, got.out, got.err, test.code, test.want)
+			}
+		})
+	}
+}
+
+func TestUsageErrors(t *testing.T) {
+	for line, want := range map[string]string{
+		"backend":                         "",
+		"backend sell":                    `"sell" is no verb of "evenkeel backend"`,
+		"backend weight web1":             "accepts 2 arg(s), received 1; usage: evenkeel backend weight",
+		"backend weight web1 heavy":       `weight "heavy" is not a whole number`,
+		"backend add a:1 --weight heavy":  `--weight "heavy" is not a whole number`,
+		"backend add a:1 --label x":       `label "x" is neither`,
+		"backend get /x":                  "is empty",
+		"route add r --pool a=b":          `weight "b" is not a whole number`,
+		"status --api ftp://x":            "is neither HOST:PORT nor",
+		"status --api ,":                  "names no node",
+		"status --token a --token-file b": "exclude each other",
+		"pool ls x":                       "accepts 0 arg(s)",
+		"backend sett":                    `did you mean "set"?`,
+	} {
+		got := execute(t, nil, strings.Fields(line)...)
+		code := cli.ExitUsage
+		if want == "" {
+			code = cli.ExitOK // help
+		}
+		if got.code != code || !strings.Contains(got.err, want) {
+			t.Errorf("%s: exit %d, stderr %q; want exit %d and %q", line, got.code, got.err, code, want)
+		}
+	}
+}
+
+// refused returns an address at which nothing listens.
+func refused(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+func TestNothingListens(t *testing.T) {
+	address := refused(t)
+	got := execute(t, nil, "status", "--api", address)
+	if got.code != cli.ExitError || !strings.Contains(got.err, "reach the API at http://"+address+": connection refused, nothing listens there\nis a node running there?") {
+		t.Errorf("exit %d, stderr %q", got.code, got.err)
+	}
+}
+
+func TestTheFirstNodeThatAcceptsIsAsked(t *testing.T) {
+	api := newFakeAPI(t, replies())
+	other := newFakeAPI(t, replies())
+	got := execute(t, map[string]string{"EVENKEEL_API": refused(t) + "," + api.url + "," + other.url}, "backend", "ls")
+	if got.code != cli.ExitOK || len(api.asked) != 1 || len(other.asked) != 0 {
+		t.Errorf("exit %d, stderr %q, asked %q and %q", got.code, got.err, api.asked, other.asked)
+	}
+}
+
+func TestAWriteThatReachedANodeIsNotRepeated(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() { // accepts, reads a little and hangs up
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Read(make([]byte, 1))
+			_ = conn.Close()
+		}
+	}()
+	other := newFakeAPI(t, replies())
+	got := execute(t, nil, "backend", "add", "a:1", "--api", listener.Addr().String()+","+other.url)
+	if got.code != cli.ExitError || len(other.asked) != 0 {
+		t.Errorf("exit %d, stderr %q, the other node was asked %q", got.code, got.err, other.asked)
+	}
+}
+
+func TestWhichAPIAndToken(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("from-file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct {
+		args []string
+		env  map[string]string
+		want string // the token
+	}{
+		"no token":                            {nil, nil, ""},
+		"a flag counts first":                 {[]string{"--token", "flag"}, map[string]string{"EVENKEEL_TOKEN": "env"}, "flag"},
+		"a file of a flag":                    {[]string{"--token-file", file}, map[string]string{"EVENKEEL_TOKEN": "env"}, "from-file"},
+		"the environment":                     {nil, map[string]string{"EVENKEEL_TOKEN": "env", "EVENKEEL_ADMIN_TOKEN": "admin"}, "env"},
+		"a file of the environment":           {nil, map[string]string{"EVENKEEL_TOKEN_FILE": file, "EVENKEEL_ADMIN_TOKEN": "admin"}, "from-file"},
+		"the node's own token comes last":     {nil, map[string]string{"EVENKEEL_ADMIN_TOKEN": "admin"}, "admin"},
+		"the node's own token, from its file": {nil, map[string]string{"EVENKEEL_ADMIN_TOKEN_FILE": file}, "from-file"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			api := newFakeAPI(t, replies())
+			env := map[string]string{"EVENKEEL_API_ADDR": strings.Replace(api.url, "http://127.0.0.1", "0.0.0.0", 1)}
+			maps.Copy(env, test.env)
+			got := execute(t, env, append([]string{"members"}, test.args...)...)
+			want := "GET /v1/nodes"
+			if test.want != "" {
+				want += " Authorization=Bearer " + test.want
+			}
+			if got.code != cli.ExitOK || !slices.Equal(api.asked, []string{want}) {
+				t.Errorf("exit %d, stderr %q, asked %q; want %q", got.code, got.err, api.asked, want)
+			}
+		})
+	}
+}
+
+func TestAChangeStartsAgainWhenSomebodyElseChanged(t *testing.T) {
+	answers := replies()
+	key := "/v1/pools/default/backends/web1"
+	newer := strings.Replace(web1, `"revision":7`, `"revision":8`, 1)
+	answers["GET "+key] = []reply{{200, web1}, {200, newer}}
+	answers["PUT "+key] = []reply{{412, problem("precondition-failed", "t", "d")}, {200, newer}}
+	api := newFakeAPI(t, answers)
+	got := execute(t, map[string]string{"EVENKEEL_API": api.url}, "backend", "drain", "web1")
+	if got.code != cli.ExitOK || len(api.asked) != 4 || !strings.Contains(api.asked[3], `If-Match="8"`) {
+		t.Errorf("exit %d, stderr %q, asked %q", got.code, got.err, api.asked)
+	}
+	answers["PUT "+key] = []reply{{412, problem("precondition-failed", "t", "d")}}
+	api = newFakeAPI(t, answers)
+	got = execute(t, map[string]string{"EVENKEEL_API": api.url}, "backend", "drain", "web1")
+	if got.code != cli.ExitConflict || len(api.asked) != 10 {
+		t.Errorf("exit %d after %d requests; want a conflict after 10", got.code, len(api.asked))
+	}
+}
+
+func TestAClusterWithoutALeaderIsWaitedFor(t *testing.T) {
+	answers := replies()
+	answers["POST /v1/backends"] = []reply{{503, problem("no-quorum", "The cluster has no leader", "d")}}
+	without := newFakeAPI(t, answers)
+	with := newFakeAPI(t, replies())
+	line := []string{"backend", "add", "10.0.0.5:9000", "--wait-leader", "1m", "--api", without.url + "," + with.url}
+	got := execute(t, nil, line...)
+	if got.code != cli.ExitOK || got.err != "the cluster has no leader, trying again\n" || len(with.asked) != 1 {
+		t.Errorf("exit %d, stderr %q, asked %q and %q", got.code, got.err, without.asked, with.asked)
+	}
+}
+
+func TestMissingMayBeIgnored(t *testing.T) {
+	api := newFakeAPI(t, replies())
+	got := execute(t, map[string]string{"EVENKEEL_API": api.url}, "backend", "rm", "web1", "--ignore-missing")
+	if got.code != cli.ExitOK || !slices.Equal(api.asked, []string{"DELETE /v1/pools/default/backends/web1"}) {
+		t.Errorf("exit %d, stderr %q, asked %q", got.code, got.err, api.asked)
+	}
+}
+
+func TestStatusOfALargeRegistry(t *testing.T) {
+	var items []string
+	for i := range 100 {
+		backend := strings.Replace(web1, `"web1"`, fmt.Sprintf(`"b%02d"`, i), 1)
+		backend = strings.Replace(backend, `"pool":"default"`, fmt.Sprintf(`"pool":"p%d"`, i/50), 1)
+		if i%2 == 0 {
+			backend = strings.Replace(backend, `"health":"down"`, `"health":"up"`, 1)
+		}
+		items = append(items, backend)
+	}
+	answers := replies()
+	answers["GET /v1/backends"] = []reply{{200, `{"items":[` + strings.Join(items, ",") + `],"revision":12}`}}
+	answers["GET /v1/cluster"] = []reply{{200, `{"id":"c0ffee","leader":"","quorum":false,"revision":12,"confirmed":false,"detached":"the disk hangs"}`}}
+	api := newFakeAPI(t, answers)
+	got := execute(t, map[string]string{"EVENKEEL_API": api.url}, "status")
+	golden(t, "status of a large registry", strings.ReplaceAll(got.out+got.err, api.url, "http://API"))
+}
+
+func TestAControlCharacterDoesNotReachTheTerminal(t *testing.T) {
+	answers := replies()
+	answers["GET /v1/nodes"] = []reply{{200, `{"items":[{"name":"n1\u001b[2J","role":"leader\u009b","state":"alive\n"}]}`}}
+	api := newFakeAPI(t, answers)
+	got := execute(t, map[string]string{"EVENKEEL_API": api.url}, "members")
+	if strings.ContainsAny(got.out, "\x1b\u009b") || strings.Count(got.out, "\n") != 2 {
+		t.Errorf("stdout %q", got.out)
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	api := newFakeAPI(t, replies())
+	env := map[string]string{"EVENKEEL_API": api.url}
+	for line, want := range map[string]string{
+		"__complete backend drain ":      "default/web1\ndefault/web2\n",
+		"__complete pool get ":           "default\nplain\nweb\n",
+		"__complete pool add x --check ": "tcp\nhttp\nnone\n",
+		"__complete backend ls -o ":      "table\njson\nyaml\n",
+	} {
+		args := strings.Split(line, " ")
+		got := execute(t, env, args...)
+		if got.code != cli.ExitOK || !strings.HasPrefix(got.out, want) {
+			t.Errorf("%s: exit %d, stdout %q, stderr %q; want %q", line, got.code, got.out, got.err, want)
+		}
+	}
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		if got := execute(t, env, "completion", shell); got.code != cli.ExitOK || !strings.Contains(got.out, "evenkeel") {
+			t.Errorf("completion %s: exit %d, stderr %q", shell, got.code, got.err)
+		}
+	}
+}
+
+func TestSecret(t *testing.T) {
+	first, second := execute(t, nil, "secret"), execute(t, nil, "secret")
+	if first.code != cli.ExitOK || !strings.HasPrefix(first.out, "evenkeel-") || strings.Count(first.out, "\n") != 1 || first.out == second.out {
+		t.Errorf("secrets %q and %q", first.out, second.out)
+	}
+}
+
+func TestASecretInAFileIsForItsOwnerAlone(t *testing.T) {
+	file, err := os.OpenFile(filepath.Join(t.TempDir(), "secret"), os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	app := &cli.App{Out: file, Err: io.Discard, Getenv: func(string) string { return "" }}
+	root := cli.Group("evenkeel", "")
+	root.AddCommand(app.Commands()...)
+	root.SetArgs([]string{"secret"})
+	if err := root.Execute(); err != nil {
+		t.Fatal(err)
+	}
+	info, err := file.Stat()
+	if err != nil || info.Mode().Perm()&0o077 != 0 || info.Size() == 0 {
+		t.Errorf("mode %v, error %v", info.Mode(), err)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	text, data := execute(t, nil, "version"), execute(t, nil, "version", "-o", "json")
+	if !strings.HasPrefix(text.out, "evenkeel ") || !strings.Contains(data.out, `"platform": "`) || text.code+data.code != 0 {
+		t.Errorf("version %q and %q", text.out, data.out)
+	}
+}

@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// document is what a verb writes: an object without what the cluster keeps.
+// The spec stays a tree, so that fields which this build does not know survive
+// a change made with it.
+type document struct {
+	Name     string            `json:"name,omitempty"`
+	Labels   map[string]string `json:"labels,omitempty"`
+	Spec     map[string]any    `json:"spec"`
+	Pool     string            `json:"pool,omitempty"`
+	revision string
+}
+
+// readDocument reads an object of the API.
+func readDocument(object []byte) (*document, error) {
+	var read struct {
+		Labels map[string]string `json:"labels"`
+		Spec   map[string]any    `json:"spec"`
+		Meta   struct {
+			Revision json.Number `json:"revision"`
+		} `json:"meta"`
+	}
+	decoder := json.NewDecoder(bytes.NewReader(object))
+	decoder.UseNumber()
+	if err := decoder.Decode(&read); err != nil {
+		return nil, err
+	}
+	if read.Spec == nil || read.Meta.Revision == "" {
+		return nil, errors.New("the answer has no spec or revision; is that address Evenkeel's API?")
+	}
+	return &document{Labels: read.Labels, Spec: read.Spec, revision: read.Meta.Revision.String()}, nil
+}
+
+// setPath sets the value at a dotted path of the spec, or removes it if value
+// is nil.
+func (d *document) setPath(path string, value any) {
+	at := d.Spec
+	parts := strings.Split(path, ".")
+	for _, part := range parts[:len(parts)-1] {
+		child, ok := at[part].(map[string]any)
+		if !ok {
+			if value == nil {
+				return
+			}
+			child = map[string]any{}
+			at[part] = child
+		}
+		at = child
+	}
+	last := parts[len(parts)-1]
+	if value == nil {
+		delete(at, last)
+		return
+	}
+	at[last] = value
+}
+
+// setLabels applies texts of the form KEY=VALUE and KEY-, which removes.
+func (d *document) setLabels(texts []string) error {
+	for _, text := range texts {
+		key, value, found := strings.Cut(text, "=")
+		switch {
+		case found && key != "":
+			if d.Labels == nil {
+				d.Labels = map[string]string{}
+			}
+			d.Labels[key] = value
+		case !found && len(text) > 1 && strings.HasSuffix(text, "-"):
+			delete(d.Labels, strings.TrimSuffix(text, "-"))
+		default:
+			return usage(fmt.Sprintf("label %q is neither KEY=VALUE nor KEY- (which removes it)", text))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,196 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/spf13/cobra"
+)
+
+// add creates an object; one of that name must not exist.
+func (v *verbs) add() *cobra.Command {
+	use, short := "add NAME", "create a "+v.name
+	if v.pooled {
+		use, short = "add ADDRESS", "create a backend; without --name one is made up"
+	}
+	cmd := &cobra.Command{Use: use, Short: short, Args: exactArgs(1)}
+	name := ""
+	if v.pooled {
+		cmd.Flags().StringVar(&name, "name", "", "name of the backend, a DNS label")
+	}
+	v.poolFlag(cmd, defaultPool, "pool of the backend")
+	fill := v.fieldFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		doc := &document{Name: args[0], Spec: map[string]any{}}
+		if v.pooled {
+			doc.Name, doc.Pool = name, v.pool
+			doc.Spec["address"] = args[0]
+		}
+		if err := fill(doc); err != nil {
+			return err
+		}
+		c, err := v.conn.client()
+		if err != nil {
+			return err
+		}
+		got, err := c.do(cmd.Context(), call{method: http.MethodPost, path: "/v1/" + v.plural, body: doc})
+		if err != nil {
+			return err
+		}
+		return v.printAnswer(got)
+	}
+	return cmd
+}
+
+// set changes the fields that flags name, and leaves the others.
+func (v *verbs) set() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "set NAME", Short: "change the named fields of a " + v.name,
+		Args: exactArgs(1), ValidArgsFunction: v.complete,
+	}
+	v.poolFlag(cmd, defaultPool, "pool of the backend")
+	fill := v.fieldFlags(cmd)
+	if v.pooled {
+		// For add the address is the argument.
+		cmd.Flags().String("address", "", "address of the backend, HOST:PORT")
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return v.changeOne(cmd, args[0], func(d *document) error {
+			if address := cmd.Flags().Lookup("address"); v.pooled && address.Changed {
+				d.setPath("address", address.Value.String())
+			}
+			return fill(d)
+		})
+	}
+	return cmd
+}
+
+// changeOne changes the object of that name and prints it.
+func (v *verbs) changeOne(cmd *cobra.Command, name string, edit func(*document) error) error {
+	r, err := v.ref(name)
+	if err != nil {
+		return err
+	}
+	c, err := v.conn.client()
+	if err != nil {
+		return err
+	}
+	got, err := v.change(cmd.Context(), c, r, edit)
+	if err != nil {
+		return err
+	}
+	return v.printAnswer(got)
+}
+
+func (v *verbs) list() *cobra.Command {
+	cmd := &cobra.Command{Use: "ls", Aliases: []string{"list"}, Short: "list all " + v.plural, Args: exactArgs(0)}
+	v.poolFlag(cmd, "", "only backends of this pool")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := v.conn.client()
+		if err != nil {
+			return err
+		}
+		var all list
+		got, err := c.get(cmd.Context(), v.listPath(v.pool), &all)
+		if err != nil {
+			return err
+		}
+		if *v.format != formatTable {
+			return printData(v.app.Out, *v.format, got.body)
+		}
+		objects := make([][]byte, len(all.Items))
+		for i, item := range all.Items {
+			objects[i] = item
+		}
+		return v.printRows(objects...)
+	}
+	return cmd
+}
+
+func (v *verbs) get() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "get NAME", Short: "show one " + v.name + "; -o yaml shows all of it",
+		Args: exactArgs(1), ValidArgsFunction: v.complete,
+	}
+	v.poolFlag(cmd, defaultPool, "pool of the backend")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		r, err := v.ref(args[0])
+		if err != nil {
+			return err
+		}
+		c, err := v.conn.client()
+		if err != nil {
+			return err
+		}
+		got, err := c.do(cmd.Context(), call{method: http.MethodGet, path: v.path(r)})
+		if err != nil {
+			return err
+		}
+		return v.printAnswer(got)
+	}
+	return cmd
+}
+
+// remove deletes objects. The API accepts the deletion of what is not there;
+// a person has more likely misspelt it, so the verb asks that it exists.
+func (v *verbs) remove() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "rm NAME...", Aliases: []string{"remove", "delete"}, Short: "delete " + v.plural,
+		Args: minArgs(1), ValidArgsFunction: v.complete,
+	}
+	v.poolFlag(cmd, defaultPool, "pool of the backends")
+	missingOK := cmd.Flags().Bool("ignore-missing", false, "what does not exist is no error")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := v.conn.client()
+		if err != nil {
+			return err
+		}
+		for _, name := range args {
+			r, err := v.ref(name)
+			if err != nil {
+				return err
+			}
+			request := call{method: http.MethodDelete, path: v.path(r), header: map[string]string{"If-Match": "*"}}
+			if *missingOK {
+				request.header = nil
+			}
+			_, err = c.do(cmd.Context(), request)
+			var problem *Problem
+			if errors.As(err, &problem) && problem.Status == http.StatusPreconditionFailed {
+				problem.Status, problem.Title, problem.Detail = http.StatusNotFound,
+					fmt.Sprintf("there is no %s %s", v.name, r), ""
+			}
+			if err != nil {
+				return err
+			}
+			if err := v.removed(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return cmd
+}
+
+// removed reports a deletion: a person on the error output, a program by the
+// exit code.
+func (v *verbs) removed(r ref) error {
+	_, err := fmt.Fprintf(v.app.Err, "%s %s is deleted\n", v.name, r)
+	return err
+}
+
+func isStatus(err error, status int) bool {
+	var problem *Problem
+	return errors.As(err, &problem) && problem.Status == status
+}
+
+// decode reads an object of the API for a table.
+func decode[T any](object []byte) (*T, error) {
+	var value T
+	if err := json.Unmarshal(object, &value); err != nil {
+		return nil, err
+	}
+	return &value, nil
+}

@@ -1,0 +1,79 @@
+// Package config turns the command line, the environment and a YAML file into
+// the options of one node.
+//
+// It owns the names, defaults and meaning of those options and reports all
+// that is wrong with them at once. It refuses to own anything that the cluster
+// agrees on: listeners, routes, pools and backends live in the registry.
+package config
+
+import (
+	"log/slog"
+	"time"
+
+	"evenkeel/cluster/secret"
+)
+
+// The defaults that are not computed. With them `evenkeel serve` is a working
+// single node that only its own machine can administer.
+const (
+	DefaultAPIAddr     = "127.0.0.1:7070"
+	DefaultClusterPort = "7071"
+	DefaultProfile     = "default"
+	// DefaultDrainTimeout leaves a node time to leave the cluster within the
+	// 10 s that `docker stop` grants.
+	DefaultDrainTimeout = 8 * time.Second
+
+	minDrainTimeout = 10 * time.Millisecond
+	maxDrainTimeout = time.Hour
+	maxExpect       = 64
+)
+
+// Prefix starts the name of every environment variable of Evenkeel.
+const Prefix = "EVENKEEL_"
+
+// Config is what one node needs to know. [Load] returns only valid ones.
+type Config struct {
+	Name    string
+	DataDir string
+	// APIAddr is HOST:PORT; ClusterAddr too, with an empty host for all.
+	APIAddr     string
+	ClusterAddr string
+	Advertise   string   // HOST, HOST:PORT or ""
+	Join        []string // each HOST:PORT
+	// BootstrapExpect is 0 for the cluster's own rule.
+	BootstrapExpect int
+	// Secrets is never nil; without a secret it is [secret.Loopback].
+	Secrets *secret.Ring
+
+	Bind          string            // host of listeners whose address names none
+	ListenerAddrs map[string]string // HOST:PORT by listener
+
+	AdminToken  Hidden // "" for none
+	InsecureAPI bool
+
+	Profile      string
+	DrainTimeout time.Duration
+	LogLevel     slog.Level
+	LogFormat    string
+
+	// Warnings are what is allowed but likely a mistake, one sentence each.
+	Warnings []string
+}
+
+// Hidden is a text that no log, print or encoding shows. Convert it to a
+// string where it is used.
+type Hidden string
+
+const hidden = "[hidden]"
+
+// String implements [fmt.Stringer].
+func (Hidden) String() string { return hidden }
+
+// GoString implements [fmt.GoStringer].
+func (Hidden) GoString() string { return hidden }
+
+// MarshalText implements [encoding.TextMarshaler].
+func (Hidden) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+
+// LogValue implements [slog.LogValuer].
+func (Hidden) LogValue() slog.Value { return slog.StringValue(hidden) }

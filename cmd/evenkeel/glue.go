@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"net"
+
+	"evenkeel/balancer"
+	"evenkeel/cmd/evenkeel/config"
+	"evenkeel/health"
+	"evenkeel/httpapi"
+)
+
+// The parts do not know each other's types; what follows translates.
+
+func listeners(traffic *balancer.Balancer) map[string]httpapi.ListenerStatus {
+	all := map[string]httpapi.ListenerStatus{}
+	for name, status := range traffic.Listeners() {
+		all[name] = httpapi.ListenerStatus(status)
+	}
+	return all
+}
+
+func counters(traffic *balancer.Balancer) httpapi.Traffic {
+	var all httpapi.Traffic
+	stats := traffic.Stats()
+	for _, l := range stats.Listeners {
+		all.Listeners = append(all.Listeners, httpapi.ListenerTraffic{
+			Name: l.Name, Connections: l.Connections, Active: l.Active,
+			Requests: l.Requests, Unrouted: l.NoRoute, Unavailable: l.NoBackend,
+			BadGateway: l.BadGateway, Timeout: l.Timeout, Refused: l.Refused,
+			ClientLeft: l.ClientLeft, Panics: l.Panics, BytesIn: l.BytesIn, BytesOut: l.BytesOut,
+		})
+	}
+	for _, b := range stats.Backends {
+		all.Backends = append(all.Backends, httpapi.BackendTraffic(b))
+	}
+	return all
+}
+
+// probes returns one count for all backends: the observer keeps no others.
+func probes(observer *health.Observer) []httpapi.ProbeCount {
+	counted := observer.Counters()
+	return []httpapi.ProbeCount{{Passed: counted.Passed, Failed: counted.Failed, Void: counted.Void}}
+}
+
+// notReady returns why no traffic should be sent to this node. ctx is the one
+// whose end stops it.
+func notReady(ctx context.Context, traffic *balancer.Balancer) []string {
+	switch {
+	case ctx.Err() != nil:
+		return []string{"the node is stopping"}
+	case !traffic.Ready():
+		return []string{"the node has no state to serve yet; it starts, or waits for its cluster"}
+	}
+	return nil
+}
+
+// apiAddress returns the API's address as the other nodes show it: with the
+// host that this one advertises, if the API is open on all.
+func apiAddress(options *config.Config, bound net.Addr) string {
+	_, port, err := net.SplitHostPort(bound.String())
+	if err != nil {
+		return bound.String()
+	}
+	host, _, err := net.SplitHostPort(options.APIAddr)
+	if err == nil && !isUnspecified(host) {
+		return net.JoinHostPort(host, port)
+	}
+	for _, address := range []string{options.Advertise, options.ClusterAddr} {
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			host = address // an advertised host without a port
+		}
+		if !isUnspecified(host) {
+			return net.JoinHostPort(host, port)
+		}
+	}
+	return net.JoinHostPort("", port)
+}
+
+func isUnspecified(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || ip != nil && ip.IsUnspecified()
+}
