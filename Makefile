@@ -1,0 +1,90 @@
+# Short names for what is otherwise one go command. `make` lists them.
+
+.DEFAULT_GOAL := help
+FUZZTIME ?= 30s
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+## Build
+
+.PHONY: build demo image up down
+build: ## build ./evenkeel as it is shipped: static
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o evenkeel ./cmd/evenkeel
+
+demo: ## three nodes and three backends on this machine
+	go run ./cmd/evenkeel demo
+
+image: ## build the image evenkeel
+	docker build -t evenkeel .
+
+COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+
+up: ## docker-compose.yml: three nodes and three backends in containers
+	$(COMPOSE) up --build --detach
+
+down: ## remove what `make up` made, the volumes too
+	$(COMPOSE) down --volumes
+
+## Test
+
+.PHONY: test race lint fuzz e2e compose ci
+test: ## all tests
+	go test ./...
+
+race: ## all tests with the race detector, as CI runs them
+	go test -race ./...
+
+e2e: ## only the scenarios with real processes
+	go test -count=1 -v ./e2e
+
+compose: ## only the scenario with docker compose
+	go test -count=1 -v ./e2e/compose
+
+lint: ## gofmt, go vet, staticcheck, govulncheck (the latter two as installed)
+	test -z "$$(gofmt -l . | tee /dev/stderr)"
+	go vet ./...
+	staticcheck ./...
+	govulncheck ./...
+
+fuzz: ## run each fuzz target for FUZZTIME (30s)
+	@go list -f '{{.Dir}} {{join .TestGoFiles " "}} {{join .XTestGoFiles " "}}' ./... | while read -r dir files; do \
+		for file in $$files; do \
+			sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$dir/$$file"; \
+		done | while read -r target; do \
+			echo "== $$dir $$target"; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$dir" </dev/null || exit 1; \
+		done || exit 1; \
+	done
+
+ci: ## everything that must hold before a change lands
+	.ci/run
+
+## Figures: each prints what was to be reached and what was measured
+
+FIGURE = go test -count=1 -timeout 30m -run '^$$' -benchtime 1x ./e2e/figures -bench
+
+.PHONY: figures figure-kill figure-propagation figure-registry figure-memory bench-pick bench-change bench-snapshot
+figures: bench-pick bench-change bench-snapshot figure-propagation figure-memory figure-registry figure-kill ## all of them, in about ten minutes
+
+figure-kill: ## kill -9 of the leader, 20 times; beside it etcd 3.4 if it is installed
+	$(FIGURE) '^BenchmarkLeaderKill$$'
+
+figure-propagation: ## a POST on a follower until every node routes to the backend
+	$(FIGURE) '^BenchmarkPropagation$$'
+
+figure-registry: ## 100,000 backends: from the start of a node until it serves
+	$(FIGURE) '^BenchmarkLargeRegistry$$'
+
+figure-memory: ## an idle node's anonymous memory with 100 backends
+	$(FIGURE) '^BenchmarkIdleMemory$$'
+
+bench-pick: ## one Pick among 100 backends, by strategy
+	go test -run '^$$' -bench '^BenchmarkPick$$' -benchmem ./balancer/picker
+
+bench-change: ## one change until it is in the table: registries of 100 and of 10,000 backends
+	go test -run '^$$' -bench '^BenchmarkOneChange' -benchmem ./balancer/table
+
+bench-snapshot: ## snapshot and restore of 100,000 backends
+	go test -run '^$$' -bench '^Benchmark(Snapshot|Restore)100000$$' -benchtime 3x ./fsm

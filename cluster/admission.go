@@ -1,0 +1,144 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"evenkeel/cluster/peer"
+	"evenkeel/fsm"
+)
+
+const (
+	// configTimeout bounds the wait for raft's main loop to take a change of
+	// members; raft makes one at a time.
+	configTimeout = time.Second
+	// caughtUp is how many entries behind the commit index a node may be that
+	// gets a vote.
+	caughtUp = 64
+	// admitPause is between requests that were refused.
+	admitPause = 300 * time.Millisecond
+)
+
+// askAdmission asks the cluster that this node has met to let it in. Any
+// member may be asked; the leader decides.
+func (n *Node) askAdmission(ctx context.Context) error {
+	members, _ := n.gossip.view()
+	err := errors.New("no node of the cluster is there")
+	for uid, m := range members {
+		if m.State != gossipAlive || m.ClusterID == "" || m.Detached {
+			continue
+		}
+		var response admitResponse
+		if err = n.callAdmit(ctx, uid, &response); err == nil {
+			if err := n.dir.setClusterID(response.ClusterID); err != nil {
+				return err
+			}
+			n.logger.Info("this node was admitted", "cluster", response.ClusterID)
+			return nil
+		}
+		if ctx.Err() != nil {
+			return err
+		}
+	}
+	return errors.Join(err, pause(ctx, admitPause))
+}
+
+func (n *Node) callAdmit(ctx context.Context, uid string, response *admitResponse) error {
+	ctx, cancel := context.WithTimeout(ctx, formingCall)
+	defer cancel()
+	return n.port.RPC().Call(ctx, uid, methodAdmit, n.hello(), response)
+}
+
+// admit lets a new node in without a vote. It gets one when it has caught up,
+// see promote.
+func (n *Node) admit(ctx context.Context, caller string, from hello) (admitResponse, error) {
+	own, leader, _ := n.leaders.current()
+	c := n.consensus.Load()
+	state := n.State()
+	if own == nil || !own.isReady() || c == nil || state.ClusterID() == "" {
+		return admitResponse{}, &peer.RemoteError{Code: codeNotLeader, Message: fmt.Sprintf("node %q does not lead, %q does", n.name, n.nameOf(leader))}
+	}
+	refuse := func(format string, args ...any) (admitResponse, error) {
+		return admitResponse{}, &peer.RemoteError{Code: codeRefused, Message: fmt.Sprintf(format, args...)}
+	}
+	if from.ClusterID != "" && from.ClusterID != state.ClusterID() {
+		return refuse("it belongs to cluster %q, this is %q", from.ClusterID, state.ClusterID())
+	}
+	if from.FeatureLevel < state.FeatureLevel() {
+		return refuse("its build can apply commands up to level %d, the cluster uses %d: start a newer build", from.FeatureLevel, state.FeatureLevel())
+	}
+	if _, member := c.server(caller); member {
+		return admitResponse{state.ClusterID()}, nil
+	}
+	for _, server := range c.servers() {
+		other := state.Node(string(server.ID))
+		if other != nil && other.Name == from.Name && !n.isGone(c, own, other) {
+			return refuse("the name %q belongs to a node that is not known to be dead (%s): wait, or start with another --name", from.Name, other.UID)
+		}
+	}
+	n.directory.learn(caller, savedPeer{Name: from.Name, Addr: from.Addr})
+	if err := c.await(c.raft.AddNonvoter(raft.ServerID(caller), raft.ServerAddress(caller), 0, configTimeout)); err != nil {
+		return admitResponse{}, fmt.Errorf("admit node %q: %w", from.Name, err)
+	}
+	n.logger.Info("a node was admitted", "member", from.Name, "uid", caller)
+	return admitResponse{state.ClusterID()}, nil
+}
+
+// promote gives a vote to each node that has caught up, and then takes the
+// place of its dead predecessor from it. It makes at most one change.
+func (n *Node) promote(c *consensus, own *leadership) error {
+	servers := c.servers()
+	voters := 0
+	for _, server := range servers {
+		if server.Suffrage == raft.Voter {
+			voters++
+		}
+	}
+	for _, server := range servers {
+		replaced := n.predecessor(c, own, servers, server)
+		if server.Suffrage == raft.Nonvoter && n.deservesVote(c, own, string(server.ID)) &&
+			(voters < maxVoters || replaced != nil && replaced.Suffrage == raft.Voter) {
+			n.logger.Info("a node gets a vote", "member", n.nameOf(string(server.ID)), "uid", string(server.ID))
+			return c.await(c.raft.AddVoter(server.ID, server.Address, 0, configTimeout))
+		}
+		// Raft counts both until the old one is gone, so the new one must be
+		// able to vote first.
+		if replaced != nil && (server.Suffrage == raft.Voter || replaced.Suffrage != raft.Voter) {
+			n.logger.Info("a node is removed: another took its name", "member", n.nameOf(string(replaced.ID)), "uid", string(replaced.ID), "successor", string(server.ID))
+			return c.await(c.raft.RemoveServer(replaced.ID, 0, configTimeout))
+		}
+	}
+	return nil
+}
+
+// predecessor returns the dead server of the same name as a live one.
+func (n *Node) predecessor(c *consensus, own *leadership, servers []raft.Server, of raft.Server) *raft.Server {
+	state := n.State()
+	node := state.Node(string(of.ID))
+	if node == nil || n.liveness(c, own, node.UID) != fsm.NodeAlive {
+		return nil
+	}
+	for _, server := range servers {
+		other := state.Node(string(server.ID))
+		if server.ID == of.ID || other == nil || other.Name != node.Name {
+			continue
+		}
+		if n.isGone(c, own, other) {
+			return &server
+		}
+	}
+	return nil
+}
+
+// deservesVote tells whether a node is there and has nearly all of the log.
+func (n *Node) deservesVote(c *consensus, own *leadership, uid string) bool {
+	members, _ := n.gossip.view()
+	m, known := members[uid]
+	return known && !m.Detached && n.liveness(c, own, uid) == fsm.NodeAlive &&
+		c.transport.match(raft.ServerID(uid), own.term)+caughtUp >= c.raft.CommitIndex() &&
+		time.Since(c.transport.answered(raft.ServerID(uid), own.term)) < time.Second
+}

@@ -1,0 +1,190 @@
+package cluster
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// Names within the data directory.
+const (
+	fileLock     = "lock"
+	fileIdentity = "identity.json"
+	fileForming  = "forming.json"
+	filePeers    = "peers.json"
+	fileStore    = "raft.db"
+	fileImage    = "image"
+	dirSnapshots = "snapshots" // the name is raft's
+)
+
+// epochShift leaves 2^40 commands for each start and 2^24 starts.
+const epochShift = 40
+
+// identity is who the node is. It outlives every restart and every change of
+// name and address.
+type identity struct {
+	UID string `json:"uid"`
+	// Starts counts the process's starts. It is the upper part of every
+	// command's sequence, so that no number is used twice, whatever the
+	// process forgot when it died.
+	Starts uint64 `json:"starts"`
+	// ClusterID is set once the node is part of a cluster. A node that has one
+	// never forms another.
+	ClusterID string `json:"cluster_id,omitempty"`
+}
+
+// dataDir is a data directory that this process alone uses.
+type dataDir struct {
+	path string
+	lock *os.File
+
+	mu sync.Mutex // guards id and its file
+	id identity
+}
+
+// openDataDir locks the directory, reads or makes the identity and counts the
+// start.
+func openDataDir(path string) (*dataDir, error) {
+	if path == "" {
+		return nil, errors.New("open data directory: no path is given: set --data-dir")
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("open data directory %q: %w", path, err)
+	}
+	lock, err := lockDir(path)
+	if err != nil {
+		return nil, err
+	}
+	d := &dataDir{path: path, lock: lock}
+	if err := d.load(); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+// lockDir takes the lock that the kernel drops when the process ends in
+// whatever way, so that no stale lock ever has to be removed.
+func lockDir(path string) (*os.File, error) {
+	name := filepath.Join(path, fileLock)
+	lock, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock data directory %q: %w", path, err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		holder, _ := os.ReadFile(name) // only makes the message better
+		err = fmt.Errorf("lock data directory %q: process %s uses it: stop that one or choose another --data-dir: %w",
+			path, orUnknown(strings.TrimSpace(string(holder))), err)
+		return nil, errors.Join(err, lock.Close())
+	}
+	if err := lock.Truncate(0); err == nil {
+		_, err = lock.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("lock data directory %q: %w", path, err), lock.Close())
+		}
+	}
+	return lock, nil
+}
+
+func orUnknown(pid string) string {
+	if pid == "" {
+		return "(unknown)"
+	}
+	return pid
+}
+
+func (d *dataDir) load() error {
+	if err := removeLeftovers(d.path); err != nil {
+		return fmt.Errorf("clean data directory %q: %w", d.path, err)
+	}
+	known, err := readJSON(d.file(fileIdentity), &d.id)
+	if err != nil {
+		return fmt.Errorf("%w: without it the node is not itself: move %q aside and start with an empty one", err, d.path)
+	}
+	if !known {
+		if err := d.refuseForeign(); err != nil {
+			return err
+		}
+		d.id = identity{UID: newUID()}
+	}
+	if !validUID(d.id.UID) {
+		return fmt.Errorf("read file %q: uid %q is not a UUID: move %q aside and start with an empty one", d.file(fileIdentity), d.id.UID, d.path)
+	}
+	d.id.Starts++
+	return replaceJSON(d.file(fileIdentity), d.id)
+}
+
+// refuseForeign stops a node from taking a new identity beside the state of
+// an old one: its votes and its log belong to that one.
+func (d *dataDir) refuseForeign() error {
+	for _, name := range []string{fileStore, fileImage, fileForming} {
+		if _, err := os.Lstat(d.file(name)); err == nil {
+			return fmt.Errorf("open data directory %q: %q is there but %q is missing: restore it, or move the directory aside and start with an empty one",
+				d.path, name, fileIdentity)
+		}
+	}
+	return nil
+}
+
+func (d *dataDir) file(name string) string { return filepath.Join(d.path, name) }
+
+func (d *dataDir) uid() string { return d.id.UID }
+
+func (d *dataDir) clusterID() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.id.ClusterID
+}
+
+// setClusterID makes the node part of that cluster for ever.
+func (d *dataDir) setClusterID(id string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch d.id.ClusterID {
+	case id:
+		return nil
+	case "":
+	default:
+		return fmt.Errorf("set cluster id %q: the node belongs to %q", id, d.id.ClusterID)
+	}
+	next := d.id
+	next.ClusterID = id
+	if err := replaceJSON(d.file(fileIdentity), next); err != nil {
+		return err
+	}
+	d.id.ClusterID = id // this field alone: the others are read without the lock
+	return nil
+}
+
+// firstSequence is the number before the first command of this start.
+func (d *dataDir) firstSequence() uint64 { return d.id.Starts << epochShift }
+
+// close drops the lock.
+func (d *dataDir) close() error { return d.lock.Close() }
+
+// newUID returns a random UUID (RFC 9562, version 4).
+func newUID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails, see crypto/rand
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+func validUID(uid string) bool {
+	if len(uid) != 36 {
+		return false
+	}
+	for i, c := range uid {
+		dash := i == 8 || i == 13 || i == 18 || i == 23
+		if dash != (c == '-') || !dash && !strings.ContainsRune("0123456789abcdef", c) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,181 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"evenkeel/fsm"
+)
+
+const (
+	// dutyPause is between two rounds of the leader's duties.
+	dutyPause = 100 * time.Millisecond
+	// contactFresh is how recent an answer to Raft must be to outweigh gossip.
+	contactFresh = time.Second
+	// introduction is how long a new leader waits for gossip to tell it of a
+	// node before it takes the node for dead.
+	introduction = 5 * time.Second
+	// dutyActor is who the leader's own commands are by.
+	dutyActor = "cluster"
+)
+
+// lead does the leader's duties while this node leads: the first objects of a
+// new cluster, votes for new nodes, and the members' liveness. They are
+// commands as any other, so that what follows from them is the same on every
+// node.
+func (n *Node) lead(ctx context.Context) {
+	err := n.WhileLeader(ctx, func(ctx context.Context) error {
+		begun := time.Now()
+		for ctx.Err() == nil {
+			_, changed := n.gossip.view()
+			if err := n.duties(ctx, time.Since(begun)); err != nil && ctx.Err() == nil {
+				n.logger.Debug("a duty of the leader waits for the next round", "error", err)
+			}
+			timer := time.NewTimer(dutyPause)
+			select {
+			case <-timer.C:
+			case <-changed:
+			case <-ctx.Done():
+			}
+			timer.Stop()
+		}
+		return nil
+	})
+	if err != nil && ctx.Err() == nil {
+		n.logger.Warn("the leader's duties ended", "error", err)
+	}
+}
+
+func (n *Node) duties(ctx context.Context, age time.Duration) error {
+	c := n.consensus.Load()
+	own, _, _ := n.leaders.current()
+	if c == nil || own == nil {
+		return nil
+	}
+	if n.State().ClusterID() == "" {
+		if err := n.initialize(ctx, c); err != nil {
+			return err
+		}
+	}
+	if err := n.recordMembers(ctx, c, own, age); err != nil {
+		return err
+	}
+	return n.promote(c, own)
+}
+
+// initialize gives the registry its identity and first objects.
+func (n *Node) initialize(ctx context.Context, c *consensus) error {
+	level := uint64(fsm.FeatureLevel)
+	members, _ := n.gossip.view()
+	for _, server := range c.servers() {
+		if m, known := members[string(server.ID)]; known {
+			level = min(level, m.FeatureLevel)
+		}
+	}
+	return n.duty(ctx, fsm.Init{ClusterID: n.dir.clusterID(), FeatureLevel: level, Objects: fsm.DefaultObjects()})
+}
+
+func (n *Node) duty(ctx context.Context, op fsm.Operation) error {
+	result, err := n.Propose(ctx, dutyActor, op)
+	if err != nil {
+		return err
+	}
+	if result.Err != nil && result.Err.Code != fsm.CodeExists {
+		return fmt.Errorf("apply %T: %w", op, result.Err)
+	}
+	return nil
+}
+
+// recordMembers commits what changed about the members since the last round.
+func (n *Node) recordMembers(ctx context.Context, c *consensus, own *leadership, age time.Duration) error {
+	state := n.State()
+	servers := map[string]bool{}
+	for _, server := range c.servers() {
+		uid := string(server.ID)
+		servers[uid] = true
+		node, ok := n.observed(c, own, uid, state.Node(uid), age)
+		if old := state.Node(uid); ok && (old == nil || *old != node) {
+			if err := n.duty(ctx, fsm.SetNode{Node: node}); err != nil {
+				return err
+			}
+		}
+	}
+	for node := range state.Nodes() {
+		if !servers[node.UID] {
+			if err := n.duty(ctx, fsm.ForgetNode{UID: node.UID}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// observed returns the record that a member should have. ok is false if
+// nothing is known that could be recorded.
+func (n *Node) observed(c *consensus, own *leadership, uid string, old *fsm.Node, age time.Duration) (node fsm.Node, ok bool) {
+	if old != nil {
+		node = *old
+	}
+	m, addr := n.meta(), n.advertise.String()
+	if uid != n.UID() {
+		members, _ := n.gossip.view()
+		member, known := members[uid]
+		if !known && old == nil {
+			return node, false
+		}
+		if !known {
+			member.meta = meta{Name: old.Name, APIAddr: old.APIAddr, Version: old.Version, FeatureLevel: old.FeatureLevel}
+			member.Addr = old.ClusterAddr
+		}
+		m, addr = member.meta, member.Addr
+	}
+	live := n.liveness(c, own, uid)
+	if live == "" {
+		if age < introduction {
+			return node, false
+		}
+		live = fsm.NodeDead
+	}
+	node.UID, node.Name, node.State = uid, m.Name, live
+	if live == fsm.NodeAlive {
+		node.ClusterAddr, node.APIAddr, node.Version, node.FeatureLevel = addr, m.APIAddr, m.Version, m.FeatureLevel
+	}
+	return node, true
+}
+
+// liveness is the leader's judgement of a member, or "" if it has no ground
+// for one yet. Gossip is a hint: a node that answers Raft is alive, whatever
+// became of its packets.
+func (n *Node) liveness(c *consensus, own *leadership, uid string) fsm.NodeState {
+	if uid == n.UID() {
+		return fsm.NodeAlive
+	}
+	members, _ := n.gossip.view()
+	m, known := members[uid]
+	answers := false
+	for _, server := range c.servers() {
+		if string(server.ID) == uid {
+			answers = time.Since(c.transport.answered(server.ID, own.term)) < contactFresh
+		}
+	}
+	switch {
+	case known && m.State == gossipLeft:
+		return fsm.NodeLeft
+	case known && m.State == gossipAlive, answers:
+		return fsm.NodeAlive
+	case known:
+		return fsm.NodeDead
+	}
+	return ""
+}
+
+// isGone tells whether a member is dead or has left, by this leader's
+// judgement or, where it has none, that of an earlier one.
+func (n *Node) isGone(c *consensus, own *leadership, node *fsm.Node) bool {
+	live := n.liveness(c, own, node.UID)
+	if live == "" {
+		live = node.State
+	}
+	return live == fsm.NodeDead || live == fsm.NodeLeft
+}

@@ -1,0 +1,321 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"evenkeel/cluster/peer"
+	"evenkeel/fsm"
+)
+
+// Node is this process's part in the cluster. Its methods may be called
+// concurrently, before and during Run; after Run only State, Watch and Status
+// are of use.
+type Node struct {
+	config    Config
+	profile   profile
+	logger    *slog.Logger
+	notices   *limiter
+	network   network
+	dir       *dataDir
+	name      string
+	port      *peer.Port
+	advertise netip.AddrPort
+
+	directory *directory
+	gossip    *gossip
+	joiner    *joiner
+	forming   forming
+
+	views          *views
+	waiters        *waiters
+	replica        *replica
+	leaders        *leaders
+	submitter      *submitter
+	localReads     *coalescer // of the leader
+	forwardedReads *coalescer // of every node, to the leader
+
+	store     *store                    // nil if it could not be opened
+	consensus atomic.Pointer[consensus] // nil before Run and once the node's part is over
+	reason    atomic.Pointer[error]     // why the node is detached
+	detached  chan struct{}             // closed when reason is set
+	ran       atomic.Bool
+}
+
+// Open reads the data directory and binds the cluster port. It starts nothing:
+// the node serves its image until Run. Whoever does not call Run calls Close.
+//
+// A store that is damaged is no error: the node opens detached, and Status
+// names the file and the remedy. Errors are faults of the configuration, a
+// directory or port that another process uses, and a damaged identity.
+func Open(config Config) (*Node, error) {
+	config, profile, err := config.prepare()
+	if err != nil {
+		return nil, fmt.Errorf("open cluster node: %w", err)
+	}
+	return open(config, profile, systemNetwork())
+}
+
+func open(config Config, p profile, net network) (_ *Node, err error) {
+	dir, err := openDataDir(config.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{
+		config: config, profile: p, network: net, dir: dir, name: config.Name, notices: newLimiter(),
+		joiner: newJoiner(), views: newViews(), leaders: newLeaders(), submitter: newSubmitter(),
+		localReads: newCoalescer(), forwardedReads: newCoalescer(), detached: make(chan struct{}),
+		waiters: newWaiters(dir.uid(), dir.firstSequence()),
+	}
+	if n.name == "" {
+		n.name = "node-" + dir.uid()[:8]
+	}
+	n.logger = config.Logger
+	n.directory = openDirectory(dir.path, n.logger)
+	n.gossip = newGossip(n)
+	n.replica = &replica{views: n.views, waiters: n.waiters, detach: n.detach, state: fsm.New(), committed: func(uint64, uint64) {}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.Close())
+		}
+	}()
+	n.port, err = peer.Listen(peer.Config{Bind: config.Bind, UID: dir.uid(), Secrets: config.Secrets, Logger: n.logger})
+	if err != nil {
+		return nil, err
+	}
+	if n.advertise, err = net.advertised(context.Background(), config, n.port.Addr()); err != nil {
+		return nil, err
+	}
+	n.port.SetDirectory(n.directory.lookup)
+	n.directory.moved = n.port.PeerMoved
+	n.port.HandleRPC(n.handler())
+	return n, n.readDisk()
+}
+
+// readDisk loads the image and opens the store.
+func (n *Node) readDisk() error {
+	if err := n.loadForming(); err != nil {
+		return err
+	}
+	state, index, err := readImage(n.dir.file(fileImage))
+	if err != nil {
+		// The log has everything; only serving before a leader is lost.
+		n.logger.Warn("the image is not used", "error", err)
+	}
+	if state != nil {
+		n.views.boot(state, index)
+	}
+	if n.store, err = openStore(n.dir, newRaftLogger(n.logger, "raft")); err != nil {
+		n.detach(err)
+	}
+	return nil
+}
+
+// Close releases what Open took, for a node that never runs.
+func (n *Node) Close() error {
+	if n.ran.Swap(true) {
+		return nil
+	}
+	return n.closeFiles()
+}
+
+func (n *Node) closeFiles() error {
+	var errs []error
+	if n.port != nil {
+		errs = append(errs, n.port.Close())
+	}
+	if n.store != nil {
+		errs = append(errs, n.store.close())
+	}
+	return errors.Join(append(errs, n.dir.close())...)
+}
+
+// UID returns the node's identity.
+func (n *Node) UID() string { return n.dir.uid() }
+
+// Name returns the node's name.
+func (n *Node) Name() string { return n.name }
+
+// Addr returns the bound address of the cluster port.
+func (n *Node) Addr() netip.AddrPort { return n.port.Addr() }
+
+// State returns the registry as this node knows it, never nil. It never
+// blocks.
+func (n *Node) State() *fsm.State { return n.views.published.Load().state }
+
+// Watch returns the state and a channel that is closed when another takes its
+// place. It never blocks.
+func (n *Node) Watch() (*fsm.State, <-chan struct{}) {
+	v := n.views.published.Load()
+	return v.state, v.replaced
+}
+
+// detach ends the node's part in Raft, for the first reason that it gets. It
+// returns at once and may be called from raft's own goroutines.
+func (n *Node) detach(reason error) {
+	if !n.reason.CompareAndSwap(nil, &reason) {
+		return
+	}
+	n.logger.Error("this node is detached from the cluster: it serves its last state, and takes no writes", "reason", reason)
+	close(n.detached)
+}
+
+func (n *Node) isDetached() bool { return n.reason.Load() != nil }
+
+// detachedError is nil on a node that is not detached.
+func (n *Node) detachedError() error {
+	if reason := n.reason.Load(); reason != nil {
+		return fmt.Errorf("%w: %w", ErrDetached, *reason)
+	}
+	return nil
+}
+
+// Run takes part in the cluster until ctx ends. Then it hands leadership over
+// if another can take it, tells the others that it leaves, and returns nil
+// after its last goroutine, in bounded time. Another error means that the
+// cluster port cannot be served. It can run once.
+func (n *Node) Run(ctx context.Context) error {
+	if n.ran.Swap(true) {
+		return errors.New("run cluster node: it ran before")
+	}
+	// What serves others outlives ctx until the others know of the leave.
+	base, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
+	var port sync.WaitGroup
+	var portErr error
+	port.Go(func() {
+		portErr = n.port.Run(base)
+		stop(portErr)
+	})
+	err := n.take(ctx, base)
+	stop(nil)
+	port.Wait()
+	return errors.Join(err, portErr, n.closeFiles())
+}
+
+// take runs everything above the port until ctx or base ends.
+func (n *Node) take(ctx, base context.Context) error {
+	if err := n.gossip.start(); err != nil {
+		return err
+	}
+	work, cancel := context.WithCancelCause(base)
+	defer cancel(nil)
+	var tasks sync.WaitGroup
+	tasks.Go(func() { n.keepJoining(work) })
+	tasks.Go(func() { n.keepImage(work) })
+	tasks.Go(func() { n.keepPeers(work) })
+	tasks.Go(func() { n.forwardedReads.run(work, n.askReadIndex) })
+	tasks.Go(func() { n.takePart(work) })
+	select {
+	case <-ctx.Done():
+	case <-base.Done():
+	}
+	n.leave(context.WithoutCancel(ctx))
+	cancel(errStopping)
+	tasks.Wait()
+	return n.gossip.stop()
+}
+
+var errStopping = errors.New("this node stops")
+
+// leave is the part of a stop that others should see before anything fails.
+func (n *Node) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
+	defer cancel()
+	if c := n.consensus.Load(); c != nil {
+		if err := n.handOver(ctx, c); err != nil {
+			n.logger.Info("the leadership was not handed over", "error", err)
+		}
+	}
+	n.sayGoodbye(ctx)
+}
+
+// takePart runs raft and what stands on it until ctx ends or the node
+// detaches; then only raft ends.
+func (n *Node) takePart(ctx context.Context) {
+	if n.store == nil || n.isDetached() {
+		n.gossip.announce()
+		<-ctx.Done()
+		return
+	}
+	c, err := n.startRaft(n.store)
+	if err != nil {
+		n.detach(err)
+		n.gossip.announce()
+		<-ctx.Done()
+		return
+	}
+	n.consensus.Store(c)
+	part, end := context.WithCancelCause(ctx)
+	var tasks sync.WaitGroup
+	tasks.Go(func() { n.becomeMember(part, c) })
+	tasks.Go(func() { n.watchLeader(part, c) })
+	tasks.Go(func() { n.submitter.run(part, c) })
+	tasks.Go(func() { n.localReads.run(part, n.localReadIndex) })
+	tasks.Go(func() { n.keepConfirming(part) })
+	tasks.Go(func() { n.lead(part) })
+	select {
+	case <-n.detached:
+	case <-ctx.Done():
+	}
+	end(errStopping)
+	if n.isDetached() {
+		// raft must not go on with a store that it cannot trust, and nobody
+		// waits for it.
+		n.endRaft(c)
+		tasks.Wait()
+		n.gossip.announce()
+		<-ctx.Done()
+		return
+	}
+	tasks.Wait()
+	n.endRaft(c)
+}
+
+func (n *Node) endRaft(c *consensus) {
+	n.consensus.Store(nil)
+	if err := c.stop(); err != nil {
+		n.logger.Warn("raft did not end cleanly", "error", err)
+	}
+}
+
+// forgetStrangers drops from the directory who is neither a member nor there,
+// so that nobody looks for a removed node for ever.
+func (n *Node) forgetStrangers() {
+	c := n.consensus.Load()
+	_, leader, _ := n.leaders.current()
+	if c == nil || leader == "" || !n.views.confirmed.Load() {
+		return // what this node holds for the members may be old
+	}
+	gossiped, _ := n.gossip.view()
+	for uid := range n.directory.all() {
+		_, member := c.server(uid)
+		if m, known := gossiped[uid]; !member && !(known && m.State == gossipAlive) {
+			n.directory.forget(uid)
+		}
+	}
+}
+
+// keepPeers writes down where the others are.
+func (n *Node) keepPeers(ctx context.Context) {
+	for {
+		n.forgetStrangers()
+		if err := n.directory.save(); err != nil {
+			if ok, _ := n.notices.allow("peers", time.Now()); ok {
+				n.logger.Warn("the list of peers is behind", "error", err)
+			}
+		}
+		if pause(ctx, time.Second) != nil {
+			break
+		}
+	}
+	if err := n.directory.save(); err != nil {
+		n.logger.Warn("the list of peers is behind", "error", err)
+	}
+}

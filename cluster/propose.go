@@ -1,0 +1,289 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"evenkeel/cluster/peer"
+	"evenkeel/fsm"
+)
+
+// What a caller of Propose and ReadIndex can meet, besides the cause of its
+// context. Test with errors.Is.
+var (
+	// ErrNoQuorum: there is no leader. Nothing was written.
+	ErrNoQuorum = errors.New("no leader: a majority of the nodes cannot be reached")
+	// ErrOutcomeUnknown: the write was sent and may still be applied.
+	ErrOutcomeUnknown = errors.New("the outcome of the write is unknown")
+	// ErrOverloaded: more writes are waiting than are taken. Nothing was
+	// written.
+	ErrOverloaded = errors.New("too many writes are waiting")
+	// ErrDetached: this node has no part in the cluster any more. Nothing was
+	// written; Status says why.
+	ErrDetached = errors.New("this node is detached from the cluster")
+)
+
+const (
+	// leaderPatience is how long a write waits for a leader.
+	leaderPatience = time.Second
+	// repeatPatience is how long a write that was sent is repeated.
+	repeatPatience = 5 * time.Second
+	// repeatPause is between attempts that failed at once.
+	repeatPause = 5 * time.Millisecond
+)
+
+// Propose replicates an operation and waits until the state of this node holds
+// it, so that a reader of State sees its own write. A refusal by the registry
+// is Result.Err, not an error; nor is it one if the operation is too large (1
+// MiB when encoded).
+//
+// Without a leader it waits at most 1 s and returns [ErrNoQuorum]. A write
+// that was sent is repeated under the same command id for at most 5 s, and
+// then is [ErrOutcomeUnknown], as it is when ctx ends before the outcome is
+// known; ctx's cause is wrapped too. Whatever else is returned, nothing was
+// written. Propose may be called concurrently.
+func (n *Node) Propose(ctx context.Context, actor string, op fsm.Operation) (fsm.Result, error) {
+	if err := n.detachedError(); err != nil {
+		return fsm.Result{}, err
+	}
+	if refusal := fsm.Validate(op); refusal != nil {
+		return n.refused(refusal), nil
+	}
+	// Room comes within the patience for a leader, as all who take it wait for
+	// one too.
+	waiting, cancel := context.WithTimeoutCause(ctx, leaderPatience, ErrOverloaded)
+	id, result, err := n.waiters.add(waiting)
+	cancel()
+	if err != nil {
+		return fsm.Result{}, fmt.Errorf("propose: %w", err)
+	}
+	defer n.waiters.remove(id)
+	command, err := fsm.EncodeCommand(fsm.Command{ID: id, Time: time.Now().UTC(), Actor: actor, Op: op})
+	if err != nil {
+		return fsm.Result{}, fmt.Errorf("propose: %w", err)
+	}
+	if len(command) > maxCommand {
+		return n.refused(&fsm.Error{Code: fsm.CodeLimit, Faults: []fsm.Fault{{
+			Message: fmt.Sprintf("the write has %d bytes when encoded, at most %d are taken: split it", len(command), maxCommand)}}}), nil
+	}
+	p := &proposal{node: n, command: command, result: result, begun: time.Now()}
+	return p.run(ctx)
+}
+
+func (n *Node) refused(refusal *fsm.Error) fsm.Result {
+	state := n.State()
+	return fsm.Result{Version: state.Version(), Revision: state.Revision(), Err: refusal}
+}
+
+// proposal is one command on its way.
+type proposal struct {
+	node    *Node
+	command []byte
+	result  <-chan fsm.Result
+	begun   time.Time
+	// sent is when the command may first have reached a log; zero: never.
+	sent time.Time
+}
+
+func (p *proposal) run(ctx context.Context) (fsm.Result, error) {
+	for {
+		begun := time.Now()
+		err := p.attempt(ctx)
+		select {
+		case result := <-p.result:
+			return result, nil
+		default:
+		}
+		switch {
+		case err == nil:
+			// The leader has applied it, this node is about to.
+			return p.await(ctx)
+		case errors.Is(err, errUnknown) && p.sent.IsZero():
+			p.sent = begun
+		}
+		if err := p.giveUp(ctx, err); err != nil {
+			return fsm.Result{}, err
+		}
+		select {
+		case result := <-p.result:
+			return result, nil
+		case <-time.After(repeatPause):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// giveUp returns the error to end with, or nil to go on.
+func (p *proposal) giveUp(ctx context.Context, err error) error {
+	detached := p.node.detachedError()
+	if !p.sent.IsZero() {
+		switch {
+		case ctx.Err() != nil:
+			return fmt.Errorf("propose: %w: %w", ErrOutcomeUnknown, context.Cause(ctx))
+		case detached != nil:
+			return fmt.Errorf("propose: %w: this node detached", ErrOutcomeUnknown)
+		case time.Since(p.sent) >= repeatPatience:
+			return fmt.Errorf("propose: %w after %s: %w", ErrOutcomeUnknown, repeatPatience, err)
+		}
+		return nil
+	}
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("propose: %w", context.Cause(ctx))
+	case detached != nil:
+		return detached
+	case errors.Is(err, errOverloaded):
+		return fmt.Errorf("propose: %w: %w", ErrOverloaded, err)
+	case errors.Is(err, errRefused):
+		return fmt.Errorf("propose: %w", err)
+	case time.Since(p.begun) >= leaderPatience:
+		return fmt.Errorf("propose: %w: %w", ErrNoQuorum, err)
+	}
+	return nil
+}
+
+// await waits for this node's own replica.
+func (p *proposal) await(ctx context.Context) (fsm.Result, error) {
+	timer := time.NewTimer(repeatPatience)
+	defer timer.Stop()
+	select {
+	case result := <-p.result:
+		return result, nil
+	case <-p.node.detached:
+		return fsm.Result{}, fmt.Errorf("propose: %w: this node detached before it could read the result", ErrOutcomeUnknown)
+	case <-timer.C:
+		return fsm.Result{}, fmt.Errorf("propose: %w: the write is committed, but this node has not caught up within %s", ErrOutcomeUnknown, repeatPatience)
+	case <-ctx.Done():
+		return fsm.Result{}, fmt.Errorf("propose: %w: %w", ErrOutcomeUnknown, context.Cause(ctx))
+	}
+}
+
+// errRefused: a leader will not take the command, now or later.
+var errRefused = errors.New("the leader refuses the command")
+
+// attempt submits the command once to whoever leads. It returns nil when the
+// leader has applied it; errUnknown when it may be in a log; any other error
+// when this attempt appended nothing.
+func (p *proposal) attempt(ctx context.Context) error {
+	n := p.node
+	patience := leaderPatience - time.Since(p.begun)
+	if !p.sent.IsZero() {
+		patience = repeatPatience - time.Since(p.sent)
+	}
+	leader, err := n.awaitLeader(ctx, patience)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, repeatPatience, errSlow)
+	defer cancel()
+	return n.untilLeaderChanges(ctx, leader, func(ctx context.Context) error {
+		if leader == n.UID() {
+			return n.submitter.submit(ctx, p.command)
+		}
+		return callOutcome(n.port.RPC().Call(ctx, leader, methodPropose, proposeRequest{Command: p.command}, nil))
+	})
+}
+
+var errSlow = errors.New("the leader does not answer")
+
+// The codes with which a leader answers a forwarded command.
+const (
+	codeNotLeader  = "not-leader"
+	codeOverloaded = "overloaded"
+	codeRefused    = "refused"
+	codeUnknown    = "outcome-unknown"
+)
+
+// callOutcome sorts the errors of a call by whether the command can be in a
+// log. Only what surely did not get there is not unknown.
+func callOutcome(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, peer.ErrUnreachable), peer.IsRemote(err, codeNotLeader), peer.IsRemote(err, peer.CodeUnknownMethod):
+		return fmt.Errorf("%w: %w", errNotLeader, err)
+	case peer.IsRemote(err, codeOverloaded):
+		return fmt.Errorf("%w: %w", errOverloaded, err)
+	case peer.IsRemote(err, codeRefused), peer.IsRemote(err, peer.CodeTooLarge), peer.IsRemote(err, peer.CodeBadRequest):
+		return fmt.Errorf("%w: %w", errRefused, err)
+	}
+	return fmt.Errorf("%w: %w", errUnknown, err)
+}
+
+// answerOutcome is the leader's side of callOutcome.
+func answerOutcome(err error) error {
+	code := codeUnknown
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errNotLeader):
+		code = codeNotLeader
+	case errors.Is(err, errOverloaded):
+		code = codeOverloaded
+	case errors.Is(err, errRefused):
+		code = codeRefused
+	}
+	return &peer.RemoteError{Code: code, Message: err.Error()}
+}
+
+// takeCommand is the leader's end of a forwarded command.
+func (n *Node) takeCommand(ctx context.Context, caller string, request proposeRequest) (empty, error) {
+	if own, _, _ := n.leaders.current(); own == nil {
+		return empty{}, answerOutcome(errNotLeader)
+	}
+	if err := checkCommand(request.Command, caller); err != nil {
+		return empty{}, answerOutcome(fmt.Errorf("%w: %w", errRefused, err))
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, repeatPatience, errSlow)
+	defer cancel()
+	return empty{}, answerOutcome(n.submitter.submit(ctx, request.Command))
+}
+
+// awaitLeader returns the UID of the leader, waiting for one if there is none.
+// This node counts once it may vouch for what earlier leaders committed.
+func (n *Node) awaitLeader(ctx context.Context, patience time.Duration) (string, error) {
+	timer := time.NewTimer(max(patience, 0))
+	defer timer.Stop()
+	for {
+		own, uid, changed := n.leaders.current()
+		if uid != "" && (uid != n.UID() || own != nil && own.isReady()) {
+			return uid, nil
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			return "", errNoLeader
+		case <-n.detached:
+			return "", n.detachedError()
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		}
+	}
+}
+
+var errNoLeader = errors.New("no leader is known")
+
+// untilLeaderChanges runs call with a context that ends as soon as another
+// node leads: a leader that is paused or cut off never answers.
+func (n *Node) untilLeaderChanges(ctx context.Context, leader string, call func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	done := make(chan error, 1)
+	go func() { done <- call(ctx) }()
+	for {
+		_, uid, changed := n.leaders.current()
+		if uid != leader && uid != "" {
+			cancel(errLeaderChanged)
+			return <-done // call returns soon, its context has ended
+		}
+		select {
+		case err := <-done:
+			return err
+		case <-changed:
+		}
+	}
+}
+
+var errLeaderChanged = errors.New("another node leads now")

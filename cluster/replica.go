@@ -1,0 +1,154 @@
+package cluster
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/hashicorp/raft"
+
+	"evenkeel/fsm"
+)
+
+// snapshotFormat is the first line of a Raft snapshot: the index of the last
+// command within it. raft does not tell the state machine which index a
+// snapshot ends at, and a linearizable read needs to know.
+const snapshotFormat = "evenkeel-replica 1 %d\n"
+
+// replica is raft's state machine: it applies committed entries to the
+// registry and publishes the result, once per batch.
+//
+// raft calls its methods from one goroutine.
+type replica struct {
+	views   *views
+	waiters *waiters
+	// committed is told of each batch before it is applied.
+	committed func(index, term uint64)
+	// detach is told why the replica cannot go on. It must not wait for raft.
+	detach func(reason error)
+
+	state *fsm.State
+	index uint64
+	// frozen is why the replica stopped. A replica that went on after an entry
+	// that it cannot read would hold another state than the others.
+	frozen error
+}
+
+var (
+	_ raft.BatchingFSM = (*replica)(nil)
+
+	errFrozen = errors.New("the replica has stopped")
+)
+
+// Apply implements [raft.FSM].
+func (r *replica) Apply(log *raft.Log) any { return r.ApplyBatch([]*raft.Log{log})[0] }
+
+// ApplyBatch implements [raft.BatchingFSM]. What it returns is only whether
+// the entry was applied: each origin takes the result of its command from its
+// own replica.
+func (r *replica) ApplyBatch(logs []*raft.Log) []any {
+	responses := make([]any, len(logs))
+	if last := logs[len(logs)-1]; r.frozen == nil {
+		r.committed(last.Index, last.Term)
+	}
+	var done []outcome
+	for i, log := range logs {
+		if log.Type != raft.LogCommand {
+			continue
+		}
+		if r.frozen == nil {
+			var err error
+			if done, err = r.apply(log, done); err != nil {
+				r.freeze(fmt.Errorf("apply entry %d: %w", log.Index, err))
+			}
+		}
+		if r.frozen != nil {
+			responses[i] = errFrozen
+		}
+	}
+	if r.index != r.views.applied.Load().index {
+		r.views.advance(r.state, r.index)
+	}
+	r.waiters.finish(done)
+	return responses
+}
+
+// apply contains panics too: to end every replica at the same entry would be
+// the one fault that no other node can make good.
+func (r *replica) apply(log *raft.Log, done []outcome) (_ []outcome, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	commands, err := fsm.DecodeEntry(log.Data)
+	if err != nil {
+		return done, err
+	}
+	state, results := fsm.Apply(r.state, commands)
+	r.state, r.index = state, log.Index
+	for i, command := range commands {
+		done = append(done, outcome{command.ID, results[i]})
+	}
+	return done, nil
+}
+
+func (r *replica) freeze(reason error) {
+	r.frozen = reason
+	r.detach(fmt.Errorf("%w: this build cannot follow the cluster any further: start a build that can", reason))
+}
+
+// Snapshot implements [raft.FSM]. It is a kept pointer.
+func (r *replica) Snapshot() (raft.FSMSnapshot, error) {
+	if r.frozen != nil {
+		// raft believes that the replica is further than it is.
+		return nil, r.frozen
+	}
+	return &replicaSnapshot{r.state, r.index}, nil
+}
+
+// Restore implements [raft.FSM].
+func (r *replica) Restore(source io.ReadCloser) error {
+	if r.frozen != nil {
+		return r.frozen
+	}
+	buffered := bufio.NewReaderSize(source, 1<<16)
+	line, err := buffered.ReadString('\n')
+	if err != nil {
+		return fmt.Errorf("read snapshot: %w", err)
+	}
+	var index uint64
+	if _, err := fmt.Sscanf(line, snapshotFormat, &index); err != nil {
+		return fmt.Errorf("read snapshot: its first line is %.40q: it is not one of Evenkeel's, or of a newer build", line)
+	}
+	state, err := fsm.ReadSnapshot(buffered)
+	if err != nil {
+		return err
+	}
+	r.state, r.index = state, index
+	r.views.advance(state, index)
+	// Commands that the snapshot contains are never applied here.
+	r.waiters.restored(state)
+	return nil
+}
+
+type replicaSnapshot struct {
+	state *fsm.State
+	index uint64
+}
+
+// Persist implements [raft.FSMSnapshot].
+func (s *replicaSnapshot) Persist(sink raft.SnapshotSink) error {
+	_, err := fmt.Fprintf(sink, snapshotFormat, s.index)
+	if err == nil {
+		err = s.state.WriteSnapshot(sink)
+	}
+	if err != nil {
+		return errors.Join(err, sink.Cancel())
+	}
+	return sink.Close()
+}
+
+// Release implements [raft.FSMSnapshot].
+func (*replicaSnapshot) Release() {}

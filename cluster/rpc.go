@@ -1,0 +1,79 @@
+package cluster
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"evenkeel/cluster/peer"
+)
+
+// The methods that nodes call of each other.
+const (
+	methodHello     = "hello"      // who are you; I am here now
+	methodGoodbye   = "goodbye"    // I leave on purpose
+	methodConsider  = "consider"   // would you accept this list of founders
+	methodAccept    = "accept"     // accept this list of founders, for ever
+	methodAccepted  = "accepted"   // which list did you accept
+	methodAdmit     = "admit"      // let me into your cluster
+	methodPropose   = "propose"    // append this command
+	methodReadIndex = "read-index" // what must I have applied to read now
+	methodReport    = "report"     // what do you say of yourself
+)
+
+// empty is a request or an answer without content.
+type empty struct{}
+
+// hello is how a node introduces itself. The caller's UID is proven by its
+// certificate and not part of it.
+type hello struct {
+	meta
+	// Addr is where others find the node.
+	Addr string `json:"addr"`
+}
+
+type helloResponse struct {
+	hello
+	// Knows tells whether the node follows a leader, so that what it says of
+	// membership is current; Member, whether the caller is a member then.
+	Knows  bool `json:"knows"`
+	Member bool `json:"member"`
+}
+
+// founders is a list of UIDs, sorted, and what the node that answers with it
+// belongs to.
+type founders struct {
+	List      []string `json:"list"`
+	ClusterID string   `json:"cluster_id,omitempty"`
+}
+
+type admitResponse struct {
+	ClusterID string `json:"cluster_id"`
+}
+
+type proposeRequest struct {
+	Command []byte `json:"command"`
+}
+
+type readResponse struct {
+	Index uint64 `json:"index"`
+}
+
+type reportResponse struct {
+	Report json.RawMessage `json:"report"`
+}
+
+// handler answers the calls of peers. Every caller has proven that it has the
+// cluster secret, and its UID.
+func (n *Node) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("POST /"+methodHello, peer.Method(n.greeted))
+	mux.Handle("POST /"+methodGoodbye, peer.Method(n.dismissed))
+	mux.Handle("POST /"+methodConsider, peer.Method(n.consider))
+	mux.Handle("POST /"+methodAccept, peer.Method(n.accept))
+	mux.Handle("POST /"+methodAccepted, peer.Method(n.accepted))
+	mux.Handle("POST /"+methodAdmit, peer.Method(n.admit))
+	mux.Handle("POST /"+methodPropose, peer.Method(n.takeCommand))
+	mux.Handle("POST /"+methodReadIndex, peer.Method(n.answerReadIndex))
+	mux.Handle("POST /"+methodReport, peer.Method(n.answerReport))
+	return mux
+}

@@ -1,0 +1,233 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"go.etcd.io/bbolt"
+)
+
+const (
+	// keptSnapshots leaves one for an operator to go back to by hand. The node
+	// itself uses the newest only: what came after an older one was cut off
+	// the log.
+	keptSnapshots = 2
+	// cachedEntries are the newest entries of the log in memory, so that
+	// replication reads no file.
+	cachedEntries = 512
+	// storeOpenTimeout bounds the wait for bbolt's own lock. The directory is
+	// locked already, so only a tool that reads the store can hold it.
+	storeOpenTimeout = time.Second
+)
+
+// remedy is what helps against damage that the node cannot mend by itself.
+const remedy = "stop the node, move its whole data directory %q aside and start it again under the same name: the others let it in as its own successor"
+
+// errNoStore marks a store that was there before and is gone.
+var errNoStore = errors.New("it is missing")
+
+// store is what raft keeps on disk.
+type store struct {
+	dir       string
+	bolt      *raftboltdb.BoltStore
+	cache     *raft.LogCache
+	snapshots raft.SnapshotStore
+}
+
+// openStore opens or makes the store. An error names the file and the remedy.
+func openStore(dir *dataDir, logger *raftLogger) (s *store, err error) {
+	path := dir.file(fileStore)
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("open log store %q: %w: "+remedy, path, err, dir.path)
+		}
+	}()
+	if dir.clusterID() != "" && !exists(path) {
+		// To begin again with an empty log under the same UID could break what
+		// this node's vote has promised.
+		return nil, errNoStore
+	}
+	s = &store{dir: dir.path}
+	err = contained(func() (err error) {
+		s.bolt, err = raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bbolt.Options{
+			Timeout: storeOpenTimeout,
+			// The list of free pages costs a large write per commit and is
+			// found again by one scan at the start.
+			NoFreelistSync: true,
+			FreelistType:   bbolt.FreelistMapType,
+		}})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	files, err := raft.NewFileSnapshotStoreWithLogger(dir.path, keptSnapshots, logger)
+	if err == nil {
+		s.snapshots = newestOnly{files}
+		s.cache, err = raft.NewLogCache(cachedEntries, s.bolt)
+	}
+	if err == nil {
+		err = contained(s.checkGap)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.bolt.Close())
+	}
+	return s, nil
+}
+
+// checkGap makes sure that the log goes on where the newest snapshot ends.
+// Otherwise raft would panic at the first entry that is missing.
+func (s *store) checkGap() error {
+	first, err := s.bolt.FirstIndex()
+	if err != nil || first == 0 {
+		return err
+	}
+	newest, err := s.snapshots.List()
+	if err != nil {
+		return fmt.Errorf("list snapshots in %q: %w", filepath.Join(s.dir, dirSnapshots), err)
+	}
+	var end uint64
+	if len(newest) > 0 {
+		end = newest[0].Index
+	}
+	if first > end+1 {
+		return fmt.Errorf("it begins at entry %d, but the newest readable snapshot in %q ends at %d", first, filepath.Join(s.dir, dirSnapshots), end)
+	}
+	return nil
+}
+
+// hasState reports whether raft ever had a part in anything here.
+func (s *store) hasState() (has bool, err error) {
+	err = contained(func() (err error) {
+		has, err = raft.HasExistingState(s.bolt, s.bolt, s.snapshots)
+		return err
+	})
+	return has, err
+}
+
+// entry returns the type and the term of a log entry, for readers outside of
+// raft. ok is false when it is not there.
+func (s *store) entry(index uint64) (entry raft.Log, ok bool, err error) {
+	err = contained(func() error { return s.cache.GetLog(index, &entry) })
+	if errors.Is(err, raft.ErrLogNotFound) {
+		return entry, false, nil
+	}
+	return entry, err == nil, err
+}
+
+func (s *store) close() error { return contained(s.bolt.Close) }
+
+// newestOnly hides all snapshots but the newest from raft. An older one does
+// not reach to the beginning of the log, see checkGap.
+type newestOnly struct{ raft.SnapshotStore }
+
+// List implements [raft.SnapshotStore].
+func (n newestOnly) List() ([]*raft.SnapshotMeta, error) {
+	all, err := n.SnapshotStore.List()
+	return all[:min(len(all), 1)], err
+}
+
+// contained turns a panic, and the fault that reading a truncated mapped file
+// is (bbolt maps its file; the kernel answers with SIGBUS), into an error.
+func contained(call func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("it is damaged: %v", p)
+		}
+	}()
+	return call()
+}
+
+// raftStore is the store as raft's goroutines see it. raft panics when it
+// cannot read a committed entry or write its term; here such a goroutine ends
+// quietly instead (its deferred calls run), after broken was told, which shuts
+// raft down: the node detaches, its traffic goes on.
+type raftStore struct {
+	log    raft.LogStore
+	stable raft.StableStore
+	broken func(error)
+}
+
+var (
+	_ raft.LogStore    = (*raftStore)(nil)
+	_ raft.StableStore = (*raftStore)(nil)
+)
+
+func (r *raftStore) end(err error) {
+	r.broken(err)
+	runtime.Goexit()
+}
+
+// read passes on what raft can live with and ends the goroutine otherwise.
+func (r *raftStore) read(what string, call func() error) error {
+	err := contained(call)
+	if err != nil && !errors.Is(err, raft.ErrLogNotFound) && !errors.Is(err, raftboltdb.ErrKeyNotFound) {
+		r.end(fmt.Errorf("%s: %w", what, err))
+	}
+	return err
+}
+
+// FirstIndex implements [raft.LogStore].
+func (r *raftStore) FirstIndex() (index uint64, err error) {
+	err = r.read("read first index", func() (err error) { index, err = r.log.FirstIndex(); return err })
+	return index, err
+}
+
+// LastIndex implements [raft.LogStore].
+func (r *raftStore) LastIndex() (index uint64, err error) {
+	err = r.read("read last index", func() (err error) { index, err = r.log.LastIndex(); return err })
+	return index, err
+}
+
+// GetLog implements [raft.LogStore].
+func (r *raftStore) GetLog(index uint64, log *raft.Log) error {
+	return r.read(fmt.Sprintf("read entry %d", index), func() error { return r.log.GetLog(index, log) })
+}
+
+// StoreLog implements [raft.LogStore].
+func (r *raftStore) StoreLog(log *raft.Log) error { return r.StoreLogs([]*raft.Log{log}) }
+
+// StoreLogs implements [raft.LogStore]. raft handles a failure: a leader steps
+// down, a follower asks again.
+func (r *raftStore) StoreLogs(logs []*raft.Log) error {
+	return contained(func() error { return r.log.StoreLogs(logs) })
+}
+
+// DeleteRange implements [raft.LogStore].
+func (r *raftStore) DeleteRange(from, to uint64) error {
+	return contained(func() error { return r.log.DeleteRange(from, to) })
+}
+
+// Set implements [raft.StableStore].
+func (r *raftStore) Set(key, value []byte) error {
+	return contained(func() error { return r.stable.Set(key, value) })
+}
+
+// Get implements [raft.StableStore].
+func (r *raftStore) Get(key []byte) (value []byte, err error) {
+	err = r.read(fmt.Sprintf("read %s", key), func() (err error) { value, err = r.stable.Get(key); return err })
+	return value, err
+}
+
+// SetUint64 implements [raft.StableStore]. Of a failure to write its term raft
+// dies, so that must not get through.
+func (r *raftStore) SetUint64(key []byte, value uint64) error {
+	err := contained(func() error { return r.stable.SetUint64(key, value) })
+	if err != nil && string(key) == "CurrentTerm" {
+		r.end(fmt.Errorf("write term %d: %w", value, err))
+	}
+	return err
+}
+
+// GetUint64 implements [raft.StableStore].
+func (r *raftStore) GetUint64(key []byte) (value uint64, err error) {
+	err = r.read(fmt.Sprintf("read %s", key), func() (err error) { value, err = r.stable.GetUint64(key); return err })
+	return value, err
+}

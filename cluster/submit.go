@@ -1,0 +1,158 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"evenkeel/fsm"
+)
+
+const (
+	// maxCommand bounds one encoded command, so that no entry keeps heartbeats
+	// waiting behind it for long.
+	maxCommand = 1 << 20
+	// maxQueued bounds the commands that wait for an entry.
+	maxQueued = 1024
+	// An entry takes commands until it has this many, or bytes.
+	maxEntryCommands = 256
+	maxEntryBytes    = 512 << 10
+	// maxEntries bounds the entries that are on their way at once. raft itself
+	// puts those that wait into one write.
+	maxEntries = 8
+	// enqueueTimeout bounds the wait for raft's main loop.
+	enqueueTimeout = time.Second
+)
+
+// What became of a command that was submitted to this node as leader.
+var (
+	// errNotLeader: it was not appended, and never will be.
+	errNotLeader = errors.New("this node is not the leader")
+	// errOverloaded: it was not appended, and never will be.
+	errOverloaded = errors.New("the leader has more writes waiting than it takes: try again later")
+	// errUnknown: it may be committed later, or never.
+	errUnknown = errors.New("the write was sent, and what became of it is not known yet")
+)
+
+// submission is one encoded command on the leader.
+type submission struct {
+	command []byte
+	done    chan error // gets one of the above, or nil
+}
+
+// submitter is the leader's group commit: commands that arrive while an entry
+// is on its way share the next one.
+type submitter struct {
+	queue chan submission
+}
+
+func newSubmitter() *submitter { return &submitter{queue: make(chan submission, maxQueued)} }
+
+// submit returns nil when this node's replica has applied the command, or one
+// of the errors above. The command is one that fsm.DecodeCommand accepts.
+func (s *submitter) submit(ctx context.Context, command []byte) error {
+	waiting := submission{command, make(chan error, 1)}
+	select {
+	case s.queue <- waiting:
+	default:
+		return errOverloaded
+	}
+	select {
+	case err := <-waiting.done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", errUnknown, context.Cause(ctx))
+	}
+}
+
+// run submits until ctx ends, then answers whoever waits and returns after the
+// last entry on its way was decided.
+func (s *submitter) run(ctx context.Context, c *consensus) {
+	slots := make(chan struct{}, maxEntries)
+	var entries sync.WaitGroup
+	defer entries.Wait()
+	for {
+		select {
+		case first := <-s.queue:
+			slots <- struct{}{} // each is returned in bounded time
+			batch := s.gather(first)
+			future := c.raft.Apply(entryOf(batch), enqueueTimeout)
+			entries.Go(func() {
+				err := decided(c.await(future))
+				for _, one := range batch {
+					one.done <- err
+				}
+				<-slots
+			})
+		case <-ctx.Done():
+			s.refuse()
+			return
+		}
+	}
+}
+
+// gather takes what waits already, within the bounds of an entry.
+func (s *submitter) gather(first submission) []submission {
+	batch, size := []submission{first}, len(first.command)
+	for len(batch) < maxEntryCommands && size < maxEntryBytes {
+		select {
+		case next := <-s.queue:
+			batch = append(batch, next)
+			size += len(next.command)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+func entryOf(batch []submission) []byte {
+	commands := make([][]byte, len(batch))
+	for i, one := range batch {
+		commands[i] = one.command
+	}
+	return fsm.EncodeEntry(commands)
+}
+
+// refuse answers everything that is still queued.
+func (s *submitter) refuse() {
+	for {
+		select {
+		case waiting := <-s.queue:
+			waiting.done <- errNotLeader
+		default:
+			return
+		}
+	}
+}
+
+// decided sorts raft's answers by whether the entry can still be committed.
+func decided(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress), errors.Is(err, raft.ErrEnqueueTimeout):
+		return errNotLeader
+	}
+	return fmt.Errorf("%w: %w", errUnknown, err)
+}
+
+// checkCommand makes sure that every replica can read a command before it gets
+// into the log, where it could not be taken back.
+func checkCommand(command []byte, origin string) error {
+	if len(command) > maxCommand {
+		return fmt.Errorf("the command has %d bytes, at most %d are taken: split it", len(command), maxCommand)
+	}
+	decoded, err := fsm.DecodeCommand(command)
+	if err != nil {
+		return err
+	}
+	if decoded.ID.Origin != origin {
+		return fmt.Errorf("the command is of node %q and comes from %q", decoded.ID.Origin, origin)
+	}
+	return nil
+}

@@ -1,0 +1,314 @@
+package cluster
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+const (
+	// transportTimeout bounds one call between Raft nodes.
+	transportTimeout = 2 * time.Second
+	// pooledConns per peer: replication, heartbeat, and a push or a vote.
+	pooledConns = 3
+	// parkLimit ends the rest of replication to a peer that is gone.
+	parkLimit = 10 * time.Second
+	// staleRetries is how many dead connections of the pool a vote gets past.
+	staleRetries = pooledConns
+)
+
+// transport is raft's network transport with four differences.
+//
+//   - Heartbeats take the main loop of the receiver: its fast path lets a node
+//     whose main loop hangs look alive to its leader, and lets a leader that
+//     hangs keep its followers (hashicorp/raft#695).
+//   - Followers are told of a commit at once, by an empty AppendEntries,
+//     instead of with the next entry or CommitTimeout. See push.
+//   - Replication to a peer that cannot be reached rests until a heartbeat got
+//     through. raft itself backs off to 10 s between attempts, and keeps a
+//     follower that returned waiting so long.
+//   - It records who answered what was sent when, for linearizable reads and
+//     for the leader's view of who is alive.
+type transport struct {
+	*raft.NetworkTransport
+	uid raft.ServerAddress
+
+	mu    sync.Mutex // guards what follows
+	peers map[raft.ServerID]*peerProgress
+	// commit is the newest committed entry that the replica was given.
+	commitIndex, commitTerm uint64
+	acked                   chan struct{} // closed and replaced when a peer answers
+	released                chan struct{} // closed and replaced when a leadership ends
+	closed                  bool
+	closing                 chan struct{} // closed when nothing may rest any more
+	pushes                  sync.WaitGroup
+}
+
+// peerProgress is what this node, as leader of a term, knows of a peer.
+type peerProgress struct {
+	term uint64
+	// answered is when the newest request that succeeded was sent.
+	answered time.Time
+	// match is the last entry known to be equal, told the commit index that
+	// the peer was told.
+	match, told uint64
+	pushing     bool
+	// down is not nil after a call that did not get through, and closed by the
+	// next one that does.
+	down chan struct{}
+}
+
+var (
+	_ raft.Transport   = (*transport)(nil)
+	_ raft.WithPreVote = (*transport)(nil)
+	_ raft.WithClose   = (*transport)(nil)
+)
+
+func newTransport(stream raft.StreamLayer, uid string, logger *raftLogger) *transport {
+	return &transport{
+		NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+			Stream:  stream,
+			MaxPool: pooledConns,
+			// No pipelining: a follower whose log writes fail for a while
+			// never catches up with it (hashicorp/raft#611, #612).
+			MaxRPCsInFlight: 1,
+			Timeout:         transportTimeout,
+			Logger:          logger,
+		}),
+		uid:      raft.ServerAddress(uid),
+		peers:    map[raft.ServerID]*peerProgress{},
+		acked:    make(chan struct{}),
+		released: make(chan struct{}),
+		closing:  make(chan struct{}),
+	}
+}
+
+// LocalAddr implements [raft.Transport].
+func (t *transport) LocalAddr() raft.ServerAddress { return t.uid }
+
+// SetHeartbeatHandler implements [raft.Transport]; without a handler
+// heartbeats take the main loop.
+func (t *transport) SetHeartbeatHandler(func(raft.RPC)) {}
+
+// AppendEntries implements [raft.Transport].
+func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	heartbeat := args.PrevLogEntry == 0 && args.PrevLogTerm == 0 && len(args.Entries) == 0 && args.LeaderCommitIndex == 0
+	if !heartbeat {
+		t.rest(id)
+	}
+	sent := time.Now()
+	err := t.NetworkTransport.AppendEntries(id, target, args, resp)
+	t.note(id, args, resp, sent, err)
+	return err
+}
+
+// rest holds back replication to a peer that is down.
+func (t *transport) rest(id raft.ServerID) {
+	t.mu.Lock()
+	var down chan struct{}
+	if p := t.peers[id]; p != nil {
+		down = p.down
+	}
+	released := t.released
+	t.mu.Unlock()
+	if down == nil {
+		return
+	}
+	timer := time.NewTimer(parkLimit)
+	defer timer.Stop()
+	select {
+	case <-down:
+	case <-released:
+	case <-t.closing:
+	case <-timer.C:
+	}
+}
+
+// end lets nothing rest or be pushed any more, so that raft can end.
+func (t *transport) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.closed {
+		t.closed = true
+		close(t.closing)
+	}
+}
+
+// release lets everything go on that rests: a leadership has ended.
+func (t *transport) release() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	close(t.released)
+	t.released = make(chan struct{})
+}
+
+// note records how a request to a peer went.
+func (t *transport) note(id raft.ServerID, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse, sent time.Time, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := t.peers[id]
+	if p == nil {
+		p = &peerProgress{}
+		t.peers[id] = p
+	}
+	if err != nil {
+		if p.down == nil {
+			p.down = make(chan struct{})
+		}
+		return
+	}
+	if p.down != nil {
+		close(p.down)
+		p.down = nil
+	}
+	if args.Term < p.term || !resp.Success {
+		return
+	}
+	if args.Term > p.term {
+		*p = peerProgress{term: args.Term, pushing: p.pushing}
+	}
+	if sent.After(p.answered) {
+		p.answered = sent
+	}
+	match := args.PrevLogEntry
+	if n := len(args.Entries); n > 0 {
+		match = args.Entries[n-1].Index
+	}
+	p.match = max(p.match, match)
+	p.told = max(p.told, min(args.LeaderCommitIndex, match))
+	close(t.acked)
+	t.acked = make(chan struct{})
+	t.push(id, p, args.RPCHeader)
+}
+
+// committed is told by the replica that everything up to an entry is
+// committed.
+func (t *transport) committed(index, term uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.commitIndex, t.commitTerm = index, term
+	header := raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(t.uid), Addr: []byte(t.uid)}
+	for id, p := range t.peers {
+		t.push(id, p, header)
+	}
+}
+
+// push tells a peer of the newest commit, if it has the entry and was not told.
+//
+// The request is one that raft itself could send. Its term is one in which
+// raft sent this peer AppendEntries that succeeded, so this node was the
+// term's leader; the entry is of the same term, is committed, and the peer is
+// known to have it. Whoever has moved on to a later term refuses it as any
+// late request. It is called with the lock held.
+func (t *transport) push(id raft.ServerID, p *peerProgress, header raft.RPCHeader) {
+	if t.closed || p.pushing || p.down != nil || p.term == 0 || p.term != t.commitTerm || p.match < t.commitIndex || p.told >= t.commitIndex {
+		return
+	}
+	p.pushing = true
+	args := &raft.AppendEntriesRequest{
+		RPCHeader:         header,
+		Term:              p.term,
+		PrevLogEntry:      t.commitIndex,
+		PrevLogTerm:       t.commitTerm,
+		LeaderCommitIndex: t.commitIndex,
+	}
+	t.pushes.Go(func() {
+		sent := time.Now()
+		var resp raft.AppendEntriesResponse
+		err := t.NetworkTransport.AppendEntries(id, raft.ServerAddress(id), args, &resp)
+		t.mu.Lock()
+		p.pushing = false
+		if err == nil && !resp.Success {
+			p.told = max(p.told, args.LeaderCommitIndex) // not again; raft's own requests tell it
+		}
+		t.mu.Unlock()
+		t.note(id, args, &resp, sent, err)
+	})
+}
+
+// RequestVote implements [raft.Transport].
+func (t *transport) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+	return t.pastStale(func() error { return t.NetworkTransport.RequestVote(id, target, args, resp) })
+}
+
+// RequestPreVote implements [raft.WithPreVote].
+func (t *transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+	return t.pastStale(func() error { return t.NetworkTransport.RequestPreVote(id, target, args, resp) })
+}
+
+// pastStale repeats a call that failed at once: the pool may hold connections
+// to a process that is gone, and to lose a vote to each would cost an election
+// timeout each. Votes may be asked for twice.
+func (t *transport) pastStale(call func() error) error {
+	for attempt := 0; ; attempt++ {
+		begun := time.Now()
+		err := call()
+		if err == nil || attempt == staleRetries || time.Since(begun) > 10*time.Millisecond || t.IsShutdown() {
+			return err
+		}
+	}
+}
+
+// answered returns when the newest request that the peer answered in that
+// term, or any if term is 0, was sent.
+func (t *transport) answered(id raft.ServerID, term uint64) time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := t.peers[id]
+	if p == nil || term != 0 && p.term != term {
+		return time.Time{}
+	}
+	return p.answered
+}
+
+// match returns the last entry that the peer is known to have in that term.
+func (t *transport) match(id raft.ServerID, term uint64) uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p := t.peers[id]; p != nil && p.term == term {
+		return p.match
+	}
+	return 0
+}
+
+// waitQuorum returns when a majority of the voters, this node counted if it is
+// one, answered requests of that term which were sent after since. raft's own
+// VerifyLeader also counts the answers of non-voters, which prove nothing.
+func (t *transport) waitQuorum(ctx context.Context, servers []raft.Server, term uint64, since time.Time) error {
+	for {
+		t.mu.Lock()
+		acked := t.acked
+		voters, agreed := 0, 0
+		for _, server := range servers {
+			if server.Suffrage != raft.Voter {
+				continue
+			}
+			voters++
+			p := t.peers[server.ID]
+			if server.Address == t.uid || p != nil && p.term == term && p.answered.After(since) {
+				agreed++
+			}
+		}
+		t.mu.Unlock()
+		if agreed > voters/2 {
+			return nil
+		}
+		select {
+		case <-acked:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// Close implements [raft.WithClose]. raft calls it when its goroutines have
+// ended.
+func (t *transport) Close() error {
+	t.end()
+	err := t.NetworkTransport.Close()
+	t.CloseStreams()
+	t.pushes.Wait()
+	return err
+}

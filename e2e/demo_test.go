@@ -1,0 +1,142 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"evenkeel/e2e/harness"
+)
+
+func TestTheDemoShowsItselfAndLeavesNothingBehind(t *testing.T) {
+	demo := startDemo(t)
+	shown := waitShown(t, demo)
+	var leader, other demoNode
+	for _, n := range shown.nodes {
+		if n.role == "leader" {
+			leader = n
+		} else {
+			other = n
+		}
+	}
+	for _, n := range shown.nodes {
+		checkAnswers(t, n.traffic)
+	}
+	// What it proposes: kill the leader, and see that it comes back.
+	if err := syscall.Kill(leader.pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	checkAnswers(t, other.traffic)
+	harness.API{Address: other.api}.Write(t, http.MethodPut, "/v1/pools/still-there", map[string]any{})
+	checkAnswers(t, leader.traffic)
+
+	demo.Interrupt()
+	demo.WaitClean(t, harness.Patience)
+	checkGone(t, shown)
+}
+
+func TestTheDemoEndsByItselfAfterItsDuration(t *testing.T) {
+	demo := startDemo(t, "--duration", "1s")
+	shown := waitShown(t, demo)
+	demo.WaitClean(t, harness.Patience)
+	checkGone(t, shown)
+}
+
+func startDemo(t *testing.T, args ...string) *harness.Process {
+	t.Helper()
+	binary := harness.Binary(t)
+	harness.Lock(t)
+	dir := t.TempDir()
+	return harness.Start(t, harness.Command{Name: "demo", Path: binary, Args: append([]string{"demo"}, args...),
+		Dir: dir, Log: filepath.Join(dir, "demo.log")})
+}
+
+type demoNode struct {
+	pid                int
+	traffic, api, role string
+}
+
+// demoShown is what the demo says of itself.
+type demoShown struct {
+	nodes    []demoNode
+	backends []int // process ids
+}
+
+var (
+	demoNodeLine    = regexp.MustCompile(`(?m)pid (\d+) +traffic http://(\S+)/ +API http://(\S+)/ +(leader|follower)`)
+	demoBackendLine = regexp.MustCompile(`(?m)pid (\d+) +backend http://`)
+	demoKillLine    = regexp.MustCompile(`(?m)kill -9 (\d+)`)
+)
+
+func waitShown(t *testing.T, demo *harness.Process) demoShown {
+	t.Helper()
+	var shown demoShown
+	harness.Eventually(t, "the demo shows its processes and what to try", func() error {
+		if !demo.Running() {
+			t.Fatal("the demo has ended")
+		}
+		text := demo.Log(t)
+		if !demoKillLine.MatchString(text) {
+			return errors.New("no kill -9 yet")
+		}
+		shown = demoShown{}
+		for _, m := range demoNodeLine.FindAllStringSubmatch(text, -1) {
+			shown.nodes = append(shown.nodes, demoNode{number(t, m[1]), m[2], m[3], m[4]})
+		}
+		for _, m := range demoBackendLine.FindAllStringSubmatch(text, -1) {
+			shown.backends = append(shown.backends, number(t, m[1]))
+		}
+		if len(shown.nodes) != 3 || len(shown.backends) != 3 {
+			return fmt.Errorf("%+v", shown)
+		}
+		return nil
+	})
+	return shown
+}
+
+func number(t *testing.T, text string) int {
+	t.Helper()
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// checkAnswers expects an answer of a backend at the address, now or soon.
+func checkAnswers(t *testing.T, address string) {
+	t.Helper()
+	harness.Eventually(t, address+" answers", func() error {
+		_, err := (&harness.Node{Name: address, HTTP: address}).CheckServes()
+		return err
+	})
+}
+
+// checkGone expects that none of the demo's processes is left.
+func checkGone(t *testing.T, shown demoShown) {
+	t.Helper()
+	pids := append([]int{}, shown.backends...)
+	for _, n := range shown.nodes {
+		pids = append(pids, n.pid)
+	}
+	harness.Eventually(t, "the demo's processes are gone", func() error {
+		for _, pid := range pids {
+			if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+				return fmt.Errorf("process %d is still there: %v", pid, err)
+			}
+		}
+		return nil
+	})
+	for _, n := range shown.nodes {
+		for _, address := range []string{n.traffic, n.api} {
+			if !harness.AddressFree(address) {
+				t.Errorf("somebody still listens on %s", address)
+			}
+		}
+	}
+}
