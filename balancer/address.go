@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"syscall"
 
 	"evenkeel/fsm"
@@ -32,13 +33,17 @@ func withHost(address, bind string) string {
 	return net.JoinHostPort(bind, port)
 }
 
-func samePort(a, b string) bool {
-	_, first, err := net.SplitHostPort(a)
-	if err != nil {
-		return false
-	}
-	_, second, err := net.SplitHostPort(b)
-	return err == nil && first == second
+// overlap tells whether two addresses may be in each other's way: they have
+// the same port, and the same host, or one that stands for all or is a name.
+func overlap(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	return errA == nil && errB == nil && portA == portB && (hostA == hostB || mayBeAny(hostA) || mayBeAny(hostB))
+}
+
+func mayBeAny(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return err != nil || address.IsUnspecified()
 }
 
 // openError says what to do about an address that cannot be opened.

@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -249,7 +250,36 @@ func TestDrainTimeoutBoundsTheStop(t *testing.T) {
 	}
 }
 
-func TestTwoListenersSwapAddresses(t *testing.T) {
+func TestListenersSwapAddresses(t *testing.T) {
+	for _, count := range []int{2, 3} {
+		t.Run(fmt.Sprintf("%d of them, one change at a time", count), func(t *testing.T) {
+			r := withBackend(t, backend(t, hello))
+			n := run(t, Config{}, r)
+			var addresses []string
+			for i := range count {
+				addresses = append(addresses, "127.0.0.1:"+freePort(t))
+				r.do(listener(fmt.Sprint("l", i), addresses[i]))
+				n.listening(fmt.Sprint("l", i))
+			}
+			for i := range count {
+				name := fmt.Sprint("l", i)
+				r.do(listener(name, addresses[(i+1)%count]))
+				if i < count-1 {
+					n.failed(name)
+				}
+			}
+			for i := range count {
+				name, want := fmt.Sprint("l", i), addresses[(i+1)%count]
+				eventually(t, name+" is where it is wanted", func() bool {
+					return n.Listeners()[name] == ListenerStatus{State: StateListening, Address: want}
+				})
+				n.serves(want)
+			}
+		})
+	}
+}
+
+func TestListenerTakesTheAddressOfARemovedOne(t *testing.T) {
 	r := withBackend(t, backend(t, hello))
 	n := run(t, Config{}, r)
 	one, two := "127.0.0.1:"+freePort(t), "127.0.0.1:"+freePort(t)

@@ -162,10 +162,16 @@ func (l *listeners) closeUnwanted() {
 			e.address, e.fault, e.retryAt, e.backoff = address, nil, time.Time{}, 0
 		}
 	}
-	if freed { // perhaps what another one waits for
-		for _, e := range l.entries {
-			e.backoff, e.retryAt = 0, time.Time{}
-		}
+	if freed {
+		l.retryAll()
+	}
+}
+
+// retryAll is called when an address becomes free, perhaps what another
+// listener waits for. l.mu is held.
+func (l *listeners) retryAll() {
+	for _, e := range l.entries {
+		e.backoff, e.retryAt = 0, time.Time{}
 	}
 }
 
@@ -233,11 +239,13 @@ func (l *listeners) reopen(ctx context.Context, e *entry, sockets *sync.WaitGrou
 }
 
 // failed plans the next try. If the last address of the listener is in the way
-// of the new one (":80" of "127.0.0.1:80"), it has to go first.
+// of the new one (":80" of "127.0.0.1:80"), or of a listener that is in its own
+// way (two that swap addresses), it has to go first.
 func (l *listeners) failed(e *entry, err error) {
-	if e.current != nil && errors.Is(err, syscall.EADDRINUSE) && samePort(e.current.address, e.address) {
+	if e.current != nil && errors.Is(err, syscall.EADDRINUSE) && (overlap(e.current.address, e.address) || l.inCircle(e)) {
 		l.retire(e.current)
 		e.current = nil
+		l.retryAll()
 	}
 	fault := openError(e.name, e.address, err)
 	if e.fault == nil || e.fault.Error() != fault.Error() {
@@ -246,6 +254,29 @@ func (l *listeners) failed(e *entry, err error) {
 	e.fault = fault
 	e.backoff = min(max(2*e.backoff, retryFirst), retryMax)
 	e.retryAt = time.Now().Add(e.backoff)
+}
+
+// inCircle tells whether e waits for a listener that is about to move but waits
+// for another one, and so on, the last of them for e. l.mu is held.
+func (l *listeners) inCircle(e *entry) bool {
+	at := e
+	for range l.entries {
+		if at = l.inTheWay(at); at == nil || at == e {
+			break
+		}
+	}
+	return at == e
+}
+
+// inTheWay returns the listener that has what e wants and is about to move, or
+// nil.
+func (l *listeners) inTheWay(e *entry) *entry {
+	for _, other := range l.entries {
+		if other != e && other.current != nil && !other.isOpen() && overlap(other.current.address, e.address) {
+			return other
+		}
+	}
+	return nil
 }
 
 // retire makes a socket drain. l.mu is held.

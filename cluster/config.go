@@ -111,8 +111,9 @@ type profile struct {
 	// 200 ms a killed leader costs 0.4 s at the median; no read relies on the
 	// lease, so it needs no margin of its own.
 	heartbeat time.Duration
-	// commit is Raft's CommitTimeout. Followers are told of a commit by
-	// pushes (transport.go), so this only bounds how long a lost push matters.
+	// commit is Raft's CommitTimeout, by which raft itself would tell followers
+	// of a commit. They are told by pushes (transport.go), which are repeated
+	// with the next heartbeat, so this need not cost anything.
 	commit time.Duration
 	// probe, probeTimeout and gossip pace memberlist: with 200 ms a death is
 	// known everywhere in about a second.
@@ -124,11 +125,11 @@ type profile struct {
 func profileByName(name string) (profile, error) {
 	switch name {
 	case "", "default":
-		return profile{"default", 200 * time.Millisecond, 50 * time.Millisecond, 200 * time.Millisecond, 100 * time.Millisecond, 50 * time.Millisecond}, nil
+		return profile{"default", 200 * time.Millisecond, 250 * time.Millisecond, 200 * time.Millisecond, 100 * time.Millisecond, 50 * time.Millisecond}, nil
 	case "safe": // for slow disks, busy machines and links between sites
-		return profile{"safe", time.Second, 50 * time.Millisecond, time.Second, 500 * time.Millisecond, 200 * time.Millisecond}, nil
+		return profile{"safe", time.Second, 250 * time.Millisecond, time.Second, 500 * time.Millisecond, 200 * time.Millisecond}, nil
 	case "fast": // for idle machines on one switch
-		return profile{"fast", 100 * time.Millisecond, 50 * time.Millisecond, 200 * time.Millisecond, 100 * time.Millisecond, 50 * time.Millisecond}, nil
+		return profile{"fast", 100 * time.Millisecond, 250 * time.Millisecond, 200 * time.Millisecond, 100 * time.Millisecond, 50 * time.Millisecond}, nil
 	}
 	return profile{}, fmt.Errorf("profile %q: choose default, safe or fast", name)
 }

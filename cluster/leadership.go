@@ -81,7 +81,7 @@ func (l *leaders) wake() {
 }
 
 // leaderPoll finds what a notification that raft dropped did not tell.
-const leaderPoll = 100 * time.Millisecond
+const leaderPoll = 250 * time.Millisecond
 
 // watchLeader follows raft's leadership until ctx ends.
 func (n *Node) watchLeader(ctx context.Context, c *consensus) {

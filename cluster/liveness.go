@@ -10,7 +10,7 @@ import (
 
 const (
 	// dutyPause is between two rounds of the leader's duties.
-	dutyPause = 100 * time.Millisecond
+	dutyPause = 250 * time.Millisecond
 	// contactFresh is how recent an answer to Raft must be to outweigh gossip.
 	contactFresh = time.Second
 	// introduction is how long a new leader waits for gossip to tell it of a
@@ -162,6 +162,8 @@ func (n *Node) liveness(c *consensus, own *leadership, uid string) fsm.NodeState
 	switch {
 	case known && m.State == gossipLeft:
 		return fsm.NodeLeft
+	case known && m.State == gossipAlive && m.Detached:
+		return fsm.NodeDead // it serves, but can neither vote nor observe
 	case known && m.State == gossipAlive, answers:
 		return fsm.NodeAlive
 	case known:

@@ -64,7 +64,7 @@ func raftConfig(uid string, p profile, logger *raftLogger) *raft.Config {
 // startRaft reads the log and starts raft's goroutines.
 func (n *Node) startRaft(s *store) (*consensus, error) {
 	logger := newRaftLogger(n.logger, "raft")
-	c := &consensus{store: s, transport: newTransport(n.port.Raft(), n.UID(), logger), ended: make(chan struct{})}
+	c := &consensus{store: s, transport: newTransport(n.port.Raft(), n.UID(), n.profile.heartbeat, logger), ended: make(chan struct{})}
 	n.replica.committed = c.transport.committed
 	disk := &raftStore{log: s.cache, stable: s.bolt, broken: n.storeBroken}
 	type started struct {

@@ -71,6 +71,26 @@ func TestReplayDoesNotTakePublishedStateBack(t *testing.T) {
 	}
 }
 
+func TestWhoWaitedForAnEntryReadsItAtOnce(t *testing.T) {
+	v := newViews()
+	v.confirm()
+	const entries = 20_000
+	state := fsm.New()
+	go func() {
+		for index := range uint64(entries) {
+			v.advance(state, index+1)
+		}
+	}()
+	for index := range uint64(entries) {
+		if err := v.waitApplied(t.Context(), index+1); err != nil {
+			t.Fatal(err)
+		}
+		if got := v.published.Load().index; got < index+1 {
+			t.Fatalf("entry %d is applied, published is %d", index+1, got)
+		}
+	}
+}
+
 func TestDamagedImageIsNotServed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), fileImage)
 	state, _ := fsm.Apply(fsm.New(), []fsm.Command{{ID: fsm.CommandID{Origin: "o", Seq: 1}, Op: fsm.Init{ClusterID: "c", FeatureLevel: 1}}})
@@ -161,6 +181,24 @@ func TestResultOfACommandWithinASnapshotIsFound(t *testing.T) {
 	if views.applied.Load().index != 9 {
 		t.Errorf("the index is %d", views.applied.Load().index)
 	}
+}
+
+func FuzzRestore(f *testing.F) {
+	state, _ := fsm.Apply(fsm.New(), []fsm.Command{{ID: fsm.CommandID{Origin: "o", Seq: 1}, Op: fsm.Init{ClusterID: "c", FeatureLevel: 1, Objects: fsm.DefaultObjects()}}})
+	sink := &memorySink{}
+	if err := (&replicaSnapshot{state, 9}).Persist(sink); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(sink.Bytes())
+	f.Add([]byte("evenkeel-replica 1 9\n"))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		before := fsm.New()
+		r := &replica{views: newViews(), waiters: newWaiters("me", 0), state: before, detach: func(error) {}}
+		if err := r.Restore(io.NopCloser(bytes.NewReader(data))); err != nil && r.state != before {
+			t.Error("a snapshot that is refused changed the state")
+		}
+	})
 }
 
 type memorySink struct{ bytes.Buffer }

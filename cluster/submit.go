@@ -48,9 +48,12 @@ type submission struct {
 // is on its way share the next one.
 type submitter struct {
 	queue chan submission
+	ended chan struct{} // closed when run has returned
 }
 
-func newSubmitter() *submitter { return &submitter{queue: make(chan submission, maxQueued)} }
+func newSubmitter() *submitter {
+	return &submitter{queue: make(chan submission, maxQueued), ended: make(chan struct{})}
+}
 
 // submit returns nil when this node's replica has applied the command, or one
 // of the errors above. The command is one that fsm.DecodeCommand accepts.
@@ -66,12 +69,20 @@ func (s *submitter) submit(ctx context.Context, command []byte) error {
 		return err
 	case <-ctx.Done():
 		return fmt.Errorf("%w: %w", errUnknown, context.Cause(ctx))
+	case <-s.ended:
+	}
+	select {
+	case err := <-waiting.done:
+		return err
+	default:
+		return errNotLeader // nobody took it from the queue, nobody will
 	}
 }
 
 // run submits until ctx ends, then answers whoever waits and returns after the
-// last entry on its way was decided.
+// last entry on its way was decided. It runs once.
 func (s *submitter) run(ctx context.Context, c *consensus) {
+	defer close(s.ended)
 	slots := make(chan struct{}, maxEntries)
 	var entries sync.WaitGroup
 	defer entries.Wait()

@@ -19,13 +19,16 @@ const (
 	staleRetries = pooledConns
 )
 
-// transport is raft's network transport with four differences.
+// transport is raft's network transport with five differences.
 //
 //   - Heartbeats take the main loop of the receiver: its fast path lets a node
 //     whose main loop hangs look alive to its leader, and lets a leader that
 //     hangs keep its followers (hashicorp/raft#695).
 //   - Followers are told of a commit at once, by an empty AppendEntries,
 //     instead of with the next entry or CommitTimeout. See push.
+//   - Heartbeats are sent at most five times in a heartbeat timeout, not up to
+//     ten times, and at once when a read waits for them: they are most of what
+//     an idle cluster costs.
 //   - Replication to a peer that cannot be reached rests until a heartbeat got
 //     through. raft itself backs off to 10 s between attempts, and keeps a
 //     follower that returned waiting so long.
@@ -33,7 +36,8 @@ const (
 //     for the leader's view of who is alive.
 type transport struct {
 	*raft.NetworkTransport
-	uid raft.ServerAddress
+	uid  raft.ServerAddress
+	beat time.Duration // between two heartbeats to a peer
 
 	mu    sync.Mutex // guards what follows
 	peers map[raft.ServerID]*peerProgress
@@ -41,6 +45,8 @@ type transport struct {
 	commitIndex, commitTerm uint64
 	acked                   chan struct{} // closed and replaced when a peer answers
 	released                chan struct{} // closed and replaced when a leadership ends
+	hurried                 chan struct{} // closed and replaced when a read begins to wait for heartbeats
+	hurries                 int           // how many reads wait
 	closed                  bool
 	closing                 chan struct{} // closed when nothing may rest any more
 	pushes                  sync.WaitGroup
@@ -51,6 +57,8 @@ type peerProgress struct {
 	term uint64
 	// answered is when the newest request that succeeded was sent.
 	answered time.Time
+	// beat is when the last heartbeat was sent.
+	beat time.Time
 	// match is the last entry known to be equal, told the commit index that
 	// the peer was told.
 	match, told uint64
@@ -66,7 +74,7 @@ var (
 	_ raft.WithClose   = (*transport)(nil)
 )
 
-func newTransport(stream raft.StreamLayer, uid string, logger *raftLogger) *transport {
+func newTransport(stream raft.StreamLayer, uid string, heartbeat time.Duration, logger *raftLogger) *transport {
 	return &transport{
 		NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 			Stream:  stream,
@@ -80,6 +88,8 @@ func newTransport(stream raft.StreamLayer, uid string, logger *raftLogger) *tran
 		uid:      raft.ServerAddress(uid),
 		peers:    map[raft.ServerID]*peerProgress{},
 		acked:    make(chan struct{}),
+		beat:     heartbeat / 5,
+		hurried:  make(chan struct{}),
 		released: make(chan struct{}),
 		closing:  make(chan struct{}),
 	}
@@ -95,13 +105,62 @@ func (t *transport) SetHeartbeatHandler(func(raft.RPC)) {}
 // AppendEntries implements [raft.Transport].
 func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
 	heartbeat := args.PrevLogEntry == 0 && args.PrevLogTerm == 0 && len(args.Entries) == 0 && args.LeaderCommitIndex == 0
-	if !heartbeat {
+	if heartbeat {
+		t.pace(id)
+	} else {
 		t.rest(id)
 	}
 	sent := time.Now()
 	err := t.NetworkTransport.AppendEntries(id, target, args, resp)
 	t.note(id, args, resp, sent, err)
 	return err
+}
+
+// pace holds back a heartbeat that comes early.
+func (t *transport) pace(id raft.ServerID) {
+	t.mu.Lock()
+	p, hurried, released := t.peer(id), t.hurried, t.released
+	early := t.beat - time.Since(p.beat)
+	hurry := t.hurries > 0
+	t.mu.Unlock()
+	if early > 0 && !hurry {
+		timer := time.NewTimer(early)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-hurried:
+		case <-released:
+		case <-t.closing:
+		}
+	}
+	t.mu.Lock()
+	p.beat = time.Now()
+	t.mu.Unlock()
+}
+
+// hurry lets heartbeats go at once, those that are held back too, until the
+// returned function is called.
+func (t *transport) hurry() (enough func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.hurries++
+	close(t.hurried)
+	t.hurried = make(chan struct{})
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.hurries--
+	}
+}
+
+// peer is called with the lock held.
+func (t *transport) peer(id raft.ServerID) *peerProgress {
+	p := t.peers[id]
+	if p == nil {
+		p = &peerProgress{}
+		t.peers[id] = p
+	}
+	return p
 }
 
 // rest holds back replication to a peer that is down.
@@ -148,11 +207,7 @@ func (t *transport) release() {
 func (t *transport) note(id raft.ServerID, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse, sent time.Time, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p := t.peers[id]
-	if p == nil {
-		p = &peerProgress{}
-		t.peers[id] = p
-	}
+	p := t.peer(id)
 	if err != nil {
 		if p.down == nil {
 			p.down = make(chan struct{})
@@ -167,7 +222,7 @@ func (t *transport) note(id raft.ServerID, args *raft.AppendEntriesRequest, resp
 		return
 	}
 	if args.Term > p.term {
-		*p = peerProgress{term: args.Term, pushing: p.pushing}
+		*p = peerProgress{term: args.Term, pushing: p.pushing, beat: p.beat}
 	}
 	if sent.After(p.answered) {
 		p.answered = sent

@@ -51,10 +51,11 @@ func (v *views) boot(state *fsm.State, index uint64) {
 func (v *views) advance(state *fsm.State, index uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	replace(&v.applied, state, index)
+	// Readers first: who waits for applied goes on to read what is published.
 	if v.confirmed.Load() || index >= v.floor {
-		v.publish()
+		replace(&v.published, state, index)
 	}
+	replace(&v.applied, state, index)
 }
 
 // confirm is called when a leader has confirmed what is applied: from now on
@@ -65,15 +66,11 @@ func (v *views) confirm() bool {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.publish()
-	return !v.confirmed.Swap(true)
-}
-
-func (v *views) publish() {
 	applied, published := v.applied.Load(), v.published.Load()
 	if published.state != applied.state || published.index != applied.index {
 		replace(&v.published, applied.state, applied.index)
 	}
+	return !v.confirmed.Swap(true)
 }
 
 // waitApplied returns when the replica has applied the command at index, or

@@ -7,15 +7,15 @@ import (
 )
 
 // SplitAddress splits "host:port" and "[v6]:port". ok is false when the text
-// is of neither form or the port is not a number from 1 to 65535. The host may
-// be empty and is not checked otherwise.
+// is of neither form or the port is not a number from 1 to 65535 without
+// leading zeros. The host may be empty and is not checked otherwise.
 func SplitAddress(address string) (host string, port uint16, ok bool) {
 	colon := strings.LastIndexByte(address, ':')
 	if colon < 0 {
 		return "", 0, false
 	}
 	number, err := strconv.ParseUint(address[colon+1:], 10, 16)
-	if err != nil || number == 0 || address[colon+1] == '+' {
+	if err != nil || address[colon+1] == '0' { // neither 0 nor zeros without end
 		return "", 0, false
 	}
 	host = address[:colon]
@@ -51,9 +51,9 @@ func checkBackendAddress(f *faults, pointer, address string) {
 	case address == "":
 		f.add(pointer, `is missing: give the backend's "IP:port", "[v6]:port" or "host:port"`)
 	case !ok:
-		f.add(pointer, `%q is not an address with a port from 1 to 65535: write "IP:port", "[v6]:port" or "host:port"`, address)
+		f.add(pointer, `%q is not an address with a port from 1 to 65535: write "IP:port", "[v6]:port" or "host:port"`, clip(address))
 	case host == "":
-		f.add(pointer, `%q names no host: a backend needs "IP:port", "[v6]:port" or "host:port"`, address)
+		f.add(pointer, `%q names no host: a backend needs "IP:port", "[v6]:port" or "host:port"`, clip(address))
 	default:
 		checkHost(f, pointer, address, host)
 	}
@@ -66,24 +66,38 @@ func checkListenerAddress(f *faults, pointer, address string) {
 	case address == "":
 		f.add(pointer, `is missing: give the listener's ":port" or "IP:port"`)
 	case !ok:
-		f.add(pointer, `%q is not an address with a port from 1 to 65535: write ":port", "IP:port" or "[v6]:port"`, address)
+		f.add(pointer, `%q is not an address with a port from 1 to 65535: write ":port", "IP:port" or "[v6]:port"`, clip(address))
 	case host != "":
-		if _, err := netip.ParseAddr(host); err != nil {
-			f.add(pointer, `%q: %q is not an IP address: write ":port", "IP:port" or "[v6]:port"`, address, host)
+		if ip, err := netip.ParseAddr(host); err != nil || !isZone(ip.Zone()) {
+			f.add(pointer, `%q: %q is not an IP address: write ":port", "IP:port" or "[v6]:port"`, clip(address), clip(host))
 		}
 	}
 }
 
 func checkHost(f *faults, pointer, address, host string) {
-	if ip, err := netip.ParseAddr(host); err == nil {
+	if ip, err := netip.ParseAddr(host); err == nil && isZone(ip.Zone()) {
 		if ip.IsUnspecified() || ip.IsMulticast() {
-			f.add(pointer, "%q: %s is no address that can be connected to: give the server's own address", address, ip)
+			f.add(pointer, "%q: %s is no address that can be connected to: give the server's own address", clip(address), ip)
 		}
 		return
 	}
 	if looksNumeric(host) || !isHostName(host) {
-		f.add(pointer, "%q: %q is neither an IP address nor a host name", address, host)
+		f.add(pointer, "%q: %q is neither an IP address nor a host name", clip(address), clip(host))
 	}
+}
+
+// isZone reports whether zone, of an IPv6 address such as fe80::1%eth0, may
+// name a network interface; "" is no zone. The parser takes any bytes, of any
+// number.
+func isZone(zone string) bool {
+	const maxInterface = 32 // Linux and the BSDs end at 15, Windows counts
+	for _, c := range []byte(zone) {
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if !letter && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return len(zone) <= maxInterface
 }
 
 // looksNumeric tells names such as 10.0.0.256, which are mistyped addresses:

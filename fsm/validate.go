@@ -121,6 +121,7 @@ func checkLabels(f *faults, labels map[string]string) {
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
 		pointer := "/labels/" + EscapePointer(key)
 		if key == "" || len(key) > maxLabelKey {
+			pointer = "/labels" // the message has what is readable of the key
 			f.add(pointer, "the key %q must have 1 to %d bytes", clip(key), maxLabelKey)
 		}
 		if value := labels[key]; len(value) > maxLabelValue {

@@ -15,6 +15,10 @@ func TestValidateNamesEveryFault(t *testing.T) {
 		{"a backend without an address", Put{Pool: "p", Name: "b", Spec: BackendSpec{Weight: 1, AdminState: "ready"}}, []string{"/spec/address is missing"}},
 		{"an address without a port", Put{Pool: "p", Name: "b", Spec: BackendSpec{"10.0.0.5", 1, 0, "", "ready"}}, []string{`/spec/address "10.0.0.5" is not an address with a port`}},
 		{"port 0", Put{Pool: "p", Name: "b", Spec: BackendSpec{"10.0.0.5:0", 1, 0, "", "ready"}}, []string{"/spec/address"}},
+		{"a port with leading zeros", Put{Pool: "p", Name: "b", Spec: BackendSpec{"10.0.0.5:080", 1, 0, "", "ready"}}, []string{"/spec/address"}},
+		{"a zone that names no interface", Put{Pool: "p", Name: "b", Spec: BackendSpec{"[fe80::1%a\r\nX: y]:80", 1, 0, "", "ready"}}, []string{`/spec/address "[fe80::1%a\r\nX: y]:80"`}},
+		{"a zone that is endless", Put{Pool: "p", Name: "b", Spec: BackendSpec{"[fe80::1%" + strings.Repeat("e", 33) + "]:80", 1, 0, "", "ready"}}, []string{"/spec/address"}},
+		{"a listener's zone that names no interface", Put{Name: "l", Spec: ListenerSpec{"[fe80::1%a b]:80", "http", nil}}, []string{"/spec/address"}},
 		{"port 65536", Put{Pool: "p", Name: "b", Spec: BackendSpec{"10.0.0.5:65536", 1, 0, "", "ready"}}, []string{"/spec/address"}},
 		{"an address with a mistyped IP", Put{Pool: "p", Name: "b", Spec: BackendSpec{"10.0.0.256:80", 1, 0, "", "ready"}}, []string{`/spec/address "10.0.0.256:80": "10.0.0.256" is neither`}},
 		{"a v6 address without brackets", Put{Pool: "p", Name: "b", Spec: BackendSpec{"::1:80", 1, 0, "", "ready"}}, []string{"/spec/address"}},
@@ -30,7 +34,7 @@ func TestValidateNamesEveryFault(t *testing.T) {
 		{"a TCP check with HTTP's fields", Put{Name: "p", Spec: PoolSpec{"random", &Check{"tcp", "/x", Duration(time.Second), Duration(time.Second), 1, 1, "200"}}},
 			[]string{"/spec/check/path", "/spec/check/expect"}},
 		{"an unknown check type", Put{Name: "p", Spec: PoolSpec{"random", &Check{"icmp", "", Duration(time.Second), Duration(time.Second), 1, 1, ""}}}, []string{`/spec/check/type "icmp"`}},
-		{"labels out of bounds", Put{Name: "p", Labels: map[string]string{"": "x", "a/b": strings.Repeat("v", 257)}, Spec: PoolSpec{Strategy: "random"}}, []string{"/labels/ ", "/labels/a~1b"}},
+		{"labels out of bounds", Put{Name: "p", Labels: map[string]string{"": "x", "a/b": strings.Repeat("v", 257)}, Spec: PoolSpec{Strategy: "random"}}, []string{"/labels the key", "/labels/a~1b"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -47,6 +51,32 @@ func TestValidateNamesEveryFault(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestMessagesStayShort(t *testing.T) {
+	long := strings.Repeat("a", 1<<20)
+	for _, put := range []Put{
+		{Pool: "p", Name: "b", Spec: BackendSpec{long, 1, 0, long, AdminState(long)}},
+		{Pool: "p", Name: "b", Spec: BackendSpec{long + ":80", 1, 0, "", "ready"}},
+		{Pool: "p", Name: "b", Spec: BackendSpec{"[fe80::1%" + long + "]:80", 1, 0, "", "ready"}},
+		{Pool: "p", Name: "b", Spec: BackendSpec{"b:" + strings.Repeat("0", 1<<20) + "80", 1, 0, "", "ready"}},
+		{Name: long, Spec: ListenerSpec{long, long, []string{long}}},
+		{Name: "l", Spec: ListenerSpec{long + ":80", "http", nil}},
+		{Name: "r", Spec: RouteSpec{Listeners: []string{long}, Match: RouteMatch{long, long, long}, Pools: []WeightedPool{{long, 1}}}},
+		{Name: "p", Spec: PoolSpec{long, &Check{long, long, 0, 0, 0, 0, long}}},
+		{Name: "p", Labels: map[string]string{long: "", "a": long}, Spec: PoolSpec{Strategy: "random"}},
+	} {
+		err := Validate(put)
+		if err == nil {
+			t.Errorf("%T with %d bytes of nonsense passed", put.Spec, len(long))
+			continue
+		}
+		for _, fault := range err.Faults {
+			if text := fault.Pointer + fault.Message; len(text) > 1000 {
+				t.Errorf("a fault of %T has %d bytes: %s", put.Spec, len(text), text[:200])
+			}
+		}
 	}
 }
 

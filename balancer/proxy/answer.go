@@ -26,6 +26,7 @@ var (
 	requestTimeout = answer{http.StatusRequestTimeout, "the request's body did not arrive in time", refused}
 	badBody        = answer{http.StatusBadRequest, "the request's body is malformed or incomplete", refused}
 	noConnect      = answer{http.StatusMethodNotAllowed, "CONNECT is not supported, this is a gateway", refused}
+	noPriorHTTP2   = answer{http.StatusHTTPVersionNotSupported, "HTTP/2 is not spoken here", refused}
 )
 
 func refused(c *Counters) *atomic.Uint64 { return &c.Refused }

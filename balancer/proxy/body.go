@@ -23,8 +23,10 @@ type clientBody struct {
 	source io.Reader
 	client *http.ResponseController
 	quiet  time.Duration
-	// wanted is called before the first byte is read; its error ends the body.
+	// wanted is called before the first byte is read and may block until over is
+	// closed; its error ends the body.
 	wanted func() error
+	over   chan struct{}  // closed by stop
 	count  *atomic.Uint64 // of bytes
 
 	touched atomic.Bool // somebody began to read
@@ -81,13 +83,14 @@ func (b *clientBody) again() (io.ReadCloser, error) {
 	return b, nil
 }
 
-// stop ends reading and waits until no Read is under way. What the client has
+// stop, called once, ends reading and waits until no Read is under way. What the client has
 // yet to send may then be read by the server for the given time: zero for none.
 func (b *clientBody) stop(linger time.Duration) {
 	if b == nil || b.whole.Load() {
 		return
 	}
 	b.stopped.Store(true)
+	close(b.over)
 	// The first deadline ends a Read under way. On a closed connection both
 	// calls fail, and then there is nothing to end.
 	_ = b.client.SetReadDeadline(time.Unix(1, 0))

@@ -29,6 +29,10 @@ type exchange struct {
 	wrote   int64        // conn.wrote when the last attempt got it
 	// answered is set when the first byte of a response arrived.
 	answered atomic.Bool
+	// expects is set if the client waits for a 100 before it sends its body.
+	expects bool
+	hear    sync.Once
+	first   chan struct{} // if expects: closed when it is known what the backend's first message is
 
 	rc *http.ResponseController
 	// mu guards w until the final head begins: before that, interim responses
@@ -44,8 +48,12 @@ type exchange struct {
 func newExchange(h *handler, v *view, w http.ResponseWriter, in *http.Request) *exchange {
 	x := &exchange{
 		h: h, limits: &h.proxy.limits, in: in, w: w,
-		rc:     http.NewResponseController(w),
-		client: connOf(in.Context()),
+		rc:      http.NewResponseController(w),
+		client:  connOf(in.Context()),
+		expects: expects(in),
+	}
+	if x.expects {
+		x.first = make(chan struct{})
 	}
 	if in.ProtoAtLeast(1, 1) {
 		if x.upgrade = upgradeOf(in.Header); offersH2C(x.upgrade) {
@@ -55,7 +63,8 @@ func newExchange(h *handler, v *view, w http.ResponseWriter, in *http.Request) *
 	x.header = requestHeader(in, peerOf(in.RemoteAddr, v.trusted[h.name]), x.upgrade)
 	if hasBody(in) {
 		x.body = &clientBody{
-			source: in.Body, client: x.rc, quiet: x.limits.stream, wanted: x.sendContinue, count: &h.counters.BytesIn,
+			source: in.Body, client: x.rc, quiet: x.limits.stream, wanted: x.bodyWanted, count: &h.counters.BytesIn,
+			over: make(chan struct{}),
 		}
 		// Without it net/http reads all of the body before it lets a response
 		// begin. It fails only with servers of others, which then do just that.
@@ -70,7 +79,7 @@ func newExchange(h *handler, v *view, w http.ResponseWriter, in *http.Request) *
 	x.ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn:              x.gotConn,
 		GotFirstResponseByte: func() { x.answered.Store(true) },
-		Got100Continue:       func() { _ = x.sendContinue() }, // the body's reader gets the error again
+		Got100Continue:       func() { x.sendContinue(); x.heard() },
 		Got1xxResponse:       x.gotInterim,
 	})
 	return x
@@ -234,6 +243,7 @@ func (x *exchange) mustClose() bool { return x.h.closing.Load() || !x.body.isWho
 
 // beginFinal makes w the handler's alone.
 func (x *exchange) beginFinal() {
+	defer x.heard()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.final = true

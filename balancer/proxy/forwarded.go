@@ -62,13 +62,17 @@ func isForwardingField(name string) bool {
 func setForwarding(out, in http.Header, from peer, host string) {
 	if from.trusted {
 		for name, values := range in {
-			if isForwardingField(name) {
+			// With an underscore it is not the proxy's: its client hid it there.
+			if isForwardingField(name) && !strings.Contains(name, "_") {
 				out[name] = values
 			}
 		}
 	}
 	if from.addr.IsValid() {
 		appendList(out, "X-Forwarded-For", from.addr.String())
+	}
+	if endsInQuotes(out["Forwarded"]) { // and would swallow what follows
+		delete(out, "Forwarded")
 	}
 	appendList(out, "Forwarded", forwardedElement(from.addr, host))
 	setMissing(out, "X-Forwarded-Proto", "http")
@@ -86,10 +90,30 @@ func setMissing(h http.Header, name, value string) {
 // appendList adds an element to a comma-separated list and makes it one line,
 // because some readers look at the first line only.
 func appendList(h http.Header, name, element string) {
-	if before := h[name]; len(before) > 0 {
-		element = strings.Join(before, ", ") + ", " + element
+	var all []string
+	for _, line := range h[name] {
+		if line = strings.TrimSpace(line); line != "" {
+			all = append(all, line)
+		}
 	}
-	h[name] = []string{element}
+	h[name] = []string{strings.Join(append(all, element), ", ")}
+}
+
+// endsInQuotes tells whether a quoted-string (RFC 9110 section 5.6.4) that
+// begins in a list never ends.
+func endsInQuotes(list []string) bool {
+	quoted := false
+	for _, line := range list {
+		for i := 0; i < len(line); i++ {
+			switch {
+			case line[i] == '"':
+				quoted = !quoted
+			case line[i] == '\\' && quoted:
+				i++
+			}
+		}
+	}
+	return quoted
 }
 
 // forwardedElement is this hop's element of a Forwarded field, RFC 7239

@@ -96,6 +96,22 @@ func TestForwardingFields(t *testing.T) {
 				"X-Forwarded-For": {"198.51.100.7"}, "X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"a.example"},
 				"Forwarded": {"for=198.51.100.7;host=a.example;proto=http"},
 			}},
+		"nor past a trusted proxy that passes them on": {
+			"10.1.2.3:1000", "a.example",
+			http.Header{"X-Forwarded-For": {"192.0.2.1"}, "X_forwarded_for": {"192.0.2.66"}}, http.Header{
+				"X-Forwarded-For": {"192.0.2.1, 10.1.2.3"}, "X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"a.example"},
+				"Forwarded": {"for=10.1.2.3;host=a.example;proto=http"},
+			}},
+		"an open quote does not swallow this hop": {
+			"10.1.2.3:1000", "a.example", http.Header{"Forwarded": {"for=192.0.2.1", `for="192.0.2.2\"`}}, http.Header{
+				"X-Forwarded-For": {"10.1.2.3"}, "X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"a.example"},
+				"Forwarded": {"for=10.1.2.3;host=a.example;proto=http"},
+			}},
+		"an empty claim is none": {
+			"10.1.2.3:1000", "a.example", http.Header{"X-Forwarded-For": {""}, "Forwarded": {" ", "for=192.0.2.1"}}, http.Header{
+				"X-Forwarded-For": {"10.1.2.3"}, "X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"a.example"},
+				"Forwarded": {"for=192.0.2.1, for=10.1.2.3;host=a.example;proto=http"},
+			}},
 		"a trusted proxy may declare a claim to be of one hop": {
 			"10.1.2.3:1000", "a.example",
 			http.Header{"X-Forwarded-For": {"192.0.2.1"}, "Connection": {"x-forwarded-for"}}, http.Header{

@@ -60,8 +60,12 @@ func (h *handler) contain(in *http.Request) {
 
 func (h *handler) serve(w http.ResponseWriter, in *http.Request) {
 	view := h.proxy.view.Load()
-	if in.Method == http.MethodConnect {
+	switch {
+	case in.Method == http.MethodConnect:
 		h.refuse(w, in, noConnect)
+		return
+	case isPreface(in):
+		h.refuse(w, in, noPriorHTTP2)
 		return
 	}
 	route := view.table.Route(h.name, in.Host, routingPath(in.URL))
@@ -79,6 +83,11 @@ func (h *handler) serve(w http.ResponseWriter, in *http.Request) {
 	x.run(pool)
 }
 
+// isPreface tells whether a client opened the connection in HTTP/2 (RFC 9113
+// section 3.4). A net/http server that does not speak it hands the preface over
+// as a request; what follows on the connection is none.
+func isPreface(in *http.Request) bool { return in.Method == "PRI" && in.RequestURI == "*" }
+
 // refuse answers a request that goes to no backend. net/http reads a small body
 // to its end first, to keep the connection usable; a client that does not send
 // it must not hold that up for ever.
@@ -87,5 +96,5 @@ func (h *handler) refuse(w http.ResponseWriter, in *http.Request, a answer) {
 		// It fails on a closed connection only, where no answer arrives either.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.proxy.limits.linger))
 	}
-	a.write(w, h.counters, h.closing.Load() || in.Method == http.MethodConnect)
+	a.write(w, h.counters, h.closing.Load() || in.Method == http.MethodConnect || isPreface(in))
 }

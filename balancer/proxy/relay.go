@@ -12,6 +12,9 @@ import (
 // relay sends a backend's response to the client as it comes.
 func (x *exchange) relay(b *table.Backend, response *http.Response) {
 	defer response.Body.Close()
+	if response.StatusCode < 300 && !response.Close {
+		x.sendContinue() // it may be an answer to the body, before it and without a 100
+	}
 	if response.StatusCode == http.StatusSwitchingProtocols {
 		x.tunnel(b, response)
 		return

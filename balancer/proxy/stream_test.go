@@ -224,6 +224,37 @@ func TestExpectContinue(t *testing.T) {
 			t.Fatalf("status %d", status)
 		}
 	})
+	t.Run("an acceptance without a 100 lets the body come", func(t *testing.T) {
+		w := newWorld(t, nil, scripted(t, func(p *peerConn) {
+			p.head()
+			p.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
+			p.expect("body")
+			p.send("done")
+		}))
+		p := w.dial()
+		p.send(request)
+		p.expect("HTTP/1.1 100 Continue\r\n\r\n")
+		p.send("body")
+		if body, err := io.ReadAll(p.response("POST").Body); err != nil || string(body) != "done" {
+			t.Fatalf("body %q, %v", body, err)
+		}
+	})
+	t.Run("a refusal that keeps the connection does not make the client send its body", func(t *testing.T) {
+		w := newWorld(t, nil, scripted(t, func(p *peerConn) {
+			p.head()
+			p.send("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
+			if sent, _ := p.end(); sent != "" { // the end may be a reset
+				t.Errorf("the backend gets %q of a body it refused", sent)
+			}
+		}))
+		p := w.dial()
+		p.send(request)
+		p.expect("HTTP/1.1 403 Forbidden\r\n")
+		rest, err := p.end()
+		if err != nil || !strings.HasSuffix(rest, "\r\n\r\nno") || !strings.Contains(rest, "Connection: close\r\n") {
+			t.Errorf("after the status line: %q, %v", rest, err)
+		}
+	})
 	t.Run("a refusal reaches a client that never sent its body", func(t *testing.T) {
 		w := newWorld(t, nil, scripted(t, func(p *peerConn) {
 			p.head()
@@ -342,6 +373,14 @@ func TestOwnAnswers(t *testing.T) {
 			t.Errorf("%d, close %v", response.StatusCode, response.Close)
 		}
 	})
+	t.Run("HTTP/2 without asking is refused, and nothing reaches a backend", func(t *testing.T) {
+		p := w.dial()
+		p.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+		response := p.response("PRI")
+		if response.StatusCode != 505 || !response.Close {
+			t.Errorf("%d, close %v", response.StatusCode, response.Close)
+		}
+	})
 	t.Run("a refused request's body is read for a moment, to keep the connection", func(t *testing.T) {
 		p := w.dial()
 		for range 2 {
@@ -368,7 +407,7 @@ func TestOwnAnswers(t *testing.T) {
 		}
 	})
 	got := fmt.Sprint(w.counters.NoBackend.Load(), w.counters.Refused.Load(), w.counters.NoRoute.Load(), w.counters.Requests.Load())
-	if got != "4 1 1 6" {
+	if got != "4 2 1 7" {
 		t.Errorf("counted %s", got)
 	}
 }

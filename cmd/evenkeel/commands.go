@@ -41,7 +41,9 @@ func serveCommand(errOut io.Writer) *cobra.Command {
 		}
 		ctx, stop := untilSignal(cmd.Context())
 		defer stop()
-		return serve(ctx, options, newLogger(options, errOut))
+		logger := newLogger(options, errOut)
+		defer takeStandardLog(logger)()
+		return serve(ctx, options, logger)
 	}
 	return cmd
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"log"
 	"log/slog"
 
 	"evenkeel/cmd/evenkeel/cli"
@@ -15,6 +16,21 @@ func newLogger(options *config.Config, w io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, handler))
 	}
 	return slog.New(slog.NewTextHandler(w, handler))
+}
+
+// takeStandardLog makes Go's standard log part of the node's own until restore
+// is called. net/http's client side writes to nothing else, a line for each
+// backend that sends more than it announced: whoever runs a backend could fill
+// the log with its bytes, and so that is for debugging only.
+func takeStandardLog(logger *slog.Logger) (restore func()) {
+	out, flags := log.Writer(), log.Flags()
+	own := slog.NewLogLogger(logger.With("part", "standard log").Handler(), slog.LevelDebug)
+	log.SetOutput(own.Writer())
+	log.SetFlags(0)
+	return func() {
+		log.SetOutput(out)
+		log.SetFlags(flags)
+	}
 }
 
 // faulty makes a usage error of faulty options.

@@ -42,7 +42,7 @@ func newEtcd(b *testing.B) *group {
 	for i, peer := range peers {
 		members = append(members, fmt.Sprintf("e%d=%s", i+1, peer))
 	}
-	g := &group{around: func([]int) func() { return func() {} }}
+	g := &group{name: "etcd", around: func([]int) func() { return func() {} }}
 	for i := range servers {
 		name, client := fmt.Sprintf("e%d", i+1), "http://"+harness.FreeAddress(b)
 		servers[i] = &etcdServer{b: b, client: client, command: harness.Command{

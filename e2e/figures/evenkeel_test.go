@@ -52,6 +52,7 @@ func killEvenkeel(b *testing.B) (own result, failures int, requests int64) {
 		node.WaitServes(b)
 	}
 	g := &group{
+		name: "evenkeel",
 		settled: func() {
 			cluster.WaitFormed(b)
 			cluster.WaitSame(b)

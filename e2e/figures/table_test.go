@@ -56,3 +56,6 @@ func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds())
 
 // pause waits, for a figure that is about time going by.
 func pause(d time.Duration) { <-time.After(d) }
+
+// progress tells the person who waits how far a figure is.
+func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

@@ -241,6 +241,8 @@ func TestUsageErrors(t *testing.T) {
 		"route add r --pool a=b":          `weight "b" is not a whole number`,
 		"status --api ftp://x":            "is neither HOST:PORT nor",
 		"status --api ,":                  "names no node",
+		"status --timeout -1s":            `--timeout "-1s" is no time to wait`,
+		"status --timeout 0":              `--timeout "0s" is no time to wait`,
 		"status --token a --token-file b": "exclude each other",
 		"pool ls x":                       "accepts 0 arg(s)",
 		"backend sett":                    `did you mean "set"?`,

@@ -37,6 +37,9 @@ func (c *connection) client() (*client, error) {
 	if c.token != "" && c.tokenFile != "" {
 		return nil, usage("--token and --token-file exclude each other; give one")
 	}
+	if c.timeout <= 0 {
+		return nil, usage(fmt.Sprintf("--timeout %q is no time to wait; give one such as 15s", c.timeout))
+	}
 	bases, err := parseBases(c.address())
 	if err != nil {
 		return nil, &UsageError{err}

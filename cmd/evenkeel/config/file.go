@@ -148,7 +148,7 @@ func syntaxFault(path string, err error) Fault {
 	source, message := path, "unreadable"
 	var located yaml.Error
 	if errors.As(err, &located) {
-		message = located.GetMessage()
+		message, _, _ = strings.Cut(located.GetMessage(), ": ") // behind it the parser quotes the source
 		if token := located.GetToken(); token != nil && token.Position != nil {
 			source = fmt.Sprintf("%s:%d", path, token.Position.Line)
 		}

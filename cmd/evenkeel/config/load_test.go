@@ -233,6 +233,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 		"a faulty token":        {"EVENKEEL_ADMIN_TOKEN=" + hidden + " and more"},
 		"a secret given twice":  {"EVENKEEL_SECRET=" + hidden, "EVENKEEL_SECRET_FILE=x"},
 		"a file that is broken": {"EVENKEEL_CONFIG=" + write(t, "c", "secret: ["+hidden+"\n")},
+		"a block that is none":  {"EVENKEEL_CONFIG=" + write(t, "c", "name: |"+hidden+"\n")},
 		"a secret in the file":  {"EVENKEEL_CONFIG=" + write(t, "c", "secret: "+hidden+"\n")},
 	}
 	for name, env := range tests {
