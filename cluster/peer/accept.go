@@ -102,7 +102,14 @@ func (p *Port) greet(c *conn) error {
 	case !slices.Contains(protocols[:], state.NegotiatedProtocol):
 		return fmt.Errorf("%w: it negotiated none", errProtocol)
 	}
-	c.protocol, c.uid = state.NegotiatedProtocol, uid
+	switch c.protocol {
+	case "": // of a peer that knocked, nobody else knows the connection yet
+		c.protocol = state.NegotiatedProtocol
+	case state.NegotiatedProtocol: // was asked for, and others may read it by now
+	default:
+		return fmt.Errorf("%w: it negotiated %q instead of %q", errProtocol, state.NegotiatedProtocol, c.protocol)
+	}
+	c.uid = uid
 	c.raw.unbound()
 	return c.SetDeadline(time.Time{})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -326,3 +327,34 @@ func TestRaftCloseEndsRaftAlone(t *testing.T) {
 }
 
 var _ raft.StreamLayer = (*raftLayer)(nil)
+
+// TestRaftMayCloseWhileOthersDial is for the race detector: closing looks at
+// connections that are still in their handshake.
+func TestRaftMayCloseWhileOthersDial(t *testing.T) {
+	a, b := pair(t, echo())
+	var calls sync.WaitGroup
+	for range 4 {
+		calls.Go(func() {
+			for range 10 {
+				c, err := a.dialWithin(patience, protocolGossip, b.Addr().String(), bob)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = c.Close()
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { calls.Wait(); close(done) }()
+	for {
+		select {
+		case <-done:
+			return
+		default:
+			if err := a.Raft().Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
