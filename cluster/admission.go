@@ -27,24 +27,29 @@ const (
 // member may be asked; the leader decides.
 func (n *Node) askAdmission(ctx context.Context) error {
 	members, _ := n.gossip.view()
-	err := errors.New("no node of the cluster is there")
+	reason := errors.New("no node of the cluster that leads is there")
 	for uid, m := range members {
 		if m.State != gossipAlive || m.ClusterID == "" || m.Detached {
 			continue
 		}
 		var response admitResponse
-		if err = n.callAdmit(ctx, uid, &response); err == nil {
+		err := n.callAdmit(ctx, uid, &response)
+		switch {
+		case err == nil:
 			if err := n.dir.setClusterID(response.ClusterID); err != nil {
 				return err
 			}
 			n.logger.Info("this node was admitted", "cluster", response.ClusterID)
 			return nil
-		}
-		if ctx.Err() != nil {
+		case ctx.Err() != nil:
 			return err
+		case peer.IsRemote(err, codeRefused):
+			reason = err // the leader's word; the others only say who that is
+		default:
+			n.logger.Debug("a node does not admit this one", "uid", uid, "error", err)
 		}
 	}
-	return errors.Join(err, pause(ctx, admitPause))
+	return errors.Join(reason, pause(ctx, admitPause))
 }
 
 func (n *Node) callAdmit(ctx context.Context, uid string, response *admitResponse) error {

@@ -115,6 +115,11 @@ func (n *Node) formOrJoin(ctx context.Context, c *consensus, age time.Duration) 
 	if id := n.gossip.formed(); id != "" {
 		return "admission to cluster " + id, n.askAdmission(ctx)
 	}
+	if !n.looked() {
+		// A cluster that is there already is joined, also by a node that would
+		// form one alone.
+		return "the first answers from the addresses of --join", nil
+	}
 	expect, certain := n.expected()
 	if !certain && age < settle {
 		return "other nodes behind the names of --join", nil
@@ -128,7 +133,7 @@ func (n *Node) formOrJoin(ctx context.Context, c *consensus, age time.Duration) 
 	}
 	list := candidates[:expect]
 	if list[0] != n.UID() {
-		return fmt.Sprintf("node %s to propose the founders", list[0]), nil
+		return fmt.Sprintf("node %q (%s) to propose the founders", n.nameOf(list[0]), list[0]), nil
 	}
 	return "", n.proposeFounders(ctx, c, list)
 }
@@ -228,20 +233,30 @@ func (n *Node) callFounder(ctx context.Context, uid, method string, request foun
 	return nil
 }
 
-// consider says whether this node would accept a list now.
+// consider says whether this node would propose the same list now.
 func (n *Node) consider(_ context.Context, caller string, f founders) (founders, error) {
 	n.forming.mu.Lock()
 	defer n.forming.mu.Unlock()
-	return founders{}, n.acceptable(caller, f.List)
+	return founders{}, n.agreed(caller, f.List)
 }
 
 // accept binds this node to a list for ever. The answer is the list that it is
 // bound to, whichever that is.
+//
+// The proposer binds itself first, and only to a list that it would propose
+// this very moment. From then on its list is the only one that can be, so the
+// others take it even if they have met a node since that comes before one of
+// the list: else that one's list and this would each wait for the other for
+// ever.
 func (n *Node) accept(_ context.Context, caller string, f founders) (founders, error) {
 	n.forming.mu.Lock()
 	defer n.forming.mu.Unlock()
 	if n.forming.list == nil {
-		if err := n.acceptable(caller, f.List); err != nil {
+		check := n.acceptable
+		if caller == n.UID() {
+			check = n.agreed
+		}
+		if err := check(caller, f.List); err != nil {
 			return founders{}, err
 		}
 		if err := replaceJSON(n.dir.file(fileForming), f); err != nil {
@@ -258,36 +273,59 @@ func (n *Node) accepted(context.Context, string, founders) (founders, error) {
 	return founders{List: n.acceptedList(), ClusterID: n.dir.clusterID()}, nil
 }
 
-// acceptable is called with the lock held.
-func (n *Node) acceptable(proposer string, list []string) error {
-	refuse := func(format string, args ...any) error {
-		return &peer.RemoteError{Code: codeRefused, Message: fmt.Sprintf("node %q: ", n.name) + fmt.Sprintf(format, args...)}
+// agreed reports why this node would not propose that list if it were the one
+// to propose. It is called with the lock held.
+func (n *Node) agreed(proposer string, list []string) error {
+	if err := n.acceptable(proposer, list); err != nil || n.forming.list != nil {
+		return err
 	}
-	c := n.consensus.Load()
-	switch {
-	case n.forming.list != nil && !slices.Equal(n.forming.list, list):
-		return refuse("it has accepted other founders, for ever")
-	case n.forming.list != nil:
-		return nil
-	case n.dir.clusterID() != "":
-		return refuse("it belongs to cluster %q", n.dir.clusterID())
-	case n.gossip.formed() != "":
-		return refuse("it has met cluster %q", n.gossip.formed())
-	case c == nil || n.isDetached():
-		return refuse("its part in Raft has not begun, or has ended")
-	case len(list) == 0 || !slices.IsSorted(list) || list[0] != proposer || !slices.Contains(list, n.UID()):
-		return refuse("the list is not one that node %q may propose to it", proposer)
-	}
-	if has, err := c.store.hasState(); has || err != nil {
-		return errors.Join(refuse("it has state"), err)
+	expect, _ := n.expected()
+	if len(list) != expect {
+		return n.refuse("it expects %d founders and node %q expects %d: give all nodes the same --bootstrap-expect, or the same --join", expect, n.nameOf(proposer), len(list))
 	}
 	candidates, err := n.candidates()
 	if err != nil {
-		return refuse("%v", err)
+		return n.refuse("%v", err)
 	}
-	expect, _ := n.expected()
-	if len(list) != expect || len(candidates) < expect || !slices.Equal(candidates[:expect], list) {
-		return refuse("it expects %d founders and sees %d new nodes that differ from the %d on the list", expect, len(candidates), len(list))
+	if len(candidates) < expect || !slices.Equal(candidates[:expect], list) {
+		return n.refuse("it does not see the same new nodes as node %q yet", n.nameOf(proposer))
 	}
 	return nil
+}
+
+// acceptable reports why this node can never, or not yet, be bound to that
+// list. It is called with the lock held.
+func (n *Node) acceptable(proposer string, list []string) error {
+	c := n.consensus.Load()
+	switch {
+	case n.forming.list != nil && !slices.Equal(n.forming.list, list):
+		return n.refuse("it has accepted other founders, for ever")
+	case n.forming.list != nil:
+		return nil
+	case n.dir.clusterID() != "":
+		return n.refuse("it belongs to cluster %q", n.dir.clusterID())
+	case n.gossip.formed() != "":
+		return n.refuse("it has met cluster %q", n.gossip.formed())
+	case c == nil || n.isDetached():
+		return n.refuse("its part in Raft has not begun, or has ended")
+	case len(list) == 0 || !slices.IsSorted(list) || list[0] != proposer || !slices.Contains(list, n.UID()):
+		return n.refuse("the list is not one that node %q may propose to it", proposer)
+	}
+	if has, err := c.store.hasState(); has || err != nil {
+		return errors.Join(n.refuse("it has state"), err)
+	}
+	candidates, err := n.candidates()
+	if err != nil {
+		return n.refuse("%v", err)
+	}
+	for _, uid := range list {
+		if !slices.Contains(candidates, uid) {
+			return n.refuse("it does not see node %q (%s) yet", n.nameOf(uid), uid)
+		}
+	}
+	return nil
+}
+
+func (n *Node) refuse(format string, args ...any) error {
+	return &peer.RemoteError{Code: codeRefused, Message: fmt.Sprintf("node %q: ", n.name) + fmt.Sprintf(format, args...)}
 }

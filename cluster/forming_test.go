@@ -126,6 +126,90 @@ func TestListIsAcceptedOnceAndOnlyFromItsProposer(t *testing.T) {
 	}
 }
 
+// meets lets gossip believe that a node is there.
+func (n *testNode) meets(uid, name string) {
+	n.gossip.mu.Lock()
+	defer n.gossip.mu.Unlock()
+	n.gossip.members[uid] = &gossipMember{meta: meta{Protocol: protocolVersion, Name: name}, UID: uid, Addr: "127.0.0.1:1"}
+}
+
+func TestListOfABoundProposerIsAcceptedAlsoAfterAnEarlierNodeCame(t *testing.T) {
+	c := newTestCluster(t)
+	n := c.start(c.config("n", freeAddr(t, "127.0.0.1"))) // two founders
+	eventually(t, "raft runs", func() bool { return n.consensus.Load() != nil })
+	const earlier, proposer = "00000000-0000-4000-8000-000000000000", "00000000-0000-4000-8000-000000000001"
+	list := []string{proposer, n.UID()}
+	n.meets(earlier, "earlier")
+	if _, err := n.accept(t.Context(), proposer, founders{List: list}); err == nil {
+		t.Error("a list with a node that is not there is accepted")
+	}
+	n.meets(proposer, "proposer")
+	if _, err := n.consider(t.Context(), proposer, founders{List: list}); err == nil {
+		t.Error("the proposer is told that all see its list")
+	}
+	// It was told so a moment before, and cannot go back.
+	answer, err := n.accept(t.Context(), proposer, founders{List: list})
+	if err != nil || !slices.Equal(answer.List, list) {
+		t.Errorf("the answer is %v, %v", answer.List, err)
+	}
+	if answer, err := n.accept(t.Context(), earlier, founders{List: []string{earlier, n.UID()}}); err == nil && !slices.Equal(answer.List, list) {
+		t.Errorf("a second list is accepted: %v", answer.List)
+	}
+}
+
+func TestMoreNodesThanFoundersAreOneClusterInTheEnd(t *testing.T) {
+	c := newTestCluster(t)
+	names := []string{"n1", "n2", "n3", "n4"}
+	for _, name := range names {
+		c.config(name)
+	}
+	var nodes []*testNode
+	for _, name := range names {
+		config := c.config(name, c.joins()...)
+		config.BootstrapExpect = 2
+		nodes = append(nodes, c.start(config))
+	}
+	c.settled(nodes...)
+	for _, n := range nodes[1:] {
+		if id := n.Status().ID; id != nodes[0].Status().ID {
+			t.Errorf("node %s is in cluster %s", n.Name(), id)
+		}
+	}
+}
+
+func TestNodeThatMayFormAloneJoinsTheClusterThatIsThere(t *testing.T) {
+	c := newTestCluster(t)
+	first := c.form(1)[0]
+	config := c.config("late", c.binds["n1"])
+	config.BootstrapExpect = 1
+	late := c.start(config)
+	eventually(t, "the node is part of a cluster", func() bool { return late.Status().ID != "" })
+	if late.Status().ID != first.Status().ID {
+		t.Error("it formed one of its own")
+	}
+}
+
+func TestNodeThatIsNotAdmittedSaysWhatTheLeaderSays(t *testing.T) {
+	c := newTestCluster(t)
+	c.form(3)
+	config := c.config("other", c.joins()...)
+	config.Name = "n1"
+	n := c.open(config)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- n.Run(ctx) }()
+	eventually(t, "the fault is named", func() bool { return strings.Contains(c.logs.String(), "start with another --name") })
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	for line := range strings.Lines(c.logs.String()) {
+		if strings.Contains(line, "level=INFO") && strings.Contains(line, "does not lead") {
+			t.Errorf("it also says what does not matter: %s", line)
+		}
+	}
+}
+
 func TestNodesOfOneNameDoNotFound(t *testing.T) {
 	c := newTestCluster(t)
 	c.config("a")

@@ -131,14 +131,17 @@ func (g *gossip) announce() {
 	}
 }
 
-// stop leaves, so that others need not find out, and ends gossip.
-func (g *gossip) stop() error {
+// stop ends gossip. With leave it says so before, so that others need not find
+// out.
+func (g *gossip) stop(leave bool) error {
 	list := g.memberlist()
 	if list == nil {
 		return nil
 	}
-	if err := list.Leave(leaveTimeout); err != nil {
-		g.node.logger.Debug("the others may take this node for dead, not left", "error", err)
+	if leave {
+		if err := list.Leave(leaveTimeout); err != nil {
+			g.node.logger.Debug("the others may take this node for dead, not left", "error", err)
+		}
 	}
 	return list.Shutdown()
 }

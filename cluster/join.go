@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"evenkeel/cluster/peer"
+	"evenkeel/cluster/secret"
 )
 
 const (
@@ -31,6 +32,7 @@ const (
 const (
 	codeOtherCluster = "other-cluster"
 	codeProtocol     = "protocol"
+	codeTwin         = "twin"
 )
 
 // joiner looks for the nodes that are not there.
@@ -41,6 +43,10 @@ type joiner struct {
 	// resolved is what each join address stood for at the last look; nil if it
 	// was not resolvable.
 	resolved map[string][]netip.AddrPort
+	// begun is when this node began to look.
+	begun time.Time
+	// rounds counts the rounds of greetings that are over.
+	rounds int
 	// removedSince is when a member first said that this node is none.
 	removedSince time.Time
 }
@@ -59,6 +65,9 @@ func (n *Node) keepJoining(ctx context.Context) {
 		if found := n.greetAll(ctx, targets); found {
 			wait = joinSoon
 		}
+		n.joiner.mu.Lock()
+		n.joiner.rounds++
+		n.joiner.mu.Unlock()
 		n.askMembership(ctx)
 		timer := time.NewTimer(wait)
 		select {
@@ -169,6 +178,10 @@ func (n *Node) greet(ctx context.Context, addr netip.AddrPort) bool {
 		delete(n.joiner.seen, addr)
 	}
 	n.joiner.mu.Unlock()
+	if errors.Is(err, secret.ErrSameUID) || peer.IsRemote(err, codeTwin) {
+		n.metTwin(err)
+		return false
+	}
 	if uid == n.UID() {
 		return false
 	}
@@ -202,7 +215,7 @@ func (n *Node) greetingFailed(addr netip.AddrPort, err error) {
 func (n *Node) hello() hello { return hello{meta: n.meta(), Addr: n.advertise.String()} }
 
 // greeted is the other end of a greeting.
-func (n *Node) greeted(_ context.Context, caller string, from hello) (helloResponse, error) {
+func (n *Node) greeted(ctx context.Context, caller string, from hello) (helloResponse, error) {
 	if caller == n.UID() {
 		return helloResponse{hello: n.hello()}, nil
 	}
@@ -215,6 +228,9 @@ func (n *Node) greeted(_ context.Context, caller string, from hello) (helloRespo
 	}
 	if _, err := netip.ParseAddrPort(from.Addr); err != nil {
 		return helloResponse{}, &peer.RemoteError{Code: peer.CodeBadRequest, Message: fmt.Sprintf("address %.64q is not IP:PORT", from.Addr)}
+	}
+	if addr := n.twinOf(ctx, caller, from.Addr); addr != "" {
+		return helloResponse{}, &peer.RemoteError{Code: codeTwin, Message: fmt.Sprintf("node %q knows another process with uid %s, which runs at %s", n.name, caller, addr)}
 	}
 	n.directory.learn(caller, savedPeer{Name: from.Name, Addr: from.Addr})
 	response := helloResponse{hello: n.hello()}
@@ -314,6 +330,13 @@ func (n *Node) expected() (count int, certain bool) {
 		}
 	}
 	return len(nodes), certain || len(nodes) > 1
+}
+
+// looked tells whether all join addresses were tried since the start.
+func (n *Node) looked() bool {
+	n.joiner.mu.Lock()
+	defer n.joiner.mu.Unlock()
+	return n.joiner.rounds > 0 || len(n.config.Join) == 0
 }
 
 // whoIsAt is called with the joiner's lock held.

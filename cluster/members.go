@@ -24,7 +24,7 @@ const (
 // States of a member, as one node sees it.
 const (
 	StateAlive    = "alive"
-	StateSuspect  = "suspect" // does not answer this node's probes
+	StateSuspect  = "suspect" // does not answer this node's probes, or was not met yet and nobody leads
 	StateDead     = "dead"
 	StateLeft     = "left"
 	StateDetached = "detached" // runs, but has no part in the cluster
@@ -142,6 +142,9 @@ func (n *Node) member(uid, role string, recorded *fsm.Node, gossiped map[string]
 	}
 	seen, known := gossiped[uid]
 	if !known {
+		if _, leader, _ := n.leaders.current(); leader == "" && m.State == StateAlive {
+			m.State = StateSuspect // the record may be old, and this node has not met it
+		}
 		return m
 	}
 	m.Name, m.ClusterAddr, m.APIAddr, m.Version = seen.Name, seen.Addr, seen.APIAddr, seen.Version

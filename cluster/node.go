@@ -45,6 +45,7 @@ type Node struct {
 	consensus atomic.Pointer[consensus] // nil before Run and once the node's part is over
 	reason    atomic.Pointer[error]     // why the node is detached
 	detached  chan struct{}             // closed when reason is set
+	twins     chan error                // holds why a twin makes this node end
 	ran       atomic.Bool
 }
 
@@ -70,7 +71,7 @@ func open(config Config, p profile, net network) (_ *Node, err error) {
 	n := &Node{
 		config: config, profile: p, network: net, dir: dir, name: config.Name, notices: newLimiter(),
 		joiner: newJoiner(), views: newViews(), leaders: newLeaders(), submitter: newSubmitter(),
-		localReads: newCoalescer(), forwardedReads: newCoalescer(), detached: make(chan struct{}),
+		localReads: newCoalescer(), forwardedReads: newCoalescer(), detached: make(chan struct{}), twins: make(chan error, 1),
 		waiters: newWaiters(dir.uid(), dir.firstSequence()),
 	}
 	if n.name == "" {
@@ -179,7 +180,8 @@ func (n *Node) detachedError() error {
 // Run takes part in the cluster until ctx ends. Then it hands leadership over
 // if another can take it, tells the others that it leaves, and returns nil
 // after its last goroutine, in bounded time. Another error means that the
-// cluster port cannot be served. It can run once.
+// cluster port cannot be served, or that another process has this node's
+// identity. It can run once.
 func (n *Node) Run(ctx context.Context) error {
 	if n.ran.Swap(true) {
 		return errors.New("run cluster node: it ran before")
@@ -204,6 +206,7 @@ func (n *Node) take(ctx, base context.Context) error {
 	if err := n.gossip.start(); err != nil {
 		return err
 	}
+	n.joiner.begin()
 	work, cancel := context.WithCancelCause(base)
 	defer cancel(nil)
 	var tasks sync.WaitGroup
@@ -212,14 +215,18 @@ func (n *Node) take(ctx, base context.Context) error {
 	tasks.Go(func() { n.keepPeers(work) })
 	tasks.Go(func() { n.forwardedReads.run(work, n.askReadIndex) })
 	tasks.Go(func() { n.takePart(work) })
+	var twin error
 	select {
 	case <-ctx.Done():
 	case <-base.Done():
+	case twin = <-n.twins:
 	}
-	n.leave(context.WithoutCancel(ctx))
+	if twin == nil { // else a goodbye would be taken for the twin's
+		n.leave(context.WithoutCancel(ctx))
+	}
 	cancel(errStopping)
 	tasks.Wait()
-	return n.gossip.stop()
+	return errors.Join(twin, n.gossip.stop(twin == nil))
 }
 
 var errStopping = errors.New("this node stops")

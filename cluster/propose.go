@@ -51,6 +51,7 @@ func (n *Node) Propose(ctx context.Context, actor string, op fsm.Operation) (fsm
 	if refusal := fsm.Validate(op); refusal != nil {
 		return n.refused(refusal), nil
 	}
+	begun := time.Now()
 	// Room comes within the patience for a leader, as all who take it wait for
 	// one too.
 	waiting, cancel := context.WithTimeoutCause(ctx, leaderPatience, ErrOverloaded)
@@ -68,7 +69,7 @@ func (n *Node) Propose(ctx context.Context, actor string, op fsm.Operation) (fsm
 		return n.refused(&fsm.Error{Code: fsm.CodeLimit, Faults: []fsm.Fault{{
 			Message: fmt.Sprintf("the write has %d bytes when encoded, at most %d are taken: split it", len(command), maxCommand)}}}), nil
 	}
-	p := &proposal{node: n, command: command, result: result, begun: time.Now()}
+	p := &proposal{node: n, command: command, result: result, begun: begun}
 	return p.run(ctx)
 }
 
@@ -96,12 +97,12 @@ func (p *proposal) run(ctx context.Context) (fsm.Result, error) {
 			return result, nil
 		default:
 		}
-		switch {
-		case err == nil:
+		if p.sent.IsZero() && (err == nil || errors.Is(err, errUnknown)) {
+			p.sent = begun
+		}
+		if err == nil {
 			// The leader has applied it, this node is about to.
 			return p.await(ctx)
-		case errors.Is(err, errUnknown) && p.sent.IsZero():
-			p.sent = begun
 		}
 		if err := p.giveUp(ctx, err); err != nil {
 			return fsm.Result{}, err
@@ -113,6 +114,14 @@ func (p *proposal) run(ctx context.Context) (fsm.Result, error) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// left is how long a command that was sent may go on.
+func (p *proposal) left() time.Duration {
+	if p.sent.IsZero() {
+		return repeatPatience // from its sending, which is about to be
+	}
+	return repeatPatience - time.Since(p.sent)
 }
 
 // giveUp returns the error to end with, or nil to go on.
@@ -146,7 +155,7 @@ func (p *proposal) giveUp(ctx context.Context, err error) error {
 
 // await waits for this node's own replica.
 func (p *proposal) await(ctx context.Context) (fsm.Result, error) {
-	timer := time.NewTimer(repeatPatience)
+	timer := time.NewTimer(p.left())
 	defer timer.Stop()
 	select {
 	case result := <-p.result:
@@ -170,13 +179,13 @@ func (p *proposal) attempt(ctx context.Context) error {
 	n := p.node
 	patience := leaderPatience - time.Since(p.begun)
 	if !p.sent.IsZero() {
-		patience = repeatPatience - time.Since(p.sent)
+		patience = p.left()
 	}
 	leader, err := n.awaitLeader(ctx, patience)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, repeatPatience, errSlow)
+	ctx, cancel := context.WithTimeoutCause(ctx, p.left(), errSlow)
 	defer cancel()
 	return n.untilLeaderChanges(ctx, leader, func(ctx context.Context) error {
 		if leader == n.UID() {

@@ -209,6 +209,23 @@ func TestWriteEndsWithItsContext(t *testing.T) {
 	}
 }
 
+func TestAWriteThatWasSentHasOneSpanForAllItsAttempts(t *testing.T) {
+	c := newTestCluster(t)
+	n := c.open(c.config("n1"))
+	defer n.Close()
+	begun := time.Now()
+	p := &proposal{node: n, begun: begun.Add(-repeatPatience), sent: begun.Add(-repeatPatience)}
+	if _, err := p.await(t.Context()); !errors.Is(err, ErrOutcomeUnknown) {
+		t.Errorf("the wait for the own replica: %v", err)
+	}
+	if err := p.attempt(t.Context()); !errors.Is(err, errNoLeader) {
+		t.Errorf("one more attempt: %v", err)
+	}
+	if took := time.Since(begun); took > repeatPatience/2 {
+		t.Errorf("after its time was over the write took %s more", took)
+	}
+}
+
 func TestSequencesNeverRepeatOverRestarts(t *testing.T) {
 	dir := t.TempDir()
 	var last uint64

@@ -90,7 +90,12 @@ func (n *Node) ReadIndex(ctx context.Context) error {
 	}
 	until := time.Now().Add(readPatience)
 	for {
-		err := n.readIndexOnce(ctx)
+		// Each waits for a leader by itself: in the queue of those who share an
+		// answer it would wait for the patience of those before it too.
+		_, err := n.awaitLeader(ctx, time.Until(until))
+		if err == nil {
+			err = n.readIndexOnce(ctx)
+		}
 		if err == nil {
 			n.confirm()
 			return nil
@@ -135,7 +140,7 @@ func (n *Node) confirm() {
 func (n *Node) askReadIndex(ctx context.Context) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, readAttempt)
 	defer cancel()
-	leader, err := n.awaitLeader(ctx, readPatience)
+	leader, err := n.awaitLeader(ctx, 0)
 	if err != nil {
 		return 0, err
 	}

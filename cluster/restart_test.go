@@ -28,6 +28,11 @@ func TestNodeServesItsImageBeforeItHasALeader(t *testing.T) {
 	if n.State().Backend("default", "b1") == nil {
 		t.Fatal("the image is not there when the node is opened")
 	}
+	for _, m := range n.Members() {
+		if m.UID != n.UID() && m.State == StateAlive {
+			t.Errorf("before it met anybody the node says of %q that it is alive", m.Name)
+		}
+	}
 	first := c.run(n)
 	version := n.State().Version()
 	if s := first.Status(); s.Confirmed || s.Quorum || s.ID == "" {

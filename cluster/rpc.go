@@ -10,6 +10,7 @@ import (
 // The methods that nodes call of each other.
 const (
 	methodHello     = "hello"      // who are you; I am here now
+	methodWho       = "who"        // is there anybody
 	methodGoodbye   = "goodbye"    // I leave on purpose
 	methodConsider  = "consider"   // would you accept this list of founders
 	methodAccept    = "accept"     // accept this list of founders, for ever
@@ -67,6 +68,7 @@ type reportResponse struct {
 func (n *Node) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /"+methodHello, peer.Method(n.greeted))
+	mux.Handle("POST /"+methodWho, peer.Method(n.who))
 	mux.Handle("POST /"+methodGoodbye, peer.Method(n.dismissed))
 	mux.Handle("POST /"+methodConsider, peer.Method(n.consider))
 	mux.Handle("POST /"+methodAccept, peer.Method(n.accept))

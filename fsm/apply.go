@@ -9,8 +9,11 @@ const (
 	maxPools     = 20_000
 	maxBackends  = 200_000
 	maxNodes     = 256
-	// maxChanges is how many versions ChangedSince looks back.
-	maxChanges = 4096
+	// maxChanges is how many versions ChangedSince looks back, and
+	// maxChangedRefs how many names they may hold together, some 6 MB: one
+	// command can touch every backend.
+	maxChanges     = 4096
+	maxChangedRefs = 1 << 17
 )
 
 var limits = [...]struct {
@@ -71,10 +74,11 @@ func (d *draft) settle() bool {
 		d.revision++
 	}
 	d.changes.Insert(versionKey(d.version), d.touched)
-	if d.version > maxChanges {
-		oldest := d.version - maxChanges
-		d.changes.Delete(versionKey(oldest))
-		d.changesFloor = max(d.changesFloor, oldest)
+	d.changedRefs += len(d.touched)
+	for d.version-d.changesFloor > maxChanges || d.changedRefs > maxChangedRefs {
+		d.changesFloor++
+		forgotten, _ := d.changes.Delete(versionKey(d.changesFloor))
+		d.changedRefs -= len(forgotten)
 	}
 	return true
 }

@@ -210,6 +210,32 @@ func TestChangedSinceNamesWhatChanged(t *testing.T) {
 	}
 }
 
+func TestTheLookBackIsBoundedInNamesToo(t *testing.T) {
+	d := newDraft(newRegistry(t).State)
+	change := func(names int) {
+		d.touched = make([]Ref, names)
+		d.settle()
+	}
+	for range 3 {
+		change(maxChangedRefs / 2)
+	}
+	s := d.commit()
+	if refs, ok := s.ChangedSince(s.Version() - 2); !ok || len(refs) != maxChangedRefs {
+		t.Errorf("of the last two changes %d names are known (%v), want %d", len(refs), ok, maxChangedRefs)
+	}
+	if _, ok := s.ChangedSince(s.Version() - 3); ok {
+		t.Error("more names are known than the bound allows")
+	}
+	change(maxChangedRefs + 1)
+	s = d.commit()
+	if refs, ok := s.ChangedSince(s.Version()); !ok || len(refs) != 0 || s.changedRefs != 0 {
+		t.Errorf("a change beyond the bound leaves %d names (%v), %d counted", len(refs), ok, s.changedRefs)
+	}
+	if _, ok := s.ChangedSince(s.Version() - 1); ok {
+		t.Error("a change beyond the bound is remembered")
+	}
+}
+
 func TestARegistryThatIsFullSaysSo(t *testing.T) {
 	r := newRegistry(t)
 	for r.Count(KindListener) < maxListeners {

@@ -65,6 +65,11 @@ func DecodeCommand(data []byte) (Command, error) {
 	if e.V != codecVersion {
 		return Command{}, fmt.Errorf("decode command: its version is %d, this build reads %d: run a newer build", e.V, codecVersion)
 	}
+	if year := e.Time.UTC().Year(); year < 0 || year > 9999 {
+		// With a time zone such a time can be read, but in UTC, as the state
+		// holds it, it could not be written again (RFC 3339, section 1).
+		return Command{}, fmt.Errorf("decode command: its time %s is not of a year from 0 to 9999", e.Time)
+	}
 	op, err := decodeOperation(e.Kind, e.Data)
 	if err != nil {
 		return Command{}, fmt.Errorf("decode command %q: %w", e.Kind, err)

@@ -75,6 +75,8 @@ func TestDecodeRefusesWhatItDoesNotKnow(t *testing.T) {
 		"something behind it":      `{"v":1,"id":{"origin":"n","seq":1},"time":"2026-01-02T03:04:05Z","kind":"forget_node","data":{"uid":"x"}} 1`,
 		"nothing":                  ``,
 		"no data":                  `{"v":1,"kind":"put"}`,
+		"a time after year 9999":   `{"v":1,"id":{"origin":"n","seq":1},"time":"9999-12-31T23:59:59-01:00","kind":"forget_node","data":{"uid":"x"}}`,
+		"a time before year 0":     `{"v":1,"id":{"origin":"n","seq":1},"time":"0000-01-01T00:00:00+01:00","kind":"forget_node","data":{"uid":"x"}}`,
 	}
 	for name, text := range cases {
 		if command, err := DecodeCommand([]byte(text)); err == nil {

@@ -7,8 +7,10 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Digest returns a hash of everything that the state holds. Replicas at the
-// same version have the same digest, or they have diverged.
+// Digest returns a hash of everything that the state holds, the remembered
+// results of commands included. Replicas that applied the same commands have
+// the same digest, or they have diverged. The version alone does not tell that
+// they did: a refused command moves the digest and not the version.
 //
 // It is kept incrementally as the sum of the entries' 64-bit hashes, so a
 // change costs what the changed entries cost. It detects faults, not forgery.

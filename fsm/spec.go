@@ -2,7 +2,7 @@ package fsm
 
 import "time"
 
-// Protocols of a listener.
+// ProtocolHTTP is the one protocol of a listener so far: HTTP/1 in clear text.
 const ProtocolHTTP = "http"
 
 // Strategies of a pool: how it chooses a backend for a request.
@@ -40,8 +40,8 @@ const (
 
 // ListenerSpec says where every node accepts traffic.
 type ListenerSpec struct {
-	// Address is ":port" or "host:port". A node's --bind fills in an absent
-	// host, its --listener-addr replaces the whole address on that node.
+	// Address is ":port", "IP:port" or "[v6]:port". A node's --bind fills in an
+	// absent host, its --listener-addr replaces the whole address on that node.
 	Address string `json:"address"`
 	// Protocol is [ProtocolHTTP].
 	Protocol string `json:"protocol"`
@@ -82,7 +82,8 @@ type RouteMatch struct {
 	Host string `json:"host,omitempty"`
 	// Path must be equal to the request's path; PathPrefix must be equal to
 	// its first whole segments, so "/api" matches "/api" and "/api/x" but not
-	// "/apix". At most one of the two is set.
+	// "/apix". At most one of the two is set. Both are compared with the path
+	// as it is once decoded and without dot segments: "/a b", not "/a%20b".
 	Path       string `json:"path,omitempty"`
 	PathPrefix string `json:"path_prefix,omitempty"`
 }

@@ -39,10 +39,12 @@ type State struct {
 	results *iradix.Tree[*record] // by origin and sequence
 	origins *iradix.Tree[*origin]
 
-	// changes holds what recent versions touched; versions at or below
-	// changesFloor are forgotten.
+	// changes holds what recent versions touched, changedRefs names in all;
+	// versions at or below changesFloor are forgotten. None of it is part of
+	// what replicas must agree on.
 	changes      *iradix.Tree[[]Ref]
 	changesFloor uint64
+	changedRefs  int
 }
 
 // New returns the state before the first command.
@@ -71,8 +73,9 @@ func (s *State) FeatureLevel() uint64 { return s.featureLevel }
 func (s *State) Revision() uint64 { return s.revision }
 
 // Version returns the number of accepted changes of anything, verdicts, votes
-// and nodes included. Two states of one cluster with the same version are the
-// same state.
+// and nodes included. Two states of one cluster with the same version hold the
+// same objects and nodes; they may differ in the remembered results of commands
+// that changed nothing.
 func (s *State) Version() uint64 { return s.version }
 
 // Listener returns the listener of that name, or nil.

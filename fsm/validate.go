@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -190,11 +191,28 @@ func (m RouteMatch) validate(f *faults) {
 	if m.Path != "" && m.PathPrefix != "" {
 		f.add("/spec/match/path_prefix", "%q: path is set too (%q); set one of the two", clip(m.PathPrefix), clip(m.Path))
 	}
-	checkPath(f, "/spec/match/path", m.Path)
-	checkPath(f, "/spec/match/path_prefix", m.PathPrefix)
+	checkMatchPath(f, "/spec/match/path", m.Path)
+	checkMatchPath(f, "/spec/match/path_prefix", m.PathPrefix)
 }
 
-// checkPath reports what cannot be a request's path. Empty is allowed.
+// checkMatchPath reports what no decoded path is, and what was most likely
+// meant to be decoded: a route for "/a%20b" would match no request for it.
+// Empty is allowed.
+func checkMatchPath(f *faults, pointer, path string) {
+	switch decoded, err := url.PathUnescape(path); {
+	case path == "":
+	case path[0] != '/':
+		f.add(pointer, "%q must begin with /", clip(path))
+	case len(path) > maxPath:
+		f.add(pointer, "has %d bytes, at most %d are taken", len(path), maxPath)
+	case strings.ContainsFunc(path, func(c rune) bool { return c < ' ' || c == 0x7f || c == '?' || c == '#' }):
+		f.add(pointer, "%q holds a control character, ? or #: give the path alone", clip(path))
+	case err == nil && decoded != path:
+		f.add(pointer, "%q is escaped: requests are compared decoded, so write %q", clip(path), clip(decoded))
+	}
+}
+
+// checkPath reports what cannot be asked for in a request. Empty is allowed.
 func checkPath(f *faults, pointer, path string) {
 	switch {
 	case path == "":

@@ -28,6 +28,8 @@ func TestValidateNamesEveryFault(t *testing.T) {
 			[]string{"/spec/address", `/spec/protocol "quic"`, "/spec/trusted_proxies/1"}},
 		{"all faults of a route at once", Put{Name: "r", Spec: RouteSpec{Listeners: []string{"a", "a"}, Priority: 2e6, Match: RouteMatch{"a b", "x", "/y?"}, Pools: []WeightedPool{{"p", -1}, {"p", 1}}}},
 			[]string{"/spec/listeners/1", "/spec/match/host", "/spec/match/path_prefix", "/spec/match/path ", "/spec/match/path_prefix", "/spec/priority", "/spec/pools/0/weight", "/spec/pools/1/name"}},
+		{"a path that is escaped", Put{Name: "r", Spec: RouteSpec{Match: RouteMatch{PathPrefix: "/a%20b"}, Pools: []WeightedPool{{"p", 1}}}},
+			[]string{`/spec/match/path_prefix "/a%20b" is escaped: requests are compared decoded, so write "/a b"`}},
 		{"a route without pools", Put{Name: "r", Spec: RouteSpec{}}, []string{"/spec/pools is empty"}},
 		{"all faults of a pool at once", Put{Name: "p", Spec: PoolSpec{"best", &Check{"http", "x", Duration(time.Millisecond), Duration(time.Second), 0, 101, "999"}}},
 			[]string{`/spec/strategy "best"`, "/spec/check/path", "/spec/check/expect", "/spec/check/interval", "/spec/check/timeout", "/spec/check/rise", "/spec/check/fall"}},
@@ -94,7 +96,7 @@ func TestValidatePassesWhatIsGood(t *testing.T) {
 	for _, host := range []string{"", "example.com", "*.example.com", "localhost"} {
 		put := route("r", "p")
 		spec := put.Spec.(RouteSpec)
-		spec.Match = RouteMatch{Host: host, PathPrefix: "/api%20x"}
+		spec.Match = RouteMatch{Host: host, PathPrefix: "/api x%"}
 		put.Spec = spec
 		if err := Validate(put); err != nil {
 			t.Errorf("host %q: %v", host, err)

@@ -10,8 +10,12 @@ import (
 	"evenkeel/httpapi/strictjson"
 )
 
-// maxBody is the most bytes that a request's body may have.
-const maxBody = 1 << 20
+const (
+	// maxBody is the most bytes that a request's body may have.
+	maxBody = 1 << 20
+	// maxDiscard is the most bytes of a larger body that are read to no use.
+	maxDiscard = 8 << 20
+)
 
 // document is what a POST or PUT sent.
 type document struct {
@@ -30,13 +34,25 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, problem.New(problem.UnsupportedEncoding, "Content-Encoding %q is not understood", clip(encoding))
 	}
 	if r.ContentLength > maxBody {
+		discard(r)
 		return nil, problem.New(problem.BodyTooLarge, "the body has %d bytes, at most %d are taken", r.ContentLength, maxBody)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
+		discard(r)
 		return nil, bodyProblem(err)
 	}
 	return body, nil
+}
+
+// discard reads what the client still sends, within a bound, so that it gets
+// to read the refusal: closing a connection with bytes unread resets it, and
+// net/http does that at once when the client asked for Connection: close. A
+// client that waits for 100 Continue sends nothing more.
+func discard(r *http.Request) {
+	if r.Header.Get("Expect") == "" {
+		_, _ = io.CopyN(io.Discard, r.Body, maxDiscard) // the refusal says it all
+	}
 }
 
 // parseDocument reads a document of the resource's kind. It reports all

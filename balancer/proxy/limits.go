@@ -18,8 +18,9 @@ type limits struct {
 	// connect bounds one connect to one address: the SYN is sent again after
 	// 1 s, so 3 s forgive a lost packet and no more.
 	connect time.Duration
-	// connectAll bounds the connects of one request: after it no further backend
-	// is tried, because its client has given up by then.
+	// connectAll bounds the connects of one request: after it no further backend,
+	// and no further address of one, is tried, because its client has given up by
+	// then.
 	connectAll time.Duration
 	// attempts bounds how many backends one request tries. When 8 in a row
 	// refuse, the pool is in trouble, and trying all of it would only add load.

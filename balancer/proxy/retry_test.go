@@ -102,6 +102,19 @@ func TestEveryAddressOfAHostNameIsTried(t *testing.T) {
 	}
 }
 
+func TestAddressesOfAHostNameShareTheTimeForConnects(t *testing.T) {
+	_, port, err := net.SplitHostPort(answering(t, "hello")) // on 127.0.0.1 alone
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, func(l *limits) { l.connectAll = time.Nanosecond }, "two.test:"+port)
+	for i, want := range []int{503, 200} { // each dial begins with the next address
+		if status, _ := w.get("/"); status != want {
+			t.Errorf("request %d: status %d, want %d", i, status, want)
+		}
+	}
+}
+
 // closingOnce answers the first request of each connection, then closes it as
 // soon as the next one has begun to arrive.
 func closingOnce(t testing.TB, connections *atomic.Int32) string {

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"evenkeel/fsm"
 )
 
 func TestTargetReachesBackendAsTheClientWroteIt(t *testing.T) {
@@ -73,5 +75,15 @@ func TestRoutingPath(t *testing.T) {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
+	}
+}
+
+func TestARouteMatchesTheDecodedPath(t *testing.T) {
+	w := newWorld(t, nil, answering(t, "hello"))
+	w.do(put("", "r", fsm.RouteSpec{Match: fsm.RouteMatch{Path: "/a b"}, Pools: []fsm.WeightedPool{{Name: "p", Weight: 1}}}))
+	for path, want := range map[string]int{"/a%20b": 200, "/a%2520b": 404, "/a+b": 404} {
+		if status, _ := w.get(path); status != want {
+			t.Errorf("%s: status %d, want %d", path, status, want)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"evenkeel/balancer/table"
 )
@@ -135,10 +136,11 @@ func (e *dialError) Error() string {
 
 func (e *dialError) Unwrap() error { return e.err }
 
-// dial tries every address of the backend, beginning with the one whose turn
-// it is, and counts one failure if none of them answers.
+// dial tries the addresses of the backend, beginning with the one whose turn it
+// is, until one answers or the time for connects is over, and counts one failure
+// if none did.
 func (u *upstream) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	b := u.backend.Load()
+	b, began := u.backend.Load(), time.Now()
 	var faults []error
 	for _, endpoint := range inTurn(b) {
 		conn, err := u.dialer.DialContext(ctx, "tcp", endpoint.String())
@@ -146,7 +148,7 @@ func (u *upstream) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 			return newBackendConn(conn, u.limits.stream), nil
 		}
 		faults = append(faults, err)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || time.Since(began) >= u.limits.connectAll {
 			break
 		}
 	}

@@ -1,9 +1,7 @@
 package table
 
 import (
-	"net"
 	"net/netip"
-	"strconv"
 	"strings"
 
 	"evenkeel/fsm"
@@ -71,29 +69,15 @@ func newBackend(object *fsm.Backend, stats *Stats, resolver Resolver) *Backend {
 		b.endpoints = []netip.AddrPort{endpoint}
 		return b
 	}
-	host, port, ok := splitHostPort(b.Address)
-	if !ok {
+	host, port, ok := fsm.SplitAddress(b.Address)
+	if !ok || host == "" { // the registry's validation lets nobody register it
 		return b
 	}
-	b.host = host
-	for _, addr := range resolver.Lookup(host) {
+	b.host = strings.ToLower(strings.TrimSuffix(host, "."))
+	for _, addr := range resolver.Lookup(b.host) {
 		b.endpoints = append(b.endpoints, netip.AddrPortFrom(addr, port))
 	}
 	return b
-}
-
-// splitHostPort is false for what the registry's validation lets nobody
-// register; such a backend has no endpoint.
-func splitHostPort(address string) (host string, port uint16, ok bool) {
-	host, text, err := net.SplitHostPort(address)
-	if err != nil {
-		return "", 0, false
-	}
-	number, err := strconv.ParseUint(text, 10, 16)
-	if err != nil || host == "" {
-		return "", 0, false
-	}
-	return strings.ToLower(strings.TrimSuffix(host, ".")), uint16(number), true
 }
 
 // usable tells whether the backend could take new requests, tiers aside.

@@ -210,7 +210,7 @@ func reference(s *fsm.State, listener, host, path string) string {
 var (
 	someLabel    = rapid.SampledFrom([]string{"a", "b", "ab", "com"})
 	someHost     = rapid.Map(rapid.SliceOfN(someLabel, 1, 4), func(l []string) string { return strings.Join(l, ".") })
-	someSegment  = rapid.SampledFrom([]string{"x", "y", "xy", "", "x%2F"})
+	someSegment  = rapid.SampledFrom([]string{"x", "y", "xy", "", "x%", "x y"})
 	somePath     = rapid.Map(rapid.SliceOfN(someSegment, 1, 4), func(s []string) string { return "/" + strings.Join(s, "/") })
 	someListener = rapid.SampledFrom([]string{"web", "api"})
 )

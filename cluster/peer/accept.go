@@ -157,7 +157,7 @@ func explain(why reason, err error, offered []string) error {
 	case reasonSecret:
 		return fmt.Errorf("%w; give all nodes the same secret", err)
 	case reasonRejected:
-		return fmt.Errorf("%w; the peer refused this node, most likely it has another secret", err)
+		return fmt.Errorf("%w; the peer refused this node: most likely it has another secret, else it looked for another node here, or has the uid of this one", err)
 	case reasonProtocol:
 		return fmt.Errorf("%w; it offers %q and this build speaks %q, upgrade the older of the two", err, offered, protocols)
 	}
