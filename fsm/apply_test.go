@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -16,7 +17,8 @@ func TestANewClusterHasAListenerAPoolAndARoute(t *testing.T) {
 	if r.ClusterID() != "c1" || r.FeatureLevel() != FeatureLevel {
 		t.Errorf("cluster %q at level %d", r.ClusterID(), r.FeatureLevel())
 	}
-	r.refused(CodeExists, Init{ClusterID: "c2", FeatureLevel: 1})
+	r.refused(CodeExists, Init{ClusterID: "c2", FeatureLevel: 1, Objects: DefaultObjects()})
+	r.refused(CodeInvalid, Init{ClusterID: "c2", FeatureLevel: 1})
 }
 
 func TestInitIsAllOrNothing(t *testing.T) {
@@ -160,6 +162,15 @@ func TestARepeatedCommandAppliesOnce(t *testing.T) {
 	}
 }
 
+func TestARefusedCommandMovesNeitherVersionNorDigest(t *testing.T) {
+	r := newRegistry(t)
+	version, digest := r.Version(), r.Digest()
+	r.refused(CodeNotFound, Put{Pool: "absent", Name: "b", Spec: backend("b", "10.0.0.5:9000").Spec})
+	if r.Version() != version || r.Digest() != digest {
+		t.Error("replicas that differ by a refused command cannot be compared")
+	}
+}
+
 func TestResultsAreForgottenBeyondTheWindow(t *testing.T) {
 	r := newRegistry(t)
 	for seq := uint64(1); seq <= maxRemembered+10; seq++ {
@@ -172,7 +183,7 @@ func TestResultsAreForgottenBeyondTheWindow(t *testing.T) {
 		t.Error("a result within the window is forgotten")
 	}
 	for n := range maxOrigins + 5 {
-		r.doAs(CommandID{"origin" + strings.Repeat("x", n), 1}, Delete{Ref: Ref{Kind: KindRoute, Name: "absent"}})
+		r.doAs(CommandID{fmt.Sprintf("origin-%d", n), 1}, Delete{Ref: Ref{Kind: KindRoute, Name: "absent"}})
 	}
 	if got := r.origins.Len(); got != maxOrigins {
 		t.Errorf("%d origins are remembered, want %d", got, maxOrigins)

@@ -7,16 +7,16 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Digest returns a hash of everything that the state holds, the remembered
-// results of commands included. Replicas that applied the same commands have
-// the same digest, or they have diverged. The version alone does not tell that
-// they did: a refused command moves the digest and not the version.
+// Digest returns a hash of all objects and nodes and of the counters that order
+// them. Replicas at the same version have the same digest, or they have
+// diverged. The remembered results of commands are not in it: a refused command
+// leaves one and moves no version.
 //
 // It is kept incrementally as the sum of the entries' 64-bit hashes, so a
 // change costs what the changed entries cost. It detects faults, not forgery.
 func (s *State) Digest() uint64 {
 	h := xxhash.New()
-	write64(h, s.sum, s.featureLevel, s.revision, s.version, s.applied)
+	write64(h, s.sum, s.featureLevel, s.revision, s.version)
 	writeText(h, s.clusterID)
 	return h.Sum64()
 }
@@ -34,31 +34,6 @@ func hashEntry(kind Kind, entry any) uint64 {
 	writeText(h, string(kind))
 	writeText(h, string(data))
 	return h.Sum64()
-}
-
-// hash leaves out the texts of faults, which a newer build may word better.
-func (r *record) hash() uint64 {
-	h := xxhash.New()
-	writeText(h, r.Origin)
-	write64(h, r.Seq, r.Version, r.Revision, bit(r.Changed), bit(r.Created))
-	if r.Err != nil {
-		writeText(h, string(r.Err.Code))
-	}
-	return h.Sum64()
-}
-
-func (o *origin) hash() uint64 {
-	h := xxhash.New()
-	writeText(h, o.UID)
-	write64(h, o.Newest, o.Applied)
-	return h.Sum64()
-}
-
-func bit(b bool) uint64 {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // The writes of an xxhash.Digest never fail.

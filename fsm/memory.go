@@ -8,8 +8,9 @@ const (
 	// known.
 	maxRemembered = 1024
 	// maxOrigins is how many origins are known; the one that was silent
-	// longest makes room.
-	maxOrigins = 64
+	// longest makes room. There are more of them than nodes at a time, since a
+	// node that lost its disk comes back as another origin.
+	maxOrigins = 2 * maxNodes
 )
 
 // record is the remembered result of one command.
@@ -63,16 +64,13 @@ func (d *draft) recall(id CommandID) (Result, bool) {
 func (d *draft) remember(id CommandID, result Result) {
 	r := &record{Origin: id.Origin, Seq: id.Seq, Version: result.Version, Revision: result.Revision, Changed: result.Changed, Created: result.Created, Err: result.Err}
 	d.results.Insert(resultKey(id), r)
-	d.sum += r.hash()
 
 	next := &origin{UID: id.Origin, Newest: id.Seq, Applied: d.applied}
 	old, known := d.origins.Get([]byte(id.Origin))
 	if known {
 		next.Newest = max(old.Newest, id.Seq)
-		d.sum -= old.hash()
 	}
 	d.origins.Insert([]byte(id.Origin), next)
-	d.sum += next.hash()
 	if known {
 		d.forgetResults(id.Origin, old.Newest, next.Newest)
 	} else {
@@ -91,9 +89,7 @@ func (d *draft) forgetResults(uid string, oldNewest, newest uint64) {
 		if !ok || binary.BigEndian.Uint64([]byte(key)) > newest-maxRemembered {
 			return
 		}
-		if r, deleted := d.results.Delete([]byte(resultPrefix(uid) + key)); deleted {
-			d.sum -= r.hash()
-		}
+		d.results.Delete([]byte(resultPrefix(uid) + key))
 	}
 }
 
@@ -110,10 +106,8 @@ func (d *draft) forgetOrigin() {
 		}
 	}
 	d.origins.Delete([]byte(silent.UID))
-	d.sum -= silent.hash()
 	for _, r := range below(d.results, resultPrefix(silent.UID)) {
 		d.results.Delete(resultKey(CommandID{r.Origin, r.Seq}))
-		d.sum -= r.hash()
 	}
 }
 

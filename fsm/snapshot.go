@@ -187,15 +187,19 @@ func (d *draft) readEntry(word string, value []byte) error {
 	case string(KindBackend):
 		return readObject(d, d.backends, value)
 	case lineOrigin:
-		return readAs(value, func(o *origin) {
-			d.origins.Insert([]byte(o.UID), o)
-			d.sum += o.hash()
-		})
+		var o origin
+		if err := decodeStrict(value, &o); err != nil {
+			return err
+		}
+		d.origins.Insert([]byte(o.UID), &o)
+		return nil
 	case lineResult:
-		return readAs(value, func(r *record) {
-			d.results.Insert(resultKey(CommandID{r.Origin, r.Seq}), r)
-			d.sum += r.hash()
-		})
+		var r record
+		if err := decodeStrict(value, &r); err != nil {
+			return err
+		}
+		d.results.Insert(resultKey(CommandID{r.Origin, r.Seq}), &r)
+		return nil
 	}
 	return errors.New("this build does not know what that is: run a newer build")
 }

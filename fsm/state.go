@@ -19,7 +19,7 @@ type State struct {
 	version  uint64
 	// applied counts commands, the refused ones too.
 	applied uint64
-	sum     uint64 // of all entries' hashes, see digest.go
+	sum     uint64 // of all objects' and nodes' hashes, see digest.go
 
 	listeners *iradix.Tree[*Listener]
 	routes    *iradix.Tree[*Route]
@@ -74,8 +74,7 @@ func (s *State) Revision() uint64 { return s.revision }
 
 // Version returns the number of accepted changes of anything, verdicts, votes
 // and nodes included. Two states of one cluster with the same version hold the
-// same objects and nodes; they may differ in the remembered results of commands
-// that changed nothing.
+// same objects and nodes, and so have the same digest.
 func (s *State) Version() uint64 { return s.version }
 
 // Listener returns the listener of that name, or nil.

@@ -63,8 +63,8 @@ func (i Init) validate(f *faults) {
 	if i.FeatureLevel < 1 || i.FeatureLevel > FeatureLevel {
 		f.add("/feature_level", "%d is not from 1 to %d", i.FeatureLevel, FeatureLevel)
 	}
-	if len(i.Objects) > maxInitObjects {
-		f.add("/objects", "has %d items, at most %d are taken", len(i.Objects), maxInitObjects)
+	if len(i.Objects) < 1 || len(i.Objects) > maxInitObjects {
+		f.add("/objects", "has %d items, 1 to %d are taken", len(i.Objects), maxInitObjects)
 		return
 	}
 	for n, put := range i.Objects {

@@ -70,8 +70,8 @@ type nodeView struct {
 	// AppliedRevision is nil when the node did not answer in time.
 	AppliedRevision *uint64 `json:"applied_revision"`
 	AppliedVersion  *uint64 `json:"applied_version"`
-	// Digest is of the state at AppliedVersion, the remembered results of
-	// commands included, see [fsm.State.Digest].
+	// Digest is of the state at AppliedVersion: nodes at the same version that
+	// have different digests have diverged.
 	Digest string `json:"digest,omitempty"`
 	// Detached is why the node takes no part in the cluster any more.
 	Detached string `json:"detached,omitempty"`
