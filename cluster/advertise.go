@@ -152,3 +152,11 @@ func globalAddrs() ([]netip.Addr, error) {
 	}
 	return globals, nil
 }
+
+// withHost fills in the host of ":port".
+func withHost(address string, host netip.Addr) string {
+	if port, bare := strings.CutPrefix(address, ":"); bare {
+		return net.JoinHostPort(host.String(), port)
+	}
+	return address
+}

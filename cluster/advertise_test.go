@@ -86,3 +86,11 @@ func TestSystemNetworkAnswers(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAnAPIAddressWithoutAHostGetsTheAdvertisedOne(t *testing.T) {
+	for address, want := range map[string]string{":7070": "[fd00::1]:7070", "10.0.0.1:7070": "10.0.0.1:7070", "": ""} {
+		if got := withHost(address, netip.MustParseAddr("fd00::1")); got != want {
+			t.Errorf("%q becomes %q, want %q", address, got, want)
+		}
+	}
+}

@@ -27,7 +27,8 @@ type Config struct {
 	// address, else the source address of the route to the first join address,
 	// else the only global one.
 	Advertise string
-	// APIAddr is the API's address as others see it, for display.
+	// APIAddr is the API's address as others see it, for display. Without a
+	// host (":7070") it gets the one that this node advertises.
 	APIAddr string
 	// Join are HOST:PORT of other nodes, its own allowed; names may resolve to
 	// several addresses and are resolved again at every attempt.

@@ -278,6 +278,11 @@ func TestDamagedLogStoreDetachesTheNodeAndTheImageServes(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
+		"the log store is empty": func(t *testing.T, dir string) {
+			if err := os.Truncate(filepath.Join(dir, fileStore), 0); err != nil {
+				t.Fatal(err)
+			}
+		},
 		"the log store is missing": func(t *testing.T, dir string) {
 			if err := os.Remove(filepath.Join(dir, fileStore)); err != nil {
 				t.Fatal(err)

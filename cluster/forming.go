@@ -61,10 +61,17 @@ func founding(list []string) raft.Configuration {
 func (n *Node) loadForming() error {
 	var f founders
 	known, err := readJSON(n.dir.file(fileForming), &f)
-	if known {
+	switch {
+	case err != nil && n.dir.clusterID() != "":
+		// The id of the cluster says the same to who asks.
+		n.logger.Warn("the list of founders is not readable, and not needed any more", "error", err)
+		return nil
+	case err != nil:
+		return fmt.Errorf("%w: without it the node does not know what it promised: move %q aside and start with an empty one", err, n.dir.path)
+	case known:
 		n.forming.list = f.List
 	}
-	return err
+	return nil
 }
 
 // becomeMember returns once the node is part of a cluster, or ctx ends. It
@@ -196,7 +203,7 @@ func (n *Node) complete(ctx context.Context, c *consensus, list []string) (dead 
 			return false, err
 		}
 		switch {
-		case slices.Equal(answer.List, list):
+		case slices.Equal(answer.List, list), answer.ClusterID == id:
 		case answer.List != nil || answer.ClusterID != "" && answer.ClusterID != id:
 			return true, fmt.Errorf("node %s is bound elsewhere, so the founders that this node accepted can never come together: "+remedy, uid, n.dir.path)
 		default:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -11,7 +12,7 @@ import (
 	"evenkeel/fsm"
 )
 
-// founders opens and closes nodes so that they have identities, and returns
+// identities opens and closes nodes so that they have identities, and returns
 // their UIDs, sorted, with the names that they belong to.
 func (c *testCluster) identities(names ...string) (uids []string, nameOf map[string]string) {
 	c.t.Helper()
@@ -79,6 +80,48 @@ func TestFounderThatBootstrappedAndLostItsNoteIsAMemberWithoutTheOthers(t *testi
 	}
 	n := c.start(c.config("n1", c.joins()...))
 	eventually(t, "the node knows its cluster", func() bool { return n.Status().ID == id })
+}
+
+func TestFounderWhoseListIsDamagedGoesOnIfItIsAMember(t *testing.T) {
+	c := newTestCluster(t)
+	nodes := c.form(3)
+	id := nodes[0].Status().ID
+	for _, n := range nodes {
+		c.stop(n.Name())
+	}
+	for _, name := range []string{"n2", "n3"} {
+		if err := os.WriteFile(c.dirs[name]+"/"+fileForming, []byte("{"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// And tells one that did not get so far what it was bound to.
+	list := nodes[0].acceptedList()
+	c.dirs["n1"] = c.freshDir()
+	if err := replaceJSON(c.dirs["n1"]+"/"+fileIdentity, identity{UID: nodes[0].UID()}); err != nil {
+		t.Fatal(err)
+	}
+	c.bind("n1", list...)
+	var again []*testNode
+	for _, name := range []string{"n1", "n2", "n3"} {
+		again = append(again, c.start(c.config(name, c.joins()...)))
+	}
+	c.settled(again...)
+	for _, n := range again {
+		if n.Status().ID != id {
+			t.Errorf("node %s is in cluster %q", n.Name(), n.Status().ID)
+		}
+	}
+}
+
+func TestDamagedListOfANewNodeIsNamedWithTheRemedy(t *testing.T) {
+	c := newTestCluster(t)
+	c.identities("n1")
+	if err := os.WriteFile(c.dirs["n1"]+"/"+fileForming, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(c.config("n1")); err == nil || !strings.Contains(err.Error(), fileForming) || !strings.Contains(err.Error(), "aside") {
+		t.Errorf("the error is %v", err)
+	}
 }
 
 func TestFoundersBoundToDifferentListsNeverForm(t *testing.T) {
@@ -268,6 +311,11 @@ func TestPeerOfANewerProtocolIsRefused(t *testing.T) {
 	_, err := n.greeted(t.Context(), newUID(), hello{meta: meta{Protocol: protocolVersion + 1, Name: "new"}, Addr: "127.0.0.1:1"})
 	if err == nil || !strings.Contains(err.Error(), "upgrade") {
 		t.Errorf("the answer is %v", err)
+	}
+	// Nor does the older one keep from its operator whom it refused.
+	n.greetingFailed(n.Addr(), n.gossip.compatible(meta{Protocol: protocolVersion + 1, Name: "new"}))
+	if log := c.logs.String(); !strings.Contains(log, "level=WARN msg=\"a node refuses this one or is refused\"") {
+		t.Errorf("the refusal is not in the log:\n%s", log)
 	}
 }
 

@@ -158,6 +158,14 @@ func (g *gossip) view() (map[string]gossipMember, <-chan struct{}) {
 	return members, g.changed
 }
 
+// hasLeft tells whether a node said goodbye and has not come back.
+func (g *gossip) hasLeft(uid string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	member := g.members[uid]
+	return member != nil && member.State == gossipLeft
+}
+
 // formed returns the id of the cluster that this node has met, or "".
 func (g *gossip) formed() string {
 	g.mu.Lock()
@@ -176,7 +184,7 @@ func (m gossipMember) suspicious(members int, probe time.Duration, now time.Time
 // takes the first cluster that a node without one meets for its own.
 func (g *gossip) compatible(m meta) error {
 	if m.Protocol > protocolVersion {
-		return fmt.Errorf("it speaks protocol %d, this build up to %d: upgrade this node", m.Protocol, protocolVersion)
+		return fmt.Errorf("%w %d, this build up to %d: upgrade this node", errNewerProtocol, m.Protocol, protocolVersion)
 	}
 	own := g.node.dir.clusterID()
 	g.mu.Lock()
@@ -200,7 +208,11 @@ func (g *gossip) compatible(m meta) error {
 	return fmt.Errorf("%w %q, this node to %q", errOtherCluster, m.ClusterID, own)
 }
 
-var errOtherCluster = errors.New("it belongs to cluster")
+// Why a node is refused by what it says of itself.
+var (
+	errOtherCluster  = errors.New("it belongs to cluster")
+	errNewerProtocol = errors.New("it speaks protocol")
+)
 
 // wake is called with the lock held.
 func (g *gossip) wake() {

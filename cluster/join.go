@@ -203,7 +203,8 @@ func (n *Node) greet(ctx context.Context, addr netip.AddrPort) bool {
 }
 
 func (n *Node) greetingFailed(addr netip.AddrPort, err error) {
-	if peer.IsRemote(err, codeOtherCluster) || peer.IsRemote(err, codeProtocol) || errors.Is(err, errOtherCluster) {
+	if peer.IsRemote(err, codeOtherCluster) || peer.IsRemote(err, codeProtocol) ||
+		errors.Is(err, errOtherCluster) || errors.Is(err, errNewerProtocol) || errors.Is(err, secret.ErrWrongSecret) {
 		if ok, _ := n.notices.allow("greeting "+addr.String(), time.Now()); ok {
 			n.logger.Warn("a node refuses this one or is refused", "addr", addr, "error", err)
 		}

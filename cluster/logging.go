@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
 )
 
 // noticeInterval is how often one message of a library is shown. hashicorp's
@@ -61,6 +62,9 @@ type raftLogger struct {
 	limiter *limiter
 	name    string
 	implied []any
+	// hasLeft tells who said goodbye: raft goes on calling those until it is
+	// told to stop, and that none answers is as it should be. It may be nil.
+	hasLeft func(uid string) bool
 }
 
 var _ hclog.Logger = (*raftLogger)(nil)
@@ -72,7 +76,7 @@ func newRaftLogger(to *slog.Logger, name string) *raftLogger {
 // Log implements [hclog.Logger].
 func (l *raftLogger) Log(level hclog.Level, message string, args ...any) {
 	to := slog.LevelDebug
-	if level >= hclog.Error && !usual(message) {
+	if level >= hclog.Error && !usual(message) && !l.aboutLeft(args) {
 		ok, suppressed := l.limiter.allow(message, time.Now())
 		if ok {
 			to = slog.LevelWarn
@@ -98,6 +102,21 @@ func usual(message string) bool {
 		return true
 	}
 	return false
+}
+
+// aboutLeft tells whether a message of raft's is about a peer that has left.
+func (l *raftLogger) aboutLeft(args []any) bool {
+	return l.hasLeft != nil && slices.ContainsFunc(args, func(arg any) bool {
+		switch of := arg.(type) {
+		case raft.Server:
+			return l.hasLeft(string(of.ID))
+		case raft.ServerID:
+			return l.hasLeft(string(of))
+		case raft.ServerAddress: // is a UID too
+			return l.hasLeft(string(of))
+		}
+		return false
+	})
 }
 
 // Trace implements [hclog.Logger].

@@ -93,6 +93,7 @@ func open(config Config, p profile, net network) (_ *Node, err error) {
 	if n.advertise, err = net.advertised(context.Background(), config, n.port.Addr()); err != nil {
 		return nil, err
 	}
+	n.config.APIAddr = withHost(config.APIAddr, n.advertise.Addr())
 	n.port.SetDirectory(n.directory.lookup)
 	n.directory.moved = n.port.PeerMoved
 	n.port.HandleRPC(n.handler())
@@ -281,9 +282,20 @@ func (n *Node) takePart(ctx context.Context) {
 		<-ctx.Done()
 		return
 	}
-	tasks.Wait()
+	ended := make(chan struct{})
+	go func() { tasks.Wait(); close(ended) }()
+	timer := time.NewTimer(decidePatience)
+	defer timer.Stop()
+	select {
+	case <-ended:
+	case <-timer.C: // the disk hangs: what is under way is decided by raft's end
+	}
 	n.endRaft(c)
+	<-ended
 }
+
+// decidePatience is how long a clean stop waits for writes that are under way.
+const decidePatience = 2 * time.Second
 
 func (n *Node) endRaft(c *consensus) {
 	n.consensus.Store(nil)

@@ -275,15 +275,21 @@ func (n *Node) awaitLeader(ctx context.Context, patience time.Duration) (string,
 var errNoLeader = errors.New("no leader is known")
 
 // untilLeaderChanges runs call with a context that ends as soon as another
-// node leads: a leader that is paused or cut off never answers.
+// node leads, or none has for leaderPatience: a leader that is paused or cut
+// off never answers.
 func (n *Node) untilLeaderChanges(ctx context.Context, leader string, call func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	done := make(chan error, 1)
 	go func() { done <- call(ctx) }()
+	leaderless := time.NewTimer(leaderPatience)
+	defer leaderless.Stop()
 	for {
 		_, uid, changed := n.leaders.current()
-		if uid != leader && uid != "" {
+		switch {
+		case uid == leader:
+			leaderless.Reset(leaderPatience)
+		case uid != "":
 			cancel(errLeaderChanged)
 			return <-done // call returns soon, its context has ended
 		}
@@ -291,6 +297,12 @@ func (n *Node) untilLeaderChanges(ctx context.Context, leader string, call func(
 		case err := <-done:
 			return err
 		case <-changed:
+		case <-leaderless.C:
+			if uid == "" {
+				cancel(errNoLeader)
+				return <-done
+			}
+			leaderless.Reset(leaderPatience)
 		}
 	}
 }

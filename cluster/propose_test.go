@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -300,5 +301,43 @@ func TestRaftErrorsThatLeaveTheOutcomeOpenAreToldFromOthers(t *testing.T) {
 	}
 	if decided(nil) != nil {
 		t.Error("nil is an error")
+	}
+}
+
+// TestACallToALeaderThatVanishedEnds: its host may be gone without a word,
+// while no other node can be elected.
+func TestACallToALeaderThatVanishedEnds(t *testing.T) {
+	for name, c := range map[string]struct {
+		next string
+		want error
+	}{
+		"another leads": {"n2", errLeaderChanged},
+		"nobody leads":  {"", errNoLeader},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &Node{leaders: newLeaders()}
+				n.leaders.set(t.Context(), "n1", false, 1)
+				begun := make(chan struct{})
+				done := make(chan error, 1)
+				go func() {
+					done <- n.untilLeaderChanges(t.Context(), "n1", func(ctx context.Context) error {
+						close(begun)
+						<-ctx.Done()
+						return context.Cause(ctx)
+					})
+				}()
+				<-begun
+				time.Sleep(10 * leaderPatience) // a leader that is there may take its time
+				n.leaders.set(t.Context(), c.next, false, 2)
+				lost := time.Now()
+				if err := <-done; !errors.Is(err, c.want) {
+					t.Errorf("got %v, want %v", err, c.want)
+				}
+				if took := time.Since(lost); took > leaderPatience {
+					t.Errorf("it took %s", took)
+				}
+			})
+		})
 	}
 }

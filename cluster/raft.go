@@ -64,6 +64,7 @@ func raftConfig(uid string, p profile, logger *raftLogger) *raft.Config {
 // startRaft reads the log and starts raft's goroutines.
 func (n *Node) startRaft(s *store) (*consensus, error) {
 	logger := newRaftLogger(n.logger, "raft")
+	logger.hasLeft = n.gossip.hasLeft
 	c := &consensus{store: s, transport: newTransport(n.port.Raft(), n.UID(), n.profile.heartbeat, logger), ended: make(chan struct{})}
 	n.replica.committed = c.transport.committed
 	disk := &raftStore{log: s.cache, stable: s.bolt, broken: n.storeBroken}
@@ -83,7 +84,7 @@ func (n *Node) startRaft(s *store) (*consensus, error) {
 	}()
 	result := <-done
 	if result.err != nil {
-		return nil, errors.Join(fmt.Errorf("start raft on %q and its snapshots: %w: "+remedy, n.dir.file(fileStore), result.err, n.dir.path), c.transport.Close())
+		return nil, errors.Join(fmt.Errorf("start raft on %q and the snapshots in %q: %w: "+remedy, n.dir.file(fileStore), n.dir.file(dirSnapshots), result.err, n.dir.path), c.transport.Close())
 	}
 	c.raft = result.raft
 	return c, nil

@@ -235,3 +235,22 @@ func TestCommitIsPushedToFollowers(t *testing.T) {
 		t.Errorf("a commit is visible everywhere only after %s", took[10])
 	}
 }
+
+func TestSharedQuestionDoesNotWaitForALeader(t *testing.T) {
+	// Who joins the queue behind it would wait twice as long as is promised.
+	c := newTestCluster(t)
+	n := c.start(c.config("n1", freeAddr(t, "127.0.0.1"))) // never has a leader
+	begun := time.Now()
+	if _, err := n.askReadIndex(t.Context()); !errors.Is(err, errNoLeader) {
+		t.Errorf("the answer is %v", err)
+	}
+	if took := time.Since(begun); took > readPatience/2 {
+		t.Errorf("the answer took %s", took)
+	}
+	if err := n.ReadIndex(t.Context()); !errors.Is(err, ErrNoQuorum) {
+		t.Errorf("read: %v", err)
+	}
+	if took := time.Since(begun); took < readPatience {
+		t.Errorf("the read gave up after %s", took)
+	}
+}

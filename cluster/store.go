@@ -3,6 +3,8 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -48,10 +50,8 @@ func openStore(dir *dataDir, logger *raftLogger) (s *store, err error) {
 			err = fmt.Errorf("open log store %q: %w: "+remedy, path, err, dir.path)
 		}
 	}()
-	if dir.clusterID() != "" && !exists(path) {
-		// To begin again with an empty log under the same UID could break what
-		// this node's vote has promised.
-		return nil, errNoStore
+	if err := soundStore(path, dir.clusterID() != ""); err != nil {
+		return nil, err
 	}
 	s = &store{dir: dir.path}
 	err = contained(func() (err error) {
@@ -79,6 +79,31 @@ func openStore(dir *dataDir, logger *raftLogger) (s *store, err error) {
 		return nil, errors.Join(err, s.bolt.Close())
 	}
 	return s, nil
+}
+
+// soundStore reports why bbolt should not open the file. A member has one that
+// is not empty: to begin again with an empty log under the same UID could break
+// what this node's vote has promised.
+func soundStore(path string, member bool) (err error) {
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if member {
+			return errNoStore
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() == 0 && member {
+		return errors.New("it is empty")
+	}
+	return checkPages(file)
 }
 
 // checkGap makes sure that the log goes on where the newest snapshot ends.

@@ -69,8 +69,13 @@ func (p *Port) welcome(v *visitor) {
 		return
 	}
 	p.refusals.accept(c.protocol)
-	if late := p.inboxes[c.protocol].put(c); late != nil {
-		p.refusals.add(reasonUnread, late.RemoteAddr(), fmt.Errorf("nobody took the %s connection", c.protocol))
+	queue := p.inboxes[c.protocol]
+	if late := queue.put(c); late != nil {
+		why := reasonUnread
+		if queue.closed() {
+			why = reasonEnded
+		}
+		p.refusals.add(why, late.RemoteAddr(), fmt.Errorf("nobody took the %s connection", c.protocol))
 		_ = late.abort()
 	}
 }

@@ -26,10 +26,8 @@ func newInbox(addr net.Addr) *inbox {
 // place: the oldest, whose peer is the likeliest to have given up.
 func (q *inbox) put(c *conn) (late *conn) {
 	for {
-		select {
-		case <-q.done:
+		if q.closed() {
 			return c
-		default:
 		}
 		select {
 		case q.conns <- c:
@@ -54,6 +52,16 @@ func (q *inbox) replace(c, oldest *conn) *conn {
 		// returned.
 		_ = oldest.abort()
 		return c
+	}
+}
+
+// closed tells whether this node takes no connection of the protocol any more.
+func (q *inbox) closed() bool {
+	select {
+	case <-q.done:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -21,6 +21,7 @@ const (
 	reasonUID                     // another process has our UID
 	reasonCrowded                 // too many handshakes or connections
 	reasonUnread                  // nobody took the connection or packet in time
+	reasonEnded                   // this node's part in the protocol is over
 	reasonOversized               // a packet beyond the bound
 	reasonPacket                  // a packet that no secret of ours sealed
 	reasonAccept                  // the operating system gave no connection
@@ -29,7 +30,7 @@ const (
 
 var reasonNames = [reasons]string{
 	"garbage", "slow-handshake", "closed-early", "wrong-secret", "rejected-by-peer", "no-common-protocol",
-	"same-uid", "crowded", "unread", "oversized-packet", "unsealed-packet", "accept-failed",
+	"same-uid", "crowded", "unread", "ended", "oversized-packet", "unsealed-packet", "accept-failed",
 }
 
 func (r reason) String() string { return reasonNames[r] }
@@ -74,8 +75,8 @@ func (r *refusals) add(why reason, remote net.Addr, err error) {
 		return
 	}
 	log := r.logger.Warn
-	if why == reasonClosed {
-		log = r.logger.Debug // port probes do that all day
+	if why == reasonClosed || why == reasonEnded {
+		log = r.logger.Debug // port probes do that all day, and peers until they know that this node stops
 	}
 	log("refused on cluster port", "reason", why.String(), "remote", remote, "error", err, "unlogged", unlogged)
 }

@@ -55,27 +55,18 @@ func notReady(ctx context.Context, traffic *balancer.Balancer) []string {
 	return nil
 }
 
-// apiAddress returns the API's address as the other nodes show it: with the
-// host that this one advertises, if the API is open on all.
+// apiAddress returns the API's address as the other nodes show it, without a
+// host if the API is open on all.
 func apiAddress(options *config.Config, bound net.Addr) string {
 	_, port, err := net.SplitHostPort(bound.String())
 	if err != nil {
 		return bound.String()
 	}
 	host, _, err := net.SplitHostPort(options.APIAddr)
-	if err == nil && !isUnspecified(host) {
-		return net.JoinHostPort(host, port)
+	if err != nil || isUnspecified(host) {
+		host = ""
 	}
-	for _, address := range []string{options.Advertise, options.ClusterAddr} {
-		host, _, err := net.SplitHostPort(address)
-		if err != nil {
-			host = address // an advertised host without a port
-		}
-		if !isUnspecified(host) {
-			return net.JoinHostPort(host, port)
-		}
-	}
-	return net.JoinHostPort("", port)
+	return net.JoinHostPort(host, port)
 }
 
 func isUnspecified(host string) bool {

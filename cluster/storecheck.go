@@ -1,0 +1,209 @@
+package cluster
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+)
+
+// bbolt scans all pages when it opens a file without a list of free ones, in a
+// goroutine of its own, and panics there if one is not as it should be. Nobody
+// can contain that, so the pages are checked before it gets to see them.
+//
+// The format is that of bbolt's internal/common (page.go, meta.go, bucket.go),
+// in the byte order of the machine.
+const (
+	pageHeader  = 16
+	pageElement = 16 // of a branch and of a leaf alike
+	pageBranch  = 0x01
+	pageLeaf    = 0x02
+	leafBucket  = 0x01 // flag of a leaf's element whose value is a bucket
+	bucketSize  = 16
+
+	metaMagic    = 0xED0CDAED
+	metaSum      = 56 // where the checksum is, after all that it covers
+	metaSize     = 64
+	minPage      = 1 << 10
+	maxPage      = 1 << 16
+	maxPageDepth = 64
+)
+
+// pages is a file of bbolt's while it is checked.
+type pages struct {
+	file io.ReaderAt
+	size uint64 // of one page
+	end  uint64 // the first page that was never used
+	seen map[uint64]bool
+}
+
+// checkPages reports what is wrong with the structure of a file of bbolt's.
+// What is within the values is not its business. A file without a sound meta
+// page is left to bbolt, which names that fault by itself.
+func checkPages(file io.ReaderAt) error {
+	p, root := newPages(file)
+	if p == nil {
+		return nil
+	}
+	return p.check(root, 0)
+}
+
+// newPages reads the newest sound meta page. It returns nil without one.
+func newPages(file io.ReaderAt) (p *pages, root uint64) {
+	var newest uint64
+	take := func(offset int64) {
+		meta := make([]byte, metaSize)
+		if _, err := file.ReadAt(meta, offset+pageHeader); err != nil {
+			return
+		}
+		native := binary.NativeEndian
+		sum := fnv.New64a()
+		sum.Write(meta[:metaSum])
+		size, tx := uint64(native.Uint32(meta[8:])), native.Uint64(meta[48:])
+		if native.Uint32(meta) != metaMagic || native.Uint64(meta[metaSum:]) != sum.Sum64() || size < minPage || size > maxPage || p != nil && tx < newest {
+			return
+		}
+		newest, root = tx, native.Uint64(meta[16:])
+		p = &pages{file: file, size: size, end: native.Uint64(meta[40:]), seen: map[uint64]bool{}}
+	}
+	take(0)
+	for size := int64(minPage); size <= maxPage; size *= 2 {
+		take(size) // where the second is depends on the page size, which the first may not tell any more
+	}
+	return p, root
+}
+
+// read returns a page with what overflows into the next ones.
+func (p *pages) read(id uint64) ([]byte, error) {
+	if id < 2 || id >= p.end {
+		return nil, fmt.Errorf("page %d does not exist, there are %d", id, p.end)
+	}
+	page := make([]byte, p.size)
+	if _, err := p.file.ReadAt(page, int64(id*p.size)); err != nil {
+		return nil, fmt.Errorf("page %d: the file ends before it: %w", id, err)
+	}
+	overflow := uint64(binary.NativeEndian.Uint32(page[12:]))
+	if own := binary.NativeEndian.Uint64(page); own != id || overflow >= p.end-id {
+		return nil, fmt.Errorf("page %d is damaged: its header says page %d and %d more", id, own, overflow)
+	}
+	last := int64((id+overflow+1)*p.size - 1)
+	if _, err := p.file.ReadAt(make([]byte, 1), last); err != nil { // before a header's word takes memory
+		return nil, fmt.Errorf("page %d: the file ends within it: %w", id, err)
+	}
+	for i := id; i <= id+overflow; i++ {
+		if p.seen[i] {
+			return nil, fmt.Errorf("page %d is damaged: two others lead to page %d", id, i)
+		}
+		p.seen[i] = true
+	}
+	if overflow == 0 {
+		return page, nil
+	}
+	page = make([]byte, (overflow+1)*p.size)
+	if _, err := p.file.ReadAt(page, int64(id*p.size)); err != nil {
+		return nil, fmt.Errorf("page %d: the file ends within it: %w", id, err)
+	}
+	return page, nil
+}
+
+// check follows everything below a page.
+func (p *pages) check(id uint64, depth int) error {
+	if depth > maxPageDepth {
+		return fmt.Errorf("page %d is damaged: it is %d levels deep", id, depth)
+	}
+	page, err := p.read(id)
+	if err != nil {
+		return err
+	}
+	children, err := elements(page)
+	if err != nil {
+		return fmt.Errorf("page %d is damaged: %w", id, err)
+	}
+	for _, child := range children {
+		if err := p.check(child, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// elements checks what is on a page and returns the pages that it leads to.
+func elements(page []byte) (children []uint64, err error) {
+	native := binary.NativeEndian
+	flags, count := native.Uint16(page[8:]), int(native.Uint16(page[10:]))
+	if flags != pageBranch && flags != pageLeaf {
+		return nil, fmt.Errorf("it is neither a branch nor a leaf but %#x", flags)
+	}
+	if pageHeader+count*pageElement > len(page) || flags == pageBranch && count == 0 {
+		return nil, fmt.Errorf("it cannot have %d elements", count)
+	}
+	var last []byte
+	for i := range count {
+		at := pageHeader + i*pageElement
+		e := page[at:]
+		var key, value []byte
+		var child uint64
+		isBucket := false
+		if flags == pageBranch {
+			key, _, err = within(e, native.Uint32(e), native.Uint32(e[4:]), 0)
+			child = native.Uint64(e[8:])
+		} else {
+			key, value, err = within(e, native.Uint32(e[4:]), native.Uint32(e[8:]), native.Uint32(e[12:]))
+			isBucket = native.Uint32(e)&leafBucket != 0
+		}
+		switch {
+		case err != nil:
+			return nil, err
+		case i > 0 && bytes.Compare(last, key) >= 0:
+			return nil, errors.New("its keys are not in order")
+		case isBucket && len(value) < bucketSize:
+			return nil, errors.New("a bucket on it is cut off")
+		case isBucket:
+			child = native.Uint64(value)
+		}
+		last = key
+		if child != 0 {
+			children = append(children, child)
+			continue
+		}
+		if err := inline(flags, isBucket, value); err != nil {
+			return nil, err
+		}
+	}
+	return children, nil
+}
+
+// inline checks an element that leads to no page: only a bucket may, that
+// holds a small leaf within itself and no bucket in turn.
+func inline(flags uint16, isBucket bool, value []byte) error {
+	if flags == pageBranch {
+		return errors.New("a branch leads nowhere")
+	}
+	if !isBucket {
+		return nil
+	}
+	value = value[bucketSize:]
+	if len(value) < pageHeader || binary.NativeEndian.Uint16(value[8:]) != pageLeaf {
+		return errors.New("a bucket on it is no leaf")
+	}
+	below, err := elements(value)
+	if err == nil && len(below) > 0 {
+		err = errors.New("it leads to other pages")
+	}
+	if err != nil {
+		return fmt.Errorf("a bucket on it: %w", err)
+	}
+	return nil
+}
+
+// within returns an element's key and value, which begin pos bytes after the
+// element itself.
+func within(element []byte, pos, keySize, valueSize uint32) (key, value []byte, err error) {
+	if uint64(pos)+uint64(keySize)+uint64(valueSize) > uint64(len(element)) {
+		return nil, nil, errors.New("an element on it lies beyond it")
+	}
+	data := element[pos:]
+	return data[:keySize], data[keySize:][:valueSize], nil
+}

@@ -1,0 +1,113 @@
+package cluster
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"go.etcd.io/bbolt"
+)
+
+// logFile returns the content of a log store with that many entries.
+func logFile(t testing.TB, entries int) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), fileStore)
+	store, err := raftboltdb.New(raftboltdb.Options{Path: path, NoSync: true, BoltOptions: &bbolt.Options{NoFreelistSync: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var logs []*raft.Log
+	for i := range entries {
+		data := make([]byte, 100)
+		if i%50 == 0 {
+			data = make([]byte, 10000) // takes more than one page
+		}
+		logs = append(logs, &raft.Log{Index: uint64(i + 1), Term: 1, Data: data})
+	}
+	if err := store.StoreLogs(logs); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.SetUint64([]byte("CurrentTerm"), 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.DeleteRange(1, uint64(entries/3)); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func TestSoundLogStoresPassTheCheck(t *testing.T) {
+	for _, entries := range []int{0, 1, 100, 10000} {
+		if err := checkPages(bytes.NewReader(logFile(t, entries))); err != nil {
+			t.Errorf("a store of %d entries: %v", entries, err)
+		}
+	}
+}
+
+// A panic of bbolt's would end the test.
+func TestNoDamageThatPassesTheCheckEndsTheProcess(t *testing.T) {
+	sound := logFile(t, 3000)
+	random := rand.New(rand.NewPCG(1, 2))
+	page := func() int { return random.IntN(len(sound)/4096) * 4096 }
+	damages := map[string]func(data []byte) []byte{
+		"cut off":        func(data []byte) []byte { return data[:random.IntN(len(data))] },
+		"cut in the end": func(data []byte) []byte { return data[:len(data)/2+random.IntN(len(data)/2)] },
+		"bits flipped": func(data []byte) []byte {
+			for range 1 << random.IntN(12) {
+				data[random.IntN(len(data))] ^= 1 << random.IntN(8)
+			}
+			return data
+		},
+		"a header flipped": func(data []byte) []byte {
+			data[page()+random.IntN(64)] ^= 1 << random.IntN(8)
+			return data
+		},
+		"a page zeroed":     func(data []byte) []byte { clear(data[page():][:4096]); return data },
+		"a page of another": func(data []byte) []byte { copy(data[page():][:4096], data[page():][:4096]); return data },
+	}
+	path := filepath.Join(t.TempDir(), fileStore)
+	refused := 0
+	for name, damage := range damages {
+		for range 30 {
+			data := damage(bytes.Clone(sound))
+			if err := checkPages(bytes.NewReader(data)); err != nil {
+				refused++
+				continue
+			}
+			if err := os.WriteFile(path, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			err := contained(func() error {
+				store, err := raftboltdb.New(raftboltdb.Options{Path: path, NoSync: true, BoltOptions: &bbolt.Options{NoFreelistSync: true}})
+				if err != nil {
+					return err
+				}
+				return store.Close()
+			})
+			if err != nil {
+				t.Logf("%s: bbolt itself says: %v", name, err)
+			}
+		}
+	}
+	if refused == 0 {
+		t.Error("no damage was found")
+	}
+}
+
+func FuzzCheckPages(f *testing.F) {
+	f.Add(logFile(f, 100)[:1<<15])
+	f.Fuzz(func(t *testing.T, data []byte) {
+		_ = checkPages(bytes.NewReader(data)) // must not panic, hang or take memory
+	})
+}
