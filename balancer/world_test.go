@@ -92,8 +92,8 @@ func noListener(name string) fsm.Delete {
 // of the latter.
 func withBackend(t testing.TB, address string) *registry {
 	r := newRegistry(t)
-	r.do(fsm.Init{ClusterID: "test", FeatureLevel: fsm.FeatureLevel},
-		fsm.Put{Name: "p", Spec: fsm.PoolSpec{Strategy: fsm.StrategyRoundRobin}},
+	r.do(fsm.Init{ClusterID: "test", FeatureLevel: fsm.FeatureLevel,
+		Objects: []fsm.Put{{Name: "p", Spec: fsm.PoolSpec{Strategy: fsm.StrategyRoundRobin}}}},
 		fsm.Put{Name: "r", Spec: fsm.RouteSpec{Pools: []fsm.WeightedPool{{Name: "p", Weight: 1}}}},
 		fsm.Put{Pool: "p", Name: "b", Spec: fsm.BackendSpec{Address: address, Weight: 1, AdminState: fsm.AdminReady}})
 	return r

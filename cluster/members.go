@@ -80,6 +80,10 @@ func (n *Node) nameOf(uid string) string {
 	return n.directory.name(uid)
 }
 
+// Refused returns how many connections and packets the cluster port did not
+// let in, by reason.
+func (n *Node) Refused() map[string]uint64 { return n.port.Counters().Refused }
+
 // Members returns the nodes of the cluster in the order of their names, as
 // this node sees them: what the registry holds, with what gossip says by now.
 // It never blocks. On a node that is not part of a cluster yet it returns that

@@ -106,7 +106,7 @@ func TestNoDamageThatPassesTheCheckEndsTheProcess(t *testing.T) {
 }
 
 func FuzzCheckPages(f *testing.F) {
-	f.Add(logFile(f, 100)[:1<<15])
+	f.Add(logFile(f, 1)[:6*4096])
 	f.Fuzz(func(t *testing.T, data []byte) {
 		_ = checkPages(bytes.NewReader(data)) // must not panic, hang or take memory
 	})

@@ -30,10 +30,12 @@ type Config struct {
 	// NotReady returns why this node cannot serve traffic yet or any more; an
 	// empty result, or a nil function, means that it can.
 	NotReady func() []string
-	// Traffic and Probes return this node's counters for /metrics; several
-	// counts of probes are added up, nil means none.
+	// Traffic, Probes and Refused return this node's counters for /metrics; nil
+	// means none. Refused is what came to the cluster port and was not let in,
+	// by reason.
 	Traffic func() Traffic
-	Probes  func() []ProbeCount
+	Probes  func() ProbeCount
+	Refused func() map[string]uint64
 	Logger  *slog.Logger
 }
 

@@ -42,6 +42,7 @@ var series = [...]struct {
 	{"backend_failures_total", "Attempts that got a connection and no complete response.", []string{"pool", "backend"}},
 	{"backend_responses_total", "Responses by class.", []string{"pool", "backend", "class"}},
 	{"probes_total", "Probes by this node.", []string{"result"}},
+	{"cluster_refused_total", "Connections and packets at the cluster port that were not let in.", []string{"reason"}},
 }
 
 func newCollector(a *API) *collector {
@@ -142,13 +143,15 @@ func (c *collector) collectTraffic(e emitter) {
 		}
 	}
 	if c.api.config.Probes != nil {
-		var sum ProbeCount
-		for _, p := range c.api.config.Probes() {
-			sum.Passed, sum.Failed, sum.Void = sum.Passed+p.Passed, sum.Failed+p.Failed, sum.Void+p.Void
+		probes := c.api.config.Probes()
+		e.count("probes_total", probes.Passed, "passed")
+		e.count("probes_total", probes.Failed, "failed")
+		e.count("probes_total", probes.Void, "void")
+	}
+	if c.api.config.Refused != nil {
+		for reason, number := range c.api.config.Refused() {
+			e.count("cluster_refused_total", number, reason)
 		}
-		e.count("probes_total", sum.Passed, "passed")
-		e.count("probes_total", sum.Failed, "failed")
-		e.count("probes_total", sum.Void, "void")
 	}
 }
 

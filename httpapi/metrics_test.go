@@ -24,9 +24,8 @@ func TestMetricsSayWhatRunsAndHowItFares(t *testing.T) {
 				},
 			}
 		}
-		config.Probes = func() []httpapi.ProbeCount {
-			return []httpapi.ProbeCount{{Passed: 6, Failed: 2}, {Failed: 1, Void: 4}}
-		}
+		config.Probes = func() httpapi.ProbeCount { return httpapi.ProbeCount{Passed: 6, Failed: 3, Void: 4} }
+		config.Refused = func() map[string]uint64 { return map[string]uint64{"garbage": 2} }
 	})
 	c.send("POST", "/v1/backends", `{"address":"h:1","name":"web1"}`).want(201)
 	got := c.send("GET", "/metrics", "").want(200)
@@ -42,7 +41,7 @@ func TestMetricsSayWhatRunsAndHowItFares(t *testing.T) {
 		`evenkeel_backend_in_flight{backend="web1",pool="default"} 2`, `evenkeel_backend_requests_total{backend="web1",pool="default"} 12`,
 		`evenkeel_backend_connect_failures_total{backend="web1",pool="default"} 2`, `evenkeel_backend_failures_total{backend="web1",pool="default"} 1`,
 		`evenkeel_backend_responses_total{backend="web1",class="2xx",pool="default"} 4`,
-		`evenkeel_probes_total{result="failed"} 3`, `evenkeel_probes_total{result="void"} 4`,
+		`evenkeel_cluster_refused_total{reason="garbage"} 2`, `evenkeel_probes_total{result="failed"} 3`, `evenkeel_probes_total{result="void"} 4`,
 		`evenkeel_api_requests_total{code="201",method="post"} 1`,
 		"go_goroutines ",
 	} {

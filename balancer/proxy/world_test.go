@@ -80,8 +80,8 @@ func newWorld(t testing.TB, tune func(*limits), backends ...string) *world {
 	if tune != nil {
 		tune(&w.proxy.limits)
 	}
-	w.do(fsm.Init{ClusterID: "test", FeatureLevel: fsm.FeatureLevel})
-	w.do(put("", "web", fsm.ListenerSpec{Address: ":80", Protocol: fsm.ProtocolHTTP}))
+	w.do(fsm.Init{ClusterID: "test", FeatureLevel: fsm.FeatureLevel,
+		Objects: []fsm.Put{put("", "web", fsm.ListenerSpec{Address: ":80", Protocol: fsm.ProtocolHTTP})}})
 	w.do(put("", "p", fsm.PoolSpec{Strategy: fsm.StrategyRoundRobin}))
 	w.do(put("", "r", fsm.RouteSpec{Pools: []fsm.WeightedPool{{Name: "p", Weight: 1}}}))
 	for i, address := range backends {

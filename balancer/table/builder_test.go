@@ -141,8 +141,8 @@ func TestAnotherClustersStateReplacesEverything(t *testing.T) {
 	builder.Update(r.State)
 
 	other := &registry{State: fsm.New(), t: t}
-	other.do(fsm.Init{ClusterID: "other", FeatureLevel: fsm.FeatureLevel},
-		putPool("q"), putPool("q2"), putBackend("q", "z", "10.0.0.1:1"), putBackend("q", "y", "10.0.0.2:1"))
+	other.do(fsm.Init{ClusterID: "other", FeatureLevel: fsm.FeatureLevel, Objects: []fsm.Put{putPool("q")}},
+		putPool("q2"), putBackend("q", "z", "10.0.0.1:1"), putBackend("q", "y", "10.0.0.2:1"))
 	table := builder.Update(other.State)
 	if got := slices.Sorted(maps.Keys(pools(table))); !slices.Equal(got, []string{"q", "q2"}) {
 		t.Fatalf("has pools %v", got)

@@ -21,7 +21,8 @@ type registry struct {
 func newRegistry(t testing.TB) *registry {
 	t.Helper()
 	r := &registry{State: fsm.New(), t: t}
-	r.do(fsm.Init{ClusterID: "test", FeatureLevel: fsm.FeatureLevel},
+	r.do(fsm.Init{ClusterID: "test", FeatureLevel: fsm.FeatureLevel, Objects: []fsm.Put{putPool("first")}},
+		fsm.Delete{Ref: fsm.Ref{Kind: fsm.KindPool, Name: "first"}},
 		fsm.SetNode{Node: fsm.Node{UID: "n1", Name: "n1", State: fsm.NodeAlive, FeatureLevel: fsm.FeatureLevel}})
 	return r
 }

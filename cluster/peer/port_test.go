@@ -320,7 +320,7 @@ func TestRaftCloseEndsRaftAlone(t *testing.T) {
 			t.Error("raft's door is open")
 		}
 	}
-	refused(t, b, reasonUnread)
+	refused(t, b, reasonEnded)
 	if err := a.RPC().Call(t.Context(), bob, "echo", "", nil); err != nil {
 		t.Errorf("calls ended too: %v", err)
 	}

@@ -37,10 +37,9 @@ func counters(traffic *balancer.Balancer) httpapi.Traffic {
 	return all
 }
 
-// probes returns one count for all backends: the observer keeps no others.
-func probes(observer *health.Observer) []httpapi.ProbeCount {
+func probes(observer *health.Observer) httpapi.ProbeCount {
 	counted := observer.Counters()
-	return []httpapi.ProbeCount{{Passed: counted.Passed, Failed: counted.Failed, Void: counted.Void}}
+	return httpapi.ProbeCount{Passed: counted.Passed, Failed: counted.Failed, Void: counted.Void}
 }
 
 // notReady returns why no traffic should be sent to this node. ctx is the one

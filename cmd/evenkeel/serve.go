@@ -49,7 +49,8 @@ func serve(ctx context.Context, options *config.Config, log *slog.Logger) error 
 		Listeners: func() map[string]httpapi.ListenerStatus { return listeners(traffic) },
 		NotReady:  func() []string { return notReady(ctx, traffic) },
 		Traffic:   func() httpapi.Traffic { return counters(traffic) },
-		Probes:    func() []httpapi.ProbeCount { return probes(observer) },
+		Probes:    func() httpapi.ProbeCount { return probes(observer) },
+		Refused:   node.Refused,
 		Logger:    log.With("part", "api"),
 	})
 	announced := &announcer{options: options, node: node, traffic: traffic, api: apiListener.Addr(), log: log}
