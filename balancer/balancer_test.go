@@ -397,7 +397,8 @@ func TestReadyNeedsARegistry(t *testing.T) {
 	if n.Ready() {
 		t.Error("ready without a registry")
 	}
-	r.do(fsm.Init{ClusterID: "test", FeatureLevel: fsm.FeatureLevel, Objects: []fsm.Put{listener("web", ":0")}})
+	r.do(fsm.Init{ClusterID: "test", FeatureLevel: fsm.FeatureLevel, Objects: []fsm.Put{{Name: "p", Spec: fsm.PoolSpec{Strategy: fsm.StrategyRoundRobin}}}},
+		listener("web", ":0"))
 	eventually(t, "ready", n.Ready)
 	n.listening("web")
 }
