@@ -98,12 +98,12 @@ func TestWhoWaitedForAnEntryReadsItAtOnce(t *testing.T) {
 
 func TestDamagedImageIsNotServed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), fileImage)
-	state, _ := fsm.Apply(fsm.New(), []fsm.Command{{ID: fsm.CommandID{Origin: "o", Seq: 1}, Op: fsm.Init{ClusterID: "c", FeatureLevel: 1}}})
+	state, _ := fsm.Apply(fsm.New(), []fsm.Command{{ID: fsm.CommandID{Origin: "o", Seq: 1}, Op: fsm.Init{ClusterID: "c", FeatureLevel: 1, Objects: fsm.DefaultObjects()}}})
 	if err := writeImage(path, &view{state: state, index: 77}); err != nil {
 		t.Fatal(err)
 	}
 	read, index, err := readImage(path)
-	if err != nil || index != 77 || read.Digest() != state.Digest() {
+	if err != nil || index != 77 || read.Digest() != state.Digest() || read.ClusterID() != "c" {
 		t.Fatalf("read back index %d, error %v", index, err)
 	}
 	whole, err := os.ReadFile(path)
@@ -170,7 +170,7 @@ func TestResultOfACommandWithinASnapshotIsFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	state, _ := fsm.Apply(fsm.New(), []fsm.Command{{ID: id, Op: fsm.Init{ClusterID: "c", FeatureLevel: 1}}})
+	state, _ := fsm.Apply(fsm.New(), []fsm.Command{{ID: id, Op: fsm.Init{ClusterID: "c", FeatureLevel: 1, Objects: fsm.DefaultObjects()}}})
 	sink := &memorySink{}
 	if err := (&replicaSnapshot{state, 9}).Persist(sink); err != nil {
 		t.Fatal(err)
