@@ -143,7 +143,10 @@ func (s *store) entry(index uint64) (entry raft.Log, ok bool, err error) {
 	if errors.Is(err, raft.ErrLogNotFound) {
 		return entry, false, nil
 	}
-	return entry, err == nil, err
+	if err != nil {
+		return entry, false, fmt.Errorf("log store %q: read entry %d: %w: "+remedy, filepath.Join(s.dir, fileStore), index, err, s.dir)
+	}
+	return entry, true, nil
 }
 
 func (s *store) close() error { return contained(s.bolt.Close) }
