@@ -107,9 +107,7 @@ func TestFounderWhoseListIsDamagedGoesOnIfItIsAMember(t *testing.T) {
 	}
 	c.settled(again...)
 	for _, n := range again {
-		if n.Status().ID != id {
-			t.Errorf("node %s is in cluster %q", n.Name(), n.Status().ID)
-		}
+		eventually(t, "every node knows its cluster", func() bool { return n.Status().ID == id })
 	}
 }
 

@@ -39,6 +39,13 @@ type pages struct {
 	seen map[uint64]bool
 }
 
+// subtree is a page and all below it. Its keys are at least low and less than
+// high; nil is no bound.
+type subtree struct {
+	page      uint64
+	low, high []byte
+}
+
 // checkPages reports what is wrong with the structure of a file of bbolt's.
 // What is within the values is not its business. A file without a sound meta
 // page is left to bbolt, which names that fault by itself.
@@ -47,7 +54,7 @@ func checkPages(file io.ReaderAt) error {
 	if p == nil {
 		return nil
 	}
-	return p.check(root, 0)
+	return p.check(subtree{page: root}, 0)
 }
 
 // newPages reads the newest sound meta page. It returns nil without one.
@@ -109,17 +116,17 @@ func (p *pages) read(id uint64) ([]byte, error) {
 }
 
 // check follows everything below a page.
-func (p *pages) check(id uint64, depth int) error {
+func (p *pages) check(of subtree, depth int) error {
 	if depth > maxPageDepth {
-		return fmt.Errorf("page %d is damaged: it is %d levels deep", id, depth)
+		return fmt.Errorf("page %d is damaged: it is %d levels deep", of.page, depth)
 	}
-	page, err := p.read(id)
+	page, err := p.read(of.page)
 	if err != nil {
 		return err
 	}
-	children, err := elements(page)
+	children, err := elements(page, of)
 	if err != nil {
-		return fmt.Errorf("page %d is damaged: %w", id, err)
+		return fmt.Errorf("page %d is damaged: %w", of.page, err)
 	}
 	for _, child := range children {
 		if err := p.check(child, depth+1); err != nil {
@@ -129,8 +136,8 @@ func (p *pages) check(id uint64, depth int) error {
 	return nil
 }
 
-// elements checks what is on a page and returns the pages that it leads to.
-func elements(page []byte) (children []uint64, err error) {
+// elements checks what is on a page and returns what it leads to.
+func elements(page []byte, of subtree) (children []subtree, err error) {
 	native := binary.NativeEndian
 	flags, count := native.Uint16(page[8:]), int(native.Uint16(page[10:]))
 	if flags != pageBranch && flags != pageLeaf {
@@ -139,56 +146,65 @@ func elements(page []byte) (children []uint64, err error) {
 	if pageHeader+count*pageElement > len(page) || flags == pageBranch && count == 0 {
 		return nil, fmt.Errorf("it cannot have %d elements", count)
 	}
-	var last []byte
+	last := of.low
 	for i := range count {
-		at := pageHeader + i*pageElement
-		e := page[at:]
-		var key, value []byte
-		var child uint64
-		isBucket := false
-		if flags == pageBranch {
-			key, _, err = within(e, native.Uint32(e), native.Uint32(e[4:]), 0)
-			child = native.Uint64(e[8:])
-		} else {
-			key, value, err = within(e, native.Uint32(e[4:]), native.Uint32(e[8:]), native.Uint32(e[12:]))
-			isBucket = native.Uint32(e)&leafBucket != 0
-		}
-		switch {
-		case err != nil:
+		key, value, child, err := element(page[pageHeader+i*pageElement:], flags)
+		if err != nil {
 			return nil, err
-		case i > 0 && bytes.Compare(last, key) >= 0:
+		}
+		if order := bytes.Compare(last, key); last != nil && (order > 0 || order == 0 && i > 0) || of.high != nil && bytes.Compare(key, of.high) >= 0 {
 			return nil, errors.New("its keys are not in order")
-		case isBucket && len(value) < bucketSize:
-			return nil, errors.New("a bucket on it is cut off")
-		case isBucket:
-			child = native.Uint64(value)
+		}
+		if flags == pageBranch && i > 0 {
+			children[i-1].high = key
 		}
 		last = key
-		if child != 0 {
-			children = append(children, child)
-			continue
+		switch {
+		case child != nil && child.page == 0:
+			err = inline(value)
+		case child != nil:
+			children = append(children, *child)
 		}
-		if err := inline(flags, isBucket, value); err != nil {
+		if err != nil {
 			return nil, err
 		}
+	}
+	if flags == pageBranch {
+		children[count-1].high = of.high
 	}
 	return children, nil
 }
 
-// inline checks an element that leads to no page: only a bucket may, that
-// holds a small leaf within itself and no bucket in turn.
-func inline(flags uint16, isBucket bool, value []byte) error {
+// element reads one element of a page: a branch's leads to a child, and so does
+// a leaf's whose value is a bucket; one without a page is within the value.
+func element(e []byte, flags uint16) (key, value []byte, child *subtree, err error) {
+	native := binary.NativeEndian
 	if flags == pageBranch {
-		return errors.New("a branch leads nowhere")
+		key, _, err = within(e, native.Uint32(e), native.Uint32(e[4:]), 0)
+		child = &subtree{page: native.Uint64(e[8:]), low: key}
+		if err == nil && child.page == 0 {
+			err = errors.New("a branch leads nowhere")
+		}
+		return key, nil, child, err
 	}
-	if !isBucket {
-		return nil
+	key, value, err = within(e, native.Uint32(e[4:]), native.Uint32(e[8:]), native.Uint32(e[12:]))
+	if err != nil || native.Uint32(e)&leafBucket == 0 {
+		return key, value, nil, err
 	}
-	value = value[bucketSize:]
-	if len(value) < pageHeader || binary.NativeEndian.Uint16(value[8:]) != pageLeaf {
+	if len(value) < bucketSize {
+		return nil, nil, nil, errors.New("a bucket on it is cut off")
+	}
+	return key, value, &subtree{page: native.Uint64(value)}, nil
+}
+
+// inline checks a bucket that holds a small leaf within itself, and no other
+// bucket in turn.
+func inline(bucket []byte) error {
+	leaf := bucket[bucketSize:]
+	if len(leaf) < pageHeader || binary.NativeEndian.Uint16(leaf[8:]) != pageLeaf {
 		return errors.New("a bucket on it is no leaf")
 	}
-	below, err := elements(value)
+	below, err := elements(leaf, subtree{})
 	if err == nil && len(below) > 0 {
 		err = errors.New("it leads to other pages")
 	}
