@@ -63,7 +63,7 @@ func serve(ctx context.Context, options *config.Config, log *slog.Logger) error 
 		stage{"health", func(ctx context.Context) error { return observer.Run(ctx, node, node) }},
 		stage{"cluster", node.Run},
 		stage{"api", func(ctx context.Context) error {
-			return httpapi.Serve(ctx, apiListener, api.Handler(), log.With("part", "api"))
+			return httpapi.Serve(ctx, api.Listener(apiListener), api.Handler(), log.With("part", "api"))
 		}},
 	)
 }
