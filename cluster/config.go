@@ -6,10 +6,10 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
-	"strings"
 	"time"
 
 	"evenkeel/cluster/secret"
+	"evenkeel/fsm"
 )
 
 // Config says how a node takes part in a cluster. It is not changed after
@@ -63,7 +63,7 @@ func (c Config) prepare() (Config, profile, error) {
 	if c.Report == nil {
 		c.Report = func() any { return nil }
 	}
-	if c.Name != "" && !isLabel(c.Name) {
+	if c.Name != "" && !fsm.IsLabel(c.Name) {
 		faults = append(faults, fmt.Errorf("name %q: must be a DNS label of at most 63 letters, digits and hyphens, such as \"n1\"", c.Name))
 	}
 	if _, _, err := splitHostPort(c.Bind); err != nil {
@@ -95,14 +95,6 @@ func splitHostPort(address string) (host string, port uint16, err error) {
 		return "", 0, fmt.Errorf("port %q is not a number from 0 to 65535", text)
 	}
 	return host, uint16(number), nil
-}
-
-// isLabel reports whether s is a DNS label (RFC 1123) in lower case.
-func isLabel(s string) bool {
-	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
-		return false
-	}
-	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
 // profile is one set of the timings that belong together.

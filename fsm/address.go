@@ -117,16 +117,16 @@ func isHostName(name string) bool {
 		return false
 	}
 	for label := range strings.SplitSeq(name, ".") {
-		if !isLabel(strings.ReplaceAll(strings.ToLower(label), "_", "x")) {
+		if !IsLabel(strings.ReplaceAll(strings.ToLower(label), "_", "x")) {
 			return false
 		}
 	}
 	return true
 }
 
-// isLabel reports whether name is a DNS label: 1 to 63 of a to z, 0 to 9 and
+// IsLabel reports whether name is a DNS label: 1 to 63 of a to z, 0 to 9 and
 // inner hyphens (RFC 1035, section 2.3.1, with RFC 1123's leading digit).
-func isLabel(name string) bool {
+func IsLabel(name string) bool {
 	if name == "" || len(name) > 63 || name[0] == '-' || name[len(name)-1] == '-' {
 		return false
 	}

@@ -109,7 +109,7 @@ func checkRef(f *faults, ref Ref) {
 
 // CheckName calls add if name cannot be an object's name.
 func CheckName(name, pointer string, add func(pointer, format string, args ...any)) {
-	if !isLabel(name) {
+	if !IsLabel(name) {
 		add(pointer, "%q is not a DNS label: use 1 to 63 of a-z, 0-9 and '-', with no '-' at either end", clip(name))
 	}
 }

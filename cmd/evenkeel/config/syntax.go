@@ -7,16 +7,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"evenkeel/fsm"
 )
 
 // checkLabel refuses what is not a DNS label (RFC 1123, section 2.1) in lower
 // case.
 func checkLabel(text string) error {
-	ok := text != "" && len(text) <= 63 && text[0] != '-' && text[len(text)-1] != '-'
-	for _, c := range []byte(text) {
-		ok = ok && isLabelByte(c)
-	}
-	if !ok {
+	if !fsm.IsLabel(text) {
 		return errors.New("is not a DNS label; use up to 63 of a-z, 0-9 and - (not at either end)")
 	}
 	return nil
