@@ -47,7 +47,7 @@ func (d *draft) apply(c Command) Result {
 		return result
 	}
 	d.applied++
-	d.touched, d.specChanged, d.created = nil, false, false
+	d.touched, d.specChanged, d.created, d.levelRaised = nil, false, false, false
 	object, err := d.perform(c)
 	result := Result{Object: object, Err: err, Changed: d.settle()}
 	result.Version, result.Revision, result.Created = d.version, d.revision, d.created
@@ -66,7 +66,7 @@ func checkCommand(c Command) *Error {
 // settle gives the command's changes their version and revision, and reports
 // whether there were any.
 func (d *draft) settle() bool {
-	if len(d.touched) == 0 {
+	if len(d.touched) == 0 && !d.levelRaised {
 		return false
 	}
 	d.version++
@@ -90,6 +90,9 @@ func (d *draft) perform(c Command) (AnyObject, *Error) {
 	if err := Validate(c.Op); err != nil {
 		return nil, err
 	}
+	if err := d.CheckLevel(c.Op); err != nil {
+		return nil, err
+	}
 	if init, ok := c.Op.(Init); ok {
 		return nil, d.init(c, init)
 	}
@@ -107,6 +110,8 @@ func (d *draft) perform(c Command) (AnyObject, *Error) {
 		return nil, d.setNode(op.Node)
 	case ForgetNode:
 		d.forgetNode(op.UID)
+	case RaiseLevel:
+		return nil, d.raiseLevel(op)
 	default:
 		return nil, refuse(CodeInvalid, "", "operation %T is not known", op)
 	}

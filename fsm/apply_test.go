@@ -250,8 +250,8 @@ func TestTheLookBackIsBoundedInNamesToo(t *testing.T) {
 func TestARegistryThatIsFullSaysSo(t *testing.T) {
 	r := newRegistry(t)
 	for r.Count(KindListener) < maxListeners {
-		r.must(Put{Name: "l" + strings.Repeat("0", r.Count(KindListener)%50) + string(rune('a'+r.Count(KindListener)/50)), Spec: ListenerSpec{":1", "http", nil}})
+		r.must(Put{Name: "l" + strings.Repeat("0", r.Count(KindListener)%50) + string(rune('a'+r.Count(KindListener)/50)), Spec: ListenerSpec{Address: ":1", Protocol: "http"}})
 	}
-	r.refused(CodeLimit, Put{Name: "one-more", Spec: ListenerSpec{":1", "http", nil}})
-	r.must(Put{Name: "default", Spec: ListenerSpec{":81", "http", nil}})
+	r.refused(CodeLimit, Put{Name: "one-more", Spec: ListenerSpec{Address: ":1", Protocol: "http"}})
+	r.must(Put{Name: "default", Spec: ListenerSpec{Address: ":81", Protocol: "http"}})
 }

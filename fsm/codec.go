@@ -91,6 +91,8 @@ func decodeOperation(kind string, data []byte) (Operation, error) {
 		return decodeAs[SetNode](data)
 	case ForgetNode{}.commandKind():
 		return decodeAs[ForgetNode](data)
+	case RaiseLevel{}.commandKind():
+		return decodeRaiseLevel(data)
 	}
 	return nil, errors.New("the kind is not known: run a newer build")
 }
@@ -99,6 +101,19 @@ func decodeAs[T Operation](data []byte) (Operation, error) {
 	var op T
 	if err := decodeStrict(data, &op); err != nil {
 		return nil, err
+	}
+	return op, nil
+}
+
+// decodeRaiseLevel refuses a level that this build lacks here and not as an
+// invalid command: the others apply it, so this replica must not go on without.
+func decodeRaiseLevel(data []byte) (Operation, error) {
+	var op RaiseLevel
+	if err := decodeStrict(data, &op); err != nil {
+		return nil, err
+	}
+	if op.Level > FeatureLevel {
+		return nil, fmt.Errorf("the level is %d, this build reads up to %d: run a newer build", op.Level, FeatureLevel)
 	}
 	return op, nil
 }

@@ -2,10 +2,6 @@ package fsm
 
 import "time"
 
-// FeatureLevel is the highest level whose commands this build can apply. What
-// a node may propose follows the level that the state committed.
-const FeatureLevel = 1
-
 // CommandID names one write for ever: the UID of the node that took it and a
 // number that the node never uses twice. A command that arrives again under
 // the same id gets the first result and changes nothing.
@@ -25,7 +21,7 @@ type Command struct {
 }
 
 // Operation is what a command does: one of [Init], [Put], [Delete],
-// [CastVotes], [SetNode] and [ForgetNode].
+// [CastVotes], [SetNode], [ForgetNode] and [RaiseLevel].
 type Operation interface {
 	// commandKind is the operation's name in the encoding.
 	commandKind() string
@@ -100,9 +96,17 @@ type ForgetNode struct {
 	UID string `json:"uid"`
 }
 
+// RaiseLevel lets the cluster use what a higher feature level brings. Only the
+// leader proposes it, once every server of the Raft configuration runs a build
+// that can read it. A level that the cluster has already changes nothing.
+type RaiseLevel struct {
+	Level uint64 `json:"level"`
+}
+
 func (Init) commandKind() string       { return "init" }
 func (Put) commandKind() string        { return "put" }
 func (Delete) commandKind() string     { return "delete" }
 func (CastVotes) commandKind() string  { return "votes" }
 func (SetNode) commandKind() string    { return "node" }
 func (ForgetNode) commandKind() string { return "forget_node" }
+func (RaiseLevel) commandKind() string { return "raise_level" }

@@ -24,10 +24,11 @@ type draft struct {
 	counts map[Kind]int
 
 	// Of the command at work: what it touched, whether labels or a spec
-	// changed, and whether an object is new.
+	// changed, whether an object is new, and whether the feature level rose.
 	touched     []Ref
 	specChanged bool
 	created     bool
+	levelRaised bool
 }
 
 func newDraft(s *State) *draft {

@@ -5,6 +5,10 @@ import (
 	"strings"
 )
 
+// maxFaults bounds what is told of one document: a short one can be wrong in
+// hundreds of places.
+const maxFaults = 100
+
 // faults collects everything that is wrong with a document, so that its
 // writer learns of all of it at once.
 type faults struct {
@@ -14,7 +18,12 @@ type faults struct {
 // add reports one fault; the message names the value, what is wrong with it
 // and what to do.
 func (f *faults) add(pointer, format string, args ...any) {
-	f.list = append(f.list, Fault{Pointer: pointer, Message: fmt.Sprintf(format, args...)})
+	switch {
+	case len(f.list) < maxFaults:
+		f.list = append(f.list, Fault{Pointer: pointer, Message: fmt.Sprintf(format, args...)})
+	case len(f.list) == maxFaults:
+		f.list = append(f.list, Fault{Message: fmt.Sprintf("there are more faults than the %d listed", maxFaults)})
+	}
 }
 
 // err returns the collected faults as a refusal, or nil if there are none.

@@ -52,6 +52,8 @@ type Spec interface {
 	Kind() Kind
 	// validate reports every fault that needs no other object to be seen.
 	validate(f *faults)
+	// newFields lists the fields that the first feature level lacks.
+	newFields() []newField
 }
 
 // Object is one entry of the registry: S is what the user wants of it, T what

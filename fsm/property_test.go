@@ -17,18 +17,11 @@ func drawOperation(t *rapid.T) Operation {
 	labels := rapid.SampledFrom([]map[string]string{nil, {}, {"k": "v"}}).Draw(t, "labels")
 	switch rapid.IntRange(0, 9).Draw(t, "kind") {
 	case 0:
-		return Put{Name: pick("listener"), Labels: labels, If: pre, Spec: ListenerSpec{rapid.SampledFrom([]string{":80", ":81", "bad"}).Draw(t, "address"), "http", nil}}
+		return Put{Name: pick("listener"), Labels: labels, If: pre, Spec: drawListener(t)}
 	case 1:
-		put := route(pick("route"), pick("pool"))
-		put.If = pre
-		return put
+		return Put{Name: pick("route"), If: pre, Spec: drawRoute(t, pick)}
 	case 2, 3:
-		put := pool(pick("pool"))
-		if rapid.Bool().Draw(t, "unchecked") {
-			put.Spec = PoolSpec{Strategy: StrategyRandom}
-		}
-		put.If, put.Labels = pre, labels
-		return put
+		return Put{Name: pick("pool"), Labels: labels, If: pre, Spec: drawPool(t)}
 	case 4, 5, 6:
 		put := backend(pick("backend"), fmt.Sprintf("10.0.0.%d:80", rapid.IntRange(1, 5).Draw(t, "host")))
 		put.Pool, put.If, put.Labels = pick("pool"), pre, labels
@@ -46,9 +39,44 @@ func drawOperation(t *rapid.T) Operation {
 		if rapid.IntRange(0, 4).Draw(t, "forget") == 0 {
 			return ForgetNode{uid}
 		}
-		return SetNode{Node{UID: uid, Name: uid, State: state}}
+		if level := rapid.Uint64Range(0, 4).Draw(t, "raise"); level > 0 && level <= FeatureLevel {
+			return RaiseLevel{level}
+		}
+		return SetNode{Node{UID: uid, Name: uid, State: state, FeatureLevel: rapid.Uint64Range(1, 2).Draw(t, "level")}}
 	}
 	return nil // votes, which need the state: see drawVotes
+}
+
+func drawListener(t *rapid.T) ListenerSpec {
+	spec := ListenerSpec{Protocol: ProtocolHTTP}
+	if rapid.Bool().Draw(t, "full") {
+		spec = fullListener()
+	}
+	spec.Address = rapid.SampledFrom([]string{":80", ":81", "bad"}).Draw(t, "address")
+	return spec
+}
+
+func drawPool(t *rapid.T) PoolSpec {
+	spec := rapid.SampledFrom([]PoolSpec{pool("p").Spec.(PoolSpec), {Strategy: StrategyRandom}, fullPool()}).Draw(t, "pool")
+	if rapid.Bool().Draw(t, "queued") {
+		spec.Limits = &PoolLimits{BackendRequests: rapid.IntRange(0, 2).Draw(t, "requests"), Queue: rapid.IntRange(0, 2).Draw(t, "queue")}
+	}
+	return spec
+}
+
+func drawRoute(t *rapid.T, pick func(string) string) RouteSpec {
+	switch rapid.IntRange(0, 3).Draw(t, "action") {
+	case 0:
+		return RouteSpec{Match: RouteMatch{PathPrefix: "/old"}, Redirect: fullRedirect()}
+	case 1:
+		return RouteSpec{Respond: &Respond{Status: 404, ContentType: "text/plain"}}
+	case 2:
+		spec := fullRoute()
+		spec.Listeners = []string{pick("listener")}
+		spec.Pools[0].Name, spec.Mirror.Pool = pick("pool"), pick("mirror")
+		return spec
+	}
+	return route("r", pick("pool")).Spec.(RouteSpec)
 }
 
 // drawVotes draws votes about what the state holds, mostly current ones.
@@ -150,11 +178,32 @@ func TestOldStatesStayAsTheyWere(t *testing.T) {
 }
 
 func TestInvariantsHoldAfterAnyHistory(t *testing.T) {
-	start := newRegistry(t).State
-	rapid.Check(t, func(t *rapid.T) {
-		_, s := drawEntries(t, start)
-		checkInvariants(t, s)
-	})
+	for name, start := range map[string]*State{"at the newest level": newRegistry(t).State, "at level 1": oldRegistry(t).State} {
+		t.Run(name, func(t *testing.T) {
+			rapid.Check(t, func(t *rapid.T) {
+				_, s := drawEntries(t, start)
+				checkInvariants(t, s)
+				checkLevels(t, s)
+			})
+		})
+	}
+}
+
+// checkLevels holds every object to what the state's level has.
+func checkLevels(t *rapid.T, s *State) {
+	var f faults
+	for l := range s.Listeners() {
+		checkLevel(&f, s.FeatureLevel(), l.Ref().String(), l.Spec)
+	}
+	for p := range s.Pools() {
+		checkLevel(&f, s.FeatureLevel(), p.Ref().String(), p.Spec)
+	}
+	for r := range s.Routes() {
+		checkLevel(&f, s.FeatureLevel(), r.Ref().String(), r.Spec)
+	}
+	if err := f.err(); err != nil {
+		t.Fatalf("at level %d: %v", s.FeatureLevel(), err)
+	}
 }
 
 func checkInvariants(t *rapid.T, s *State) {
@@ -183,16 +232,29 @@ func checkInvariants(t *rapid.T, s *State) {
 	if backends != s.Count(KindBackend) || s.addresses.Len() != backends {
 		t.Fatalf("%d backends, counted as %d, with %d addresses", backends, s.Count(KindBackend), s.addresses.Len())
 	}
+	uses := map[string]bool{}
 	for r := range s.Routes() {
+		for _, key := range useKeys(r) {
+			uses[key] = true
+			if _, indexed := s.uses.Get([]byte(key)); !indexed {
+				t.Fatalf("%s is not in the index of what it names: %q", r.Ref(), key)
+			}
+		}
 		for _, pool := range r.Spec.Pools {
 			if s.Pool(pool.Name) == nil {
 				t.Fatalf("%s names pool %q, which does not exist", r.Ref(), pool.Name)
 			}
+		}
+		if m := r.Spec.Mirror; m != nil && s.Pool(m.Pool) == nil {
+			t.Fatalf("%s mirrors to pool %q, which does not exist", r.Ref(), m.Pool)
 		}
 		for _, name := range r.Spec.Listeners {
 			if s.Listener(name) == nil {
 				t.Fatalf("%s names listener %q, which does not exist", r.Ref(), name)
 			}
 		}
+	}
+	if s.uses.Len() != len(uses) {
+		t.Fatalf("the index of what routes name has %d entries, want %d", s.uses.Len(), len(uses))
 	}
 }

@@ -115,6 +115,9 @@ func (d *draft) checkReferences(p Put) *Error {
 				f.add(fmt.Sprintf("/spec/pools/%d/name", i), "pool %q does not exist: create it first", pool.Name)
 			}
 		}
+		if m := spec.Mirror; m != nil && lookup(d.pools, m.Pool) == nil {
+			f.add("/spec/mirror/pool", "pool %q does not exist: create it first", m.Pool)
+		}
 	case BackendSpec:
 		if lookup(d.pools, p.Pool) == nil {
 			return refuse(CodeNotFound, "/pool", "pool %q does not exist: create it first", p.Pool)
@@ -251,6 +254,9 @@ func useKeys(route *Route) []string {
 	}
 	for _, pool := range route.Spec.Pools {
 		keys = append(keys, useKey(KindPool, pool.Name, route.Name))
+	}
+	if m := route.Spec.Mirror; m != nil {
+		keys = append(keys, useKey(KindPool, m.Pool, route.Name))
 	}
 	return keys
 }

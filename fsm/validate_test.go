@@ -18,24 +18,24 @@ func TestValidateNamesEveryFault(t *testing.T) {
 		{"a port with leading zeros", Put{Pool: "p", Name: "b", Spec: BackendSpec{"10.0.0.5:080", 1, 0, "", "ready"}}, []string{"/spec/address"}},
 		{"a zone that names no interface", Put{Pool: "p", Name: "b", Spec: BackendSpec{"[fe80::1%a\r\nX: y]:80", 1, 0, "", "ready"}}, []string{`/spec/address "[fe80::1%a\r\nX: y]:80"`}},
 		{"a zone that is endless", Put{Pool: "p", Name: "b", Spec: BackendSpec{"[fe80::1%" + strings.Repeat("e", 33) + "]:80", 1, 0, "", "ready"}}, []string{"/spec/address"}},
-		{"a listener's zone that names no interface", Put{Name: "l", Spec: ListenerSpec{"[fe80::1%a b]:80", "http", nil}}, []string{"/spec/address"}},
+		{"a listener's zone that names no interface", Put{Name: "l", Spec: ListenerSpec{Address: "[fe80::1%a b]:80", Protocol: "http"}}, []string{"/spec/address"}},
 		{"port 65536", Put{Pool: "p", Name: "b", Spec: BackendSpec{"10.0.0.5:65536", 1, 0, "", "ready"}}, []string{"/spec/address"}},
 		{"an address with a mistyped IP", Put{Pool: "p", Name: "b", Spec: BackendSpec{"10.0.0.256:80", 1, 0, "", "ready"}}, []string{`/spec/address "10.0.0.256:80": "10.0.0.256" is neither`}},
 		{"a v6 address without brackets", Put{Pool: "p", Name: "b", Spec: BackendSpec{"::1:80", 1, 0, "", "ready"}}, []string{"/spec/address"}},
 		{"all faults of a backend at once", Put{Pool: "P", Name: "-b", Spec: BackendSpec{":80", 1001, 16, "Z!", "off"}},
 			[]string{"/pool", "/name", "/spec/address", "/spec/weight 1001 is not from 0 to 1000", "/spec/tier", "/spec/zone", `/spec/admin_state "off"`}},
-		{"all faults of a listener at once", Put{Name: "l", Spec: ListenerSpec{"example.com:80", "quic", []string{"10.0.0.0/8", "10.0.0.1"}}},
+		{"all faults of a listener at once", Put{Name: "l", Spec: ListenerSpec{Address: "example.com:80", Protocol: "quic", TrustedProxies: []string{"10.0.0.0/8", "10.0.0.1"}}},
 			[]string{"/spec/address", `/spec/protocol "quic"`, "/spec/trusted_proxies/1"}},
-		{"all faults of a route at once", Put{Name: "r", Spec: RouteSpec{Listeners: []string{"a", "a"}, Priority: 2e6, Match: RouteMatch{"a b", "x", "/y?"}, Pools: []WeightedPool{{"p", -1}, {"p", 1}}}},
+		{"all faults of a route at once", Put{Name: "r", Spec: RouteSpec{Listeners: []string{"a", "a"}, Priority: 2e6, Match: RouteMatch{Host: "a b", Path: "x", PathPrefix: "/y?"}, Pools: []WeightedPool{{"p", -1}, {"p", 1}}}},
 			[]string{"/spec/listeners/1", "/spec/match/host", "/spec/match/path_prefix", "/spec/match/path ", "/spec/match/path_prefix", "/spec/priority", "/spec/pools/0/weight", "/spec/pools/1/name"}},
 		{"a path that is escaped", Put{Name: "r", Spec: RouteSpec{Match: RouteMatch{PathPrefix: "/a%20b"}, Pools: []WeightedPool{{"p", 1}}}},
 			[]string{`/spec/match/path_prefix "/a%20b" is escaped: requests are compared decoded, so write "/a b"`}},
 		{"a route without pools", Put{Name: "r", Spec: RouteSpec{}}, []string{"/spec/pools is empty"}},
-		{"all faults of a pool at once", Put{Name: "p", Spec: PoolSpec{"best", &Check{"http", "x", Duration(time.Millisecond), Duration(time.Second), 0, 101, "999"}}},
+		{"all faults of a pool at once", Put{Name: "p", Spec: PoolSpec{Strategy: "best", Check: &Check{"http", "x", Duration(time.Millisecond), Duration(time.Second), 0, 101, "999"}}},
 			[]string{`/spec/strategy "best"`, "/spec/check/path", "/spec/check/expect", "/spec/check/interval", "/spec/check/timeout", "/spec/check/rise", "/spec/check/fall"}},
-		{"a TCP check with HTTP's fields", Put{Name: "p", Spec: PoolSpec{"random", &Check{"tcp", "/x", Duration(time.Second), Duration(time.Second), 1, 1, "200"}}},
+		{"a TCP check with HTTP's fields", Put{Name: "p", Spec: PoolSpec{Strategy: "random", Check: &Check{"tcp", "/x", Duration(time.Second), Duration(time.Second), 1, 1, "200"}}},
 			[]string{"/spec/check/path", "/spec/check/expect"}},
-		{"an unknown check type", Put{Name: "p", Spec: PoolSpec{"random", &Check{"icmp", "", Duration(time.Second), Duration(time.Second), 1, 1, ""}}}, []string{`/spec/check/type "icmp"`}},
+		{"an unknown check type", Put{Name: "p", Spec: PoolSpec{Strategy: "random", Check: &Check{"icmp", "", Duration(time.Second), Duration(time.Second), 1, 1, ""}}}, []string{`/spec/check/type "icmp"`}},
 		{"labels out of bounds", Put{Name: "p", Labels: map[string]string{"": "x", "a/b": strings.Repeat("v", 257)}, Spec: PoolSpec{Strategy: "random"}}, []string{"/labels the key", "/labels/a~1b"}},
 	}
 	for _, c := range cases {
@@ -63,10 +63,10 @@ func TestMessagesStayShort(t *testing.T) {
 		{Pool: "p", Name: "b", Spec: BackendSpec{long + ":80", 1, 0, "", "ready"}},
 		{Pool: "p", Name: "b", Spec: BackendSpec{"[fe80::1%" + long + "]:80", 1, 0, "", "ready"}},
 		{Pool: "p", Name: "b", Spec: BackendSpec{"b:" + strings.Repeat("0", 1<<20) + "80", 1, 0, "", "ready"}},
-		{Name: long, Spec: ListenerSpec{long, long, []string{long}}},
-		{Name: "l", Spec: ListenerSpec{long + ":80", "http", nil}},
-		{Name: "r", Spec: RouteSpec{Listeners: []string{long}, Match: RouteMatch{long, long, long}, Pools: []WeightedPool{{long, 1}}}},
-		{Name: "p", Spec: PoolSpec{long, &Check{long, long, 0, 0, 0, 0, long}}},
+		{Name: long, Spec: ListenerSpec{Address: long, Protocol: long, TrustedProxies: []string{long}}},
+		{Name: "l", Spec: ListenerSpec{Address: long + ":80", Protocol: "http"}},
+		{Name: "r", Spec: RouteSpec{Listeners: []string{long}, Match: RouteMatch{Host: long, Path: long, PathPrefix: long}, Pools: []WeightedPool{{long, 1}}}},
+		{Name: "p", Spec: PoolSpec{Strategy: long, Check: &Check{long, long, 0, 0, 0, 0, long}}},
 		{Name: "p", Labels: map[string]string{long: "", "a": long}, Spec: PoolSpec{Strategy: "random"}},
 	} {
 		err := Validate(put)
@@ -89,7 +89,7 @@ func TestValidatePassesWhatIsGood(t *testing.T) {
 		}
 	}
 	for _, address := range []string{":8080", "127.0.0.1:80", "[::]:443", "0.0.0.0:80"} {
-		if err := Validate(Put{Name: "l", Spec: ListenerSpec{address, "http", nil}}); err != nil {
+		if err := Validate(Put{Name: "l", Spec: ListenerSpec{Address: address, Protocol: "http"}}); err != nil {
 			t.Errorf("listener %q: %v", address, err)
 		}
 	}

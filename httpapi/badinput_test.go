@@ -70,6 +70,13 @@ func TestBadInputIsRefusedWithEveryFaultNamed(t *testing.T) {
 		"a duration that is a number":     {"PUT", "/v1/pools/p", `{"check":{"interval":2}}`, 400, "invalid-object", map[string]string{"/check/interval": `must be a string such as "2s"`}},
 		"a duration without a unit":       {"PUT", "/v1/pools/p", `{"check":{"interval":"2"}}`, 400, "invalid-object", map[string]string{"/check/interval": `"2": not a time span`}},
 		"a strategy that is none":         {"PUT", "/v1/pools/p", `{"strategy":"best"}`, 400, "invalid-object", map[string]string{"/strategy": `"best" is not a strategy`}},
+		"a route of two actions":          {"PUT", "/v1/routes/r", `{"pools":[{"name":"default"}],"redirect":{"scheme":"https"}}`, 400, "invalid-object", map[string]string{"/redirect": "pools is set too: set exactly one"}},
+		"a mirror to a pool not there":    {"PUT", "/v1/routes/r", `{"pools":[{"name":"default"}],"mirror":{"pool":"ghost"}}`, 400, "invalid-object", map[string]string{"/mirror/pool": `pool "ghost" does not exist`}},
+		"a field that splits a head":      {"PUT", "/v1/routes/r", `{"pools":[{"name":"default"}],"request_fields":[{"op":"set","name":"X","value":"a\r\nY: b"},{"op":"set","name":"Host","value":"b"}]}`, 400, "invalid-object", map[string]string{"/request_fields/0/value": "control character", "/request_fields/1/name": "use rewrite.host"}},
+		"a regexp that does not compile":  {"PUT", "/v1/routes/r", `{"pools":[{"name":"default"}],"match":{"path_regexp":"("}}`, 400, "invalid-object", map[string]string{"/match/path_regexp": "is not a regular expression"}},
+		"an unknown field deep inside":    {"PUT", "/v1/pools/p", `{"timeouts":{"conect":"1s"}}`, 400, "invalid-object", map[string]string{"/timeouts/conect": `did you mean "connect"`}},
+		"timeouts that are no object":     {"PUT", "/v1/pools/p", `{"timeouts":"1s","retries":[]}`, 400, "invalid-object", map[string]string{"/timeouts": "must be an object", "/retries": "must be an object"}},
+		"a hash that nothing takes":       {"PUT", "/v1/pools/p", `{"strategy":"random","hash":{}}`, 400, "invalid-object", map[string]string{"/hash": `strategy "random" hashes nothing`}},
 		"a body over 1 MiB":               {"PUT", webPath, `{"address":"` + big + `"}`, 413, "body-too-large", nil},
 		"an empty body":                   {"PUT", "/v1/pools/p", ` `, 400, "invalid-object", map[string]string{"": "the body is empty"}},
 		"a body that is no object":        {"PUT", "/v1/pools/p", `[]`, 400, "invalid-object", map[string]string{"": "is an array, must be an object"}},
@@ -137,10 +144,15 @@ func TestAHostileDocumentCostsNoMoreThanItsSize(t *testing.T) {
 		"many unknown fields": `{` + strings.Repeat(`"a":1,`, 100_000) + `"b":1}`,
 		"many values":         `{"labels":[` + strings.Repeat(`[],`, 100_000) + `[]]}`,
 		"a long field name":   `{"` + strings.Repeat("n", 1<<19) + `":1}`,
+		"many wrong networks": `{"allow":[` + strings.Repeat(`"x",`, 250) + `"x"],"deny":[` + strings.Repeat(`"y",`, 250) + `"y"]}`,
 		"a long value":        `{"strategy":"` + strings.Repeat("v", 1<<19) + `"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := newClient(t).send("PUT", "/v1/pools/p", body).wantProblem(400, "invalid-object")
+			path := "/v1/pools/p"
+			if strings.Contains(body, "deny") {
+				path = "/v1/routes/r"
+			}
+			got := newClient(t).send("PUT", path, body).wantProblem(400, "invalid-object")
 			if len(got.body) > 64<<10 {
 				t.Errorf("the answer has %d bytes", len(got.body))
 			}

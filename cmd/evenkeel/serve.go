@@ -38,10 +38,13 @@ func serve(ctx context.Context, options *config.Config, log *slog.Logger) error 
 	if err != nil {
 		return err
 	}
-	traffic := balancer.New(balancer.Config{
-		Bind: options.Bind, ListenerAddrs: options.ListenerAddrs,
+	traffic, err := balancer.New(balancer.Config{
+		Loops: options.Loops, Bind: options.Bind, ListenerAddrs: options.ListenerAddrs,
 		DrainTimeout: options.DrainTimeout, Logger: log.With("part", "balancer"),
 	})
+	if err != nil {
+		return err
+	}
 	observer := health.New(health.Config{Self: node.UID(), Version: version, Logger: log.With("part", "health")})
 	api = httpapi.New(httpapi.Config{
 		Cluster: node, NodeName: options.Name, Version: version,

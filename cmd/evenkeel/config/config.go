@@ -26,6 +26,7 @@ const (
 	minDrainTimeout = 10 * time.Millisecond
 	maxDrainTimeout = time.Hour
 	maxExpect       = 64
+	maxLoops        = 256
 )
 
 // Prefix starts the name of every environment variable of Evenkeel.
@@ -47,6 +48,12 @@ type Config struct {
 
 	Bind          string            // host of listeners whose address names none
 	ListenerAddrs map[string]string // HOST:PORT by listener
+
+	// Loops is how many event loops carry traffic, 1 to 256, or 0 for one per
+	// core.
+	Loops int
+	// Zone is where the node stands, a DNS label, or "" for nowhere.
+	Zone string
 
 	AdminToken  Hidden // "" for none
 	InsecureAPI bool

@@ -58,6 +58,9 @@ func TestDefaultsAreAWorkingSingleNode(t *testing.T) {
 	if c.DrainTimeout != config.DefaultDrainTimeout || c.LogLevel != slog.LevelInfo || c.LogFormat != "text" || c.Profile != "default" {
 		t.Errorf("drain %s, level %s, format %s, profile %s", c.DrainTimeout, c.LogLevel, c.LogFormat, c.Profile)
 	}
+	if c.Loops != 0 || c.Zone != "" {
+		t.Errorf("loops %d, zone %q; want one loop per core and no zone", c.Loops, c.Zone)
+	}
 	if len(c.Warnings) != 0 {
 		t.Errorf("warnings %q", c.Warnings)
 	}
@@ -101,12 +104,12 @@ func TestEveryOptionFromEachSource(t *testing.T) {
 		"name": "n7", "data-dir": "/var/lib/x", "api-addr": "10.1.2.3:7170", "cluster-addr": "[::]:7171",
 		"advertise": "10.1.2.3:9", "join": "a:1,[fd00::1]:2", "bootstrap-expect": "3", "secret-file": secretFile,
 		"bind": "::1", "listener-addr": "default=127.0.0.1:8081,other=:9", "admin-token-file": tokenFile,
-		"profile": "safe", "drain-timeout": "1m30s", "log-level": "debug", "log-format": "json",
+		"loops": "4", "zone": "rack-1", "profile": "safe", "drain-timeout": "1m30s", "log-level": "debug", "log-format": "json",
 	}
 	want := &config.Config{
 		Name: "n7", DataDir: "/var/lib/x", APIAddr: "10.1.2.3:7170", ClusterAddr: "[::]:7171", Advertise: "10.1.2.3:9",
 		Join: []string{"a:1", "[fd00::1]:2"}, BootstrapExpect: 3, Bind: "::1",
-		ListenerAddrs: map[string]string{"default": "127.0.0.1:8081", "other": ":9"},
+		ListenerAddrs: map[string]string{"default": "127.0.0.1:8081", "other": ":9"}, Loops: 4, Zone: "rack-1",
 		AdminToken:    "0123456789abcdef0123", Profile: "safe", DrainTimeout: 90 * time.Second,
 		LogLevel: slog.LevelDebug, LogFormat: "json",
 	}

@@ -61,6 +61,10 @@ func options() []*option {
 			parse: one(parseBind)},
 		{name: "listener-addr", arg: "NAME=HOST:PORT", list: true, usage: "address of one listener on this node alone",
 			parse: parseListenerAddrs},
+		{name: "loops", arg: "N", usage: "event loops that carry traffic, 1 to 256; 0 means one per core (default: 0)",
+			parse: one(parseLoops)},
+		{name: "zone", arg: "LABEL", usage: "where this node stands, a DNS label; pools with prefer_zone use the backends of the same zone first (default: none)",
+			parse: one(func(c *Config, v string) error { c.Zone = v; return checkLabel(v) })},
 		{name: optInsecureAPI, usage: "serve the API beyond loopback without a token",
 			parse: one(parseInsecure)},
 		{name: optAdminTokenFile, arg: "FILE", usage: "file with the bearer token that has every right (or EVENKEEL_ADMIN_TOKEN)",
@@ -172,6 +176,15 @@ func parseExpect(c *Config, v string) error {
 		return fmt.Errorf("is not a whole number from 1 to %d; give the number of nodes that form the cluster, the same on each", maxExpect)
 	}
 	c.BootstrapExpect = n
+	return nil
+}
+
+func parseLoops(c *Config, v string) error {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 0 || n > maxLoops {
+		return fmt.Errorf("is not a whole number from 0 to %d; give the number of event loops, or 0 for one per core", maxLoops)
+	}
+	c.Loops = n
 	return nil
 }
 

@@ -1,0 +1,113 @@
+package fsm
+
+import (
+	"reflect"
+	"testing"
+	"time"
+)
+
+// The specs below have every field set, so that a golden file holds it.
+
+func fullListener() ListenerSpec {
+	return ListenerSpec{
+		Address: ":80", Protocol: ProtocolHTTP, TrustedProxies: []string{"fd00::/8"},
+		Forwarding: &Forwarding{XForwarded: true, Forwarded: true, Via: true},
+		Timeouts:   &ListenerTimeouts{Duration(5 * time.Second), Duration(time.Minute), Duration(90 * time.Second)},
+		Limits:     &ListenerLimits{10_000, 32 << 10, 8 << 10, 100},
+	}
+}
+
+func fullPool() PoolSpec {
+	return PoolSpec{
+		Strategy: StrategyMaglev, Hash: &HashSpec{HashCookie, "session", 125}, PreferZone: true,
+		Sticky: &Sticky{"lb", Duration(time.Hour), true, true, "lax"},
+		Check:  &Check{"http", "/healthz", Duration(2 * time.Second), Duration(1500 * time.Millisecond), 2, 3, "200-299"},
+		Timeouts: &PoolTimeouts{
+			Duration(time.Second), Duration(2 * time.Second), Duration(3 * time.Second), Duration(4 * time.Second),
+			Duration(5 * time.Second), Duration(6 * time.Second),
+		},
+		Retries: &Retries{3, 30, 7},
+		Limits:  &PoolLimits{100, 50, Duration(500 * time.Millisecond), 16},
+	}
+}
+
+func fullRoute() RouteSpec {
+	stripped := ""
+	return RouteSpec{
+		Listeners: []string{"web"}, Priority: -3,
+		Match: RouteMatch{
+			Host: "example.com", PathPrefix: "/api", Methods: []string{"GET", "POST"},
+			Headers: []ValueMatch{{Name: "X-Env", Value: "a"}, {Name: "X-Id", Regexp: "[0-9]+", Absent: true}},
+			Query:   []ValueMatch{{Name: "debug", Absent: true}, {Name: "v", Value: "2"}, {Name: "w", Regexp: "a|b"}},
+		},
+		Allow: []string{"10.0.0.0/8"}, Deny: []string{"10.1.0.0/16"},
+		Pools:          []WeightedPool{{"a", 1}},
+		Rewrite:        &Rewrite{Prefix: &stripped, Host: "backend.internal:8080"},
+		RequestFields:  []FieldEdit{{EditSet, "X-A", "1"}, {EditRemove, "Cookie", ""}},
+		ResponseFields: []FieldEdit{{EditAdd, "X-B", "2"}},
+		Mirror:         &Mirror{"b", 5},
+		ErrorPages:     []ErrorPage{{503, "<p>later</p>", "text/html"}},
+		Timeouts:       &RouteTimeouts{Duration(time.Minute), Duration(10 * time.Second)},
+		Retries:        &RouteRetries{1},
+	}
+}
+
+func fullRedirect() *Redirect {
+	prefix := "/new"
+	return &Redirect{Status: 301, Scheme: "https", Host: "www.example.com", Port: 8443, Prefix: &prefix, DropQuery: true}
+}
+
+func regexpRoute() RouteSpec {
+	return RouteSpec{
+		Match:   RouteMatch{PathRegexp: "/u/(?P<id>[0-9]+)"},
+		Pools:   []WeightedPool{{"a", 1}},
+		Rewrite: &Rewrite{Regexp: "^/u/([0-9]+)$", Replacement: "/users/${1}"},
+	}
+}
+
+// TestTheGoldenFilesHoldEveryField fails when a spec has a field that no
+// command of encodings sets: nothing would notice a change of its encoding.
+func TestTheGoldenFilesHoldEveryField(t *testing.T) {
+	set, all := map[string]bool{}, map[string]bool{}
+	for _, command := range encodings() {
+		if put, ok := command.Op.(Put); ok {
+			walkFields(reflect.ValueOf(put.Spec), string(put.Spec.Kind()), func(name string, v reflect.Value) {
+				all[name] = true
+				set[name] = set[name] || !v.IsZero()
+			})
+		}
+	}
+	for name := range all {
+		if !set[name] {
+			t.Errorf("no command of encodings sets %s", name)
+		}
+	}
+	if len(all) < 80 {
+		t.Errorf("only %d fields were looked at", len(all))
+	}
+}
+
+// walkFields calls visit for every field of a struct and of the structs that it
+// leads to.
+func walkFields(v reflect.Value, at string, visit func(name string, v reflect.Value)) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if v.IsNil() {
+			v = reflect.New(v.Type().Elem())
+		}
+		walkFields(v.Elem(), at, visit)
+	case reflect.Slice:
+		if v.Len() == 0 {
+			v = reflect.MakeSlice(v.Type(), 1, 1)
+		}
+		for i := range v.Len() {
+			walkFields(v.Index(i), at, visit)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			name := at + "." + v.Type().Field(i).Name
+			visit(name, v.Field(i))
+			walkFields(v.Field(i), name, visit)
+		}
+	}
+}

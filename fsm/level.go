@@ -1,0 +1,113 @@
+package fsm
+
+import (
+	"fmt"
+	"slices"
+)
+
+// FeatureLevel is the highest level whose commands this build can apply. What
+// a node may propose follows the level that the state committed.
+//
+//	1  hosts and paths of routes, five strategies, health checks
+//	2  what [newField] lists: HTTP's timeouts, limits, retries and forwarding,
+//	   hashes, sticky cookies and zones of pools, all other matches and actions
+//	   of routes
+const FeatureLevel = 2
+
+// newField is a field that level 1 lacks: where it stands in a document, and
+// whether that document uses it.
+type newField struct {
+	pointer string
+	level   uint64
+	used    bool
+}
+
+// CheckLevel reports every field of the operation that is beyond the feature
+// level of the state, or nil. A node asks before it proposes anything, since
+// a build that lacks a field cannot even read the command: it would detach.
+// Apply asks once more.
+func (s *State) CheckLevel(op Operation) *Error {
+	var f faults
+	switch op := op.(type) {
+	case Init:
+		for i, put := range op.Objects {
+			checkLevel(&f, op.FeatureLevel, fmt.Sprintf("/objects/%d", i), put.Spec)
+		}
+	case Put:
+		if s.clusterID != "" {
+			checkLevel(&f, s.featureLevel, "", op.Spec)
+		}
+	}
+	return f.err()
+}
+
+func checkLevel(f *faults, level uint64, at string, spec Spec) {
+	for _, field := range spec.newFields() {
+		if field.used && field.level > level {
+			f.add(at+field.pointer, "needs feature level %d, and the cluster is at level %d: run the newer build on all nodes first", field.level, level)
+		}
+	}
+}
+
+func (s ListenerSpec) newFields() []newField {
+	return []newField{
+		{"/spec/forwarding", 2, s.Forwarding != nil},
+		{"/spec/timeouts", 2, s.Timeouts != nil},
+		{"/spec/limits", 2, s.Limits != nil},
+	}
+}
+
+func (s RouteSpec) newFields() []newField {
+	return []newField{
+		{"/spec/match/path_regexp", 2, s.Match.PathRegexp != ""},
+		{"/spec/match/methods", 2, len(s.Match.Methods) > 0},
+		{"/spec/match/headers", 2, len(s.Match.Headers) > 0},
+		{"/spec/match/query", 2, len(s.Match.Query) > 0},
+		{"/spec/allow", 2, len(s.Allow) > 0},
+		{"/spec/deny", 2, len(s.Deny) > 0},
+		{"/spec/redirect", 2, s.Redirect != nil},
+		{"/spec/respond", 2, s.Respond != nil},
+		{"/spec/rewrite", 2, s.Rewrite != nil},
+		{"/spec/request_fields", 2, len(s.RequestFields) > 0},
+		{"/spec/response_fields", 2, len(s.ResponseFields) > 0},
+		{"/spec/mirror", 2, s.Mirror != nil},
+		{"/spec/error_pages", 2, len(s.ErrorPages) > 0},
+		{"/spec/timeouts", 2, s.Timeouts != nil},
+		{"/spec/retries", 2, s.Retries != nil},
+	}
+}
+
+func (s PoolSpec) newFields() []newField {
+	newStrategy := s.Strategy == StrategyPeakEWMA || slices.Contains(hashStrategies(), s.Strategy)
+	return []newField{
+		{"/spec/strategy", 2, newStrategy},
+		{"/spec/hash", 2, s.Hash != nil},
+		{"/spec/sticky", 2, s.Sticky != nil},
+		{"/spec/prefer_zone", 2, s.PreferZone},
+		{"/spec/timeouts", 2, s.Timeouts != nil},
+		{"/spec/retries", 2, s.Retries != nil},
+		{"/spec/limits", 2, s.Limits != nil},
+	}
+}
+
+func (BackendSpec) newFields() []newField { return nil }
+
+// raiseLevel lets the cluster use what a higher level brings. It refuses as
+// long as a member runs a build that could not follow.
+func (d *draft) raiseLevel(op RaiseLevel) *Error {
+	if op.Level <= d.featureLevel {
+		return nil
+	}
+	var f faults
+	for _, node := range below(d.nodes, "") {
+		if node.FeatureLevel < op.Level {
+			f.add("/level", "%d is beyond node %q, which can apply commands up to level %d: start the newer build there, or remove the node",
+				op.Level, node.Name, node.FeatureLevel)
+		}
+	}
+	if err := f.err(); err != nil {
+		return err
+	}
+	d.featureLevel, d.levelRaised = op.Level, true
+	return nil
+}

@@ -1,0 +1,45 @@
+package fsm
+
+import "time"
+
+// Bounds of a listener, part of the feature level.
+const (
+	minClientWait = 10 * time.Millisecond
+	maxHeadWait   = time.Hour
+	maxWait       = 24 * time.Hour
+
+	maxConnections = 1_000_000
+	minHeadBytes   = 1 << 10
+	maxHeadBytes   = 1 << 20
+	minLineBytes   = 256
+	minFields      = 8
+	maxFields      = 4096
+)
+
+func (s ListenerSpec) validate(f *faults) {
+	checkListenerAddress(f, "/spec/address", s.Address)
+	if s.Protocol != ProtocolHTTP {
+		f.add("/spec/protocol", "%q is not a protocol of a listener: use %q", clip(s.Protocol), ProtocolHTTP)
+	}
+	checkNetworks(f, "/spec/trusted_proxies", s.TrustedProxies)
+	if t := s.Timeouts; t != nil {
+		checkSpan(f, "/spec/timeouts/client_head", t.ClientHead, minClientWait, maxHeadWait)
+		checkSpan(f, "/spec/timeouts/client_idle", t.ClientIdle, minClientWait, maxWait)
+		checkSpan(f, "/spec/timeouts/body", t.Body, minClientWait, maxWait)
+	}
+	if s.Limits != nil {
+		s.validateLimits(f)
+	}
+}
+
+func (s ListenerSpec) validateLimits(f *faults) {
+	l := s.Limits
+	checkRange(f, "/spec/limits/connections", l.Connections, 0, maxConnections)
+	checkCount(f, "/spec/limits/head_bytes", l.HeadBytes, minHeadBytes, maxHeadBytes)
+	checkCount(f, "/spec/limits/fields", l.Fields, minFields, maxFields)
+	head := s.EffectiveLimits().HeadBytes
+	if head < minHeadBytes || head > maxHeadBytes {
+		head = maxHeadBytes // the head's own fault is enough
+	}
+	checkCount(f, "/spec/limits/line_bytes", l.LineBytes, minLineBytes, head)
+}
