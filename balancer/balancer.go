@@ -6,7 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"evenkeel/balancer/proxy"
+	"evenkeel/balancer/engine"
+	"evenkeel/balancer/exchange"
 	"evenkeel/balancer/resolver"
 	"evenkeel/balancer/table"
 	"evenkeel/fsm"
@@ -24,6 +25,8 @@ const (
 
 // Config is what a [Balancer] is made from.
 type Config struct {
+	// Loops is the number of event loops, 1 to 256; 0 means one for each core.
+	Loops int
 	// Bind is the host of listeners whose address names none; "" means all
 	// addresses of the machine.
 	Bind string
@@ -52,15 +55,17 @@ type Source interface {
 // goroutine.
 type Balancer struct {
 	config    Config
-	proxy     *proxy.Proxy
+	engine    *engine.Engine
 	resolver  *resolver.Resolver
 	listeners *listeners
 	loaded    atomic.Bool // a table was made
 	stopping  atomic.Bool
 }
 
-// New returns a balancer without listeners; [Balancer.Run] starts it.
-func New(config Config) *Balancer {
+// New returns a balancer without listeners; [Balancer.Run] starts it. It fails
+// if the system has no descriptors for the event loops, or Config.Loops is out
+// of range.
+func New(config Config) (*Balancer, error) {
 	if config.DrainTimeout == 0 {
 		config.DrainTimeout = DefaultDrainTimeout
 	}
@@ -70,31 +75,40 @@ func New(config Config) *Balancer {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
+	path, err := engine.New(engine.Config{Loops: config.Loops, DrainTimeout: config.DrainTimeout, Logger: config.Logger})
+	if err != nil {
+		return nil, err
+	}
 	b := &Balancer{
 		config:   config,
-		proxy:    proxy.New(proxy.Config{DrainTimeout: config.DrainTimeout, Logger: config.Logger}),
+		engine:   path,
 		resolver: resolver.New(config.Lookup, config.Logger),
 	}
-	b.listeners = newListeners(b.open, config.Logger)
-	return b
+	b.listeners = newListeners(b.open, path.Counters, config.Logger)
+	return b, nil
 }
 
 // open is where the data path is chosen.
-func (b *Balancer) open(ctx context.Context, name, address string, counters *proxy.Counters) (server, error) {
-	return b.proxy.Listen(ctx, name, address, counters)
+func (b *Balancer) open(ctx context.Context, name, address string, counters []exchange.Counters) (server, error) {
+	return b.engine.Listen(ctx, name, address, counters)
 }
 
 // Run keeps table and listeners at the registry's state until ctx ends, then
 // stops cleanly and returns after its last goroutine; it returns no error but
 // that of a broken part. The stop: [Balancer.Ready] turns false and responses
 // ask for their connections to be closed; new connections are still accepted
-// for Config.StopDelay; then all listeners drain as [proxy.Server.Run] says,
+// for Config.StopDelay; then all listeners drain as [engine.Server.Run] says,
 // for Config.DrainTimeout at most.
 func (b *Balancer) Run(ctx context.Context, source Source) error {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	group, alive := errgroup.WithContext(life)
 	group.Go(func() error { return b.resolver.Run(alive) })
+	// The loops go on until the last connection has drained.
+	looping, stopLoops := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopLoops()
+	looped := make(chan error, 1)
+	go func() { looped <- b.engine.Run(looping) }()
 	group.Go(func() error { return b.follow(alive, source) })
 	serving, drain := context.WithCancel(life)
 	defer drain()
@@ -115,8 +129,12 @@ func (b *Balancer) Run(ctx context.Context, source Source) error {
 	<-served
 	broken := alive.Err() != nil
 	end()
-	b.proxy.Close()
-	if err := group.Wait(); broken {
+	err := group.Wait()
+	stopLoops()
+	if failed := <-looped; failed != nil {
+		return failed
+	}
+	if broken {
 		return err
 	}
 	return nil
@@ -134,7 +152,7 @@ func (b *Balancer) follow(ctx context.Context, source Source) error {
 	last := fsm.New()
 	for {
 		state, replaced := source.Watch()
-		b.proxy.Swap(builder.Update(state))
+		b.engine.Swap(builder.Update(state))
 		// A registry that never had anything says nothing yet: a node that waits
 		// for its cluster is not ready.
 		if state.Version() > 0 {
@@ -167,7 +185,7 @@ func listenersChanged(last, next *fsm.State) bool {
 }
 
 // Table returns the table that new requests use.
-func (b *Balancer) Table() *table.Table { return b.proxy.Table() }
+func (b *Balancer) Table() *table.Table { return b.engine.Table() }
 
 // Ready tells whether the node should be sent traffic: it has a table, tried
 // to open every listener, and is not stopping.

@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"evenkeel/balancer/proxy"
+	"evenkeel/balancer/exchange"
 )
 
 // server serves one listener at one address. It is the seam between which
@@ -21,13 +21,15 @@ type server interface {
 	// Run serves until ctx ends, then drains, and returns after its last
 	// goroutine and connection. An error means that it could not go on.
 	Run(ctx context.Context) error
+	// Live returns how many connections and requests there are now.
+	Live() (connections, requests int64)
 	// LastCall makes each response from now on ask its client to close the
 	// connection; it may be called while Run does anything.
 	LastCall()
 }
 
 // opener binds an address for the listener of that name.
-type opener func(ctx context.Context, name, address string, counters *proxy.Counters) (server, error)
+type opener func(ctx context.Context, name, address string, counters []exchange.Counters) (server, error)
 
 // States of a listener on this node.
 const (
@@ -60,6 +62,7 @@ const (
 // and closes; mu guards what it shares with those who ask.
 type listeners struct {
 	open   opener
+	count  func() []exchange.Counters // makes a listener's counters
 	logger *slog.Logger
 	wake   chan struct{}
 
@@ -67,7 +70,7 @@ type listeners struct {
 	wanted   map[string]string // addresses by name; nil before the first registry
 	entries  map[string]*entry
 	draining map[*running]struct{}
-	counters map[string]*proxy.Counters
+	counters map[string][]exchange.Counters
 	closing  bool
 	settled  bool // everything that was wanted at first was tried
 }
@@ -90,10 +93,10 @@ type running struct {
 	stop    context.CancelFunc
 }
 
-func newListeners(open opener, logger *slog.Logger) *listeners {
+func newListeners(open opener, count func() []exchange.Counters, logger *slog.Logger) *listeners {
 	return &listeners{
-		open: open, logger: logger, wake: make(chan struct{}, 1),
-		entries: map[string]*entry{}, draining: map[*running]struct{}{}, counters: map[string]*proxy.Counters{},
+		open: open, count: count, logger: logger, wake: make(chan struct{}, 1),
+		entries: map[string]*entry{}, draining: map[*running]struct{}{}, counters: map[string][]exchange.Counters{},
 	}
 }
 
@@ -314,11 +317,11 @@ func (l *listeners) isDraining(name string) bool {
 	return false
 }
 
-func (l *listeners) countersOf(name string) *proxy.Counters {
+func (l *listeners) countersOf(name string) []exchange.Counters {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.counters[name] == nil {
-		l.counters[name] = new(proxy.Counters)
+		l.counters[name] = l.count()
 	}
 	return l.counters[name]
 }

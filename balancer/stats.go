@@ -3,6 +3,8 @@ package balancer
 import (
 	"maps"
 	"slices"
+
+	"evenkeel/balancer/exchange"
 )
 
 // Snapshot is the counters of this node at one moment. All of them only grow,
@@ -12,7 +14,7 @@ type Snapshot struct {
 	Backends  []BackendStats  // in the order of their pools and names
 }
 
-// ListenerStats are the counters of a listener, as [proxy.Counters] explains
+// ListenerStats are the counters of a listener, as [exchange.Counters] explains
 // them.
 type ListenerStats struct {
 	Name              string
@@ -68,22 +70,39 @@ func (l *listeners) stats() []ListenerStats {
 	defer l.mu.Unlock()
 	all := make([]ListenerStats, 0, len(l.counters))
 	for _, name := range slices.Sorted(maps.Keys(l.counters)) {
-		c := l.counters[name]
-		all = append(all, ListenerStats{
-			Name:        name,
-			Requests:    c.Requests.Load(),
-			NoRoute:     c.NoRoute.Load(),
-			NoBackend:   c.NoBackend.Load(),
-			BadGateway:  c.BadGateway.Load(),
-			Timeout:     c.Timeout.Load(),
-			Refused:     c.Refused.Load(),
-			ClientLeft:  c.ClientLeft.Load(),
-			Panics:      c.Panics.Load(),
-			BytesIn:     c.BytesIn.Load(),
-			BytesOut:    c.BytesOut.Load(),
-			Active:      c.Active.Load(),
-			Connections: c.Connections.Load(),
-		})
+		stats := ListenerStats{Name: name}
+		for i := range l.counters[name] {
+			stats.add(&l.counters[name][i])
+		}
+		if e := l.entries[name]; e != nil && e.current != nil {
+			stats.addLive(e.current.server)
+		}
+		for r := range l.draining {
+			if r.name == name {
+				stats.addLive(r.server)
+			}
+		}
+		all = append(all, stats)
 	}
 	return all
+}
+
+// add adds what one loop counted.
+func (s *ListenerStats) add(c *exchange.Counters) {
+	s.Requests += c.Requests.Load()
+	s.NoRoute += c.NoRoute.Load()
+	s.NoBackend += c.NoBackend.Load()
+	s.BadGateway += c.BadGateway.Load()
+	s.Timeout += c.Timeout.Load()
+	s.Refused += c.Refused.Load()
+	s.ClientLeft += c.ClientLeft.Load()
+	s.BytesIn += c.BytesIn.Load()
+	s.BytesOut += c.BytesOut.Load()
+}
+
+// addLive adds what goes on at one address.
+func (s *ListenerStats) addLive(of server) {
+	connections, requests := of.Live()
+	s.Connections += connections
+	s.Active += requests
 }

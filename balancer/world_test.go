@@ -132,7 +132,10 @@ func run(t testing.TB, config Config, source Source) *node {
 	if config.StopDelay == 0 {
 		config.StopDelay = -1
 	}
-	n.Balancer = New(config)
+	var err error
+	if n.Balancer, err = New(config); err != nil {
+		t.Fatal(err)
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	n.stop = stop
 	go func() {

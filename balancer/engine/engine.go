@@ -1,0 +1,98 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"evenkeel/balancer/exchange"
+	"evenkeel/balancer/reactor"
+	"evenkeel/balancer/table"
+	"evenkeel/fsm"
+)
+
+// Config is what an [Engine] is made from.
+type Config struct {
+	// Loops is the number of event loops; 0 means one for each core.
+	Loops int
+	// DrainTimeout is how long a listener that ends waits for requests under way
+	// before it cuts them.
+	DrainTimeout time.Duration
+	Logger       *slog.Logger
+}
+
+// Engine serves the requests of all listeners by the newest table. Its methods
+// may be called from any goroutine unless they say otherwise.
+type Engine struct {
+	config  Config
+	reactor *reactor.Reactor
+	loops   []*loop
+	view    atomic.Pointer[exchange.View]
+
+	mu      sync.Mutex // guards servers
+	servers map[*Server]struct{}
+}
+
+// New returns an engine of an empty registry; [Engine.Run] starts its loops.
+// [Engine.Close] frees one that never ran.
+func New(config Config) (*Engine, error) {
+	r, err := reactor.New(reactor.Config{Loops: config.Loops, Logger: config.Logger})
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{config: config, reactor: r, servers: map[*Server]struct{}{}}
+	e.view.Store(&exchange.View{Table: table.NewBuilder(noNames{}).Update(fsm.New())})
+	for _, on := range r.Loops() {
+		e.loops = append(e.loops, newLoop(e, on))
+	}
+	return e, nil
+}
+
+// noNames resolves nothing, for the empty table.
+type noNames struct{}
+
+func (noNames) Lookup(string) []netip.Addr { return nil }
+func (noNames) Changed() []string          { return nil }
+func (noNames) Forget(string)              {}
+
+// Loops is the number of event loops.
+func (e *Engine) Loops() int { return len(e.loops) }
+
+// Run runs the loops until ctx ends, and returns after their last thread. All
+// servers must have ended before.
+func (e *Engine) Run(ctx context.Context) error { return e.reactor.Run(ctx) }
+
+// Close frees an engine that never ran.
+func (e *Engine) Close() { e.reactor.Close() }
+
+// Table returns the table that new requests use.
+func (e *Engine) Table() *table.Table { return e.view.Load().Table }
+
+// Swap makes new requests use another table; those under way keep theirs. It
+// closes the idle connections to backends that are gone or down. One goroutine
+// calls it.
+func (e *Engine) Swap(next *table.Table) {
+	last := e.Table()
+	if last == next {
+		return
+	}
+	e.view.Store(&exchange.View{Table: next})
+	e.applySettings(next.State())
+	if gone := goneBetween(last, next); len(gone) > 0 {
+		for _, l := range e.loops {
+			l.on.Post(func() { l.drop(gone) })
+		}
+	}
+}
+
+// applySettings gives servers what the registry says of their listeners.
+func (e *Engine) applySettings(s *fsm.State) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for server := range e.servers {
+		server.settle(s.Listener(server.listener.Name))
+	}
+}

@@ -1,0 +1,72 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+
+	"evenkeel/balancer/table"
+	"evenkeel/fsm"
+)
+
+// departure is a backend whose idle connections are of no use any more.
+type departure struct {
+	stats *table.Stats
+	gone  bool // no request will be sent to it again
+}
+
+// goneBetween compares two tables, pool by pool where the registry knows which
+// changed.
+func goneBetween(last, next *table.Table) []departure {
+	var gone []departure
+	for name := range touchedPools(last, next) {
+		before, after := last.PoolNamed(name), next.PoolNamed(name)
+		if before == nil || before == after {
+			continue
+		}
+		for _, b := range before.Backends() {
+			switch now := find(after, b); {
+			case now == nil:
+				gone = append(gone, departure{b.Stats, true})
+			case now.Health() == fsm.HealthDown && b.Health() != fsm.HealthDown:
+				gone = append(gone, departure{b.Stats, false})
+			}
+		}
+	}
+	return gone
+}
+
+func touchedPools(last, next *table.Table) map[string]struct{} {
+	names := map[string]struct{}{}
+	refs, known := next.State().ChangedSince(last.State().Version())
+	if !known || last.State().ClusterID() != next.State().ClusterID() {
+		for pool := range last.Pools() {
+			names[pool.Name] = struct{}{}
+		}
+		return names
+	}
+	for _, ref := range refs {
+		switch ref.Kind {
+		case fsm.KindPool:
+			names[ref.Name] = struct{}{}
+		case fsm.KindBackend:
+			names[ref.Pool] = struct{}{}
+		}
+	}
+	return names
+}
+
+// find returns the same registration of a backend, at the same address, in
+// another table's pool; nil if it is gone.
+func find(pool *table.Pool, b *table.Backend) *table.Backend {
+	if pool == nil {
+		return nil
+	}
+	backends := pool.Backends()
+	i, found := slices.BinarySearchFunc(backends, b.Name, func(other *table.Backend, name string) int {
+		return strings.Compare(other.Name, name)
+	})
+	if found && backends[i].Stats == b.Stats && backends[i].Address == b.Address {
+		return backends[i]
+	}
+	return nil
+}

@@ -1,0 +1,192 @@
+package engine
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"evenkeel/balancer/exchange"
+	"evenkeel/balancer/http1"
+	"evenkeel/balancer/reactor"
+	"evenkeel/fsm"
+)
+
+const (
+	// acceptQuiet: a listener that ends has emptied its accept queue when nothing
+	// arrived for so long. It covers the last step of handshakes under way over
+	// any usual distance. acceptMax bounds that.
+	acceptQuiet = 50 * time.Millisecond
+	acceptMax   = 250 * time.Millisecond
+	// drainIdle is how long connections without a request keep an ending listener
+	// open; see [Server.Run].
+	drainIdle = time.Second
+	// drainPoll is how often an ending listener looks whether it is done.
+	drainPoll = 5 * time.Millisecond
+)
+
+// Server serves one listener at one address.
+type Server struct {
+	engine   *Engine
+	listener *exchange.Listener
+	socket   *reactor.Listener
+	spec     *fsm.Listener // that the settings were made from
+}
+
+// Counters returns counters for a listener, for [Engine.Listen].
+func (e *Engine) Counters() []exchange.Counters { return make([]exchange.Counters, len(e.loops)) }
+
+// Listen binds the address for the listener of that name, whose counters it is
+// given. Nothing is served before [Server.Run], which must be called.
+func (e *Engine) Listen(ctx context.Context, name, address string, counters []exchange.Counters) (*Server, error) {
+	s := &Server{engine: e, listener: &exchange.Listener{
+		Name: name, Counters: counters, Live: make([]exchange.Live, len(e.loops)),
+	}}
+	s.settle(e.Table().State().Listener(name))
+	acceptors := make([]reactor.Acceptor, len(e.loops))
+	for i, l := range e.loops {
+		acceptors[i] = &acceptor{server: s, loop: l}
+	}
+	socket, err := e.reactor.Listen(ctx, address, acceptors)
+	if err != nil {
+		return nil, err
+	}
+	s.socket = socket
+	s.listener.Closed = s.closed
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.servers[s] = struct{}{}
+	return s, nil
+}
+
+// settle takes the settings of a listener over; nil means one that the registry
+// does not know (any more).
+func (s *Server) settle(spec *fsm.Listener) {
+	if s.listener.Settings.Load() != nil && (spec == nil || spec == s.spec) {
+		return
+	}
+	s.spec = spec
+	var of fsm.ListenerSpec
+	if spec != nil {
+		of = spec.Spec
+	}
+	s.listener.Settings.Store(settingsOf(of))
+}
+
+// settingsOf parses what the registry validated; what it would not accept is
+// not trusted.
+func settingsOf(spec fsm.ListenerSpec) *exchange.Settings {
+	timeouts, limits, forwarding := spec.EffectiveTimeouts(), spec.EffectiveLimits(), spec.EffectiveForwarding()
+	settings := &exchange.Settings{
+		ClientHead: time.Duration(timeouts.ClientHead), ClientIdle: time.Duration(timeouts.ClientIdle), Body: time.Duration(timeouts.Body),
+		Limits:      http1.Limits{Head: limits.HeadBytes, Line: limits.LineBytes, Fields: limits.Fields},
+		Connections: limits.Connections,
+
+		NoXForwarded: !forwarding.XForwarded, NoForwarded: !forwarding.Forwarded, Via: forwarding.Via,
+	}
+	for _, text := range spec.TrustedProxies {
+		if network, err := netip.ParsePrefix(text); err == nil {
+			settings.Trusted = append(settings.Trusted, network)
+		}
+	}
+	return settings
+}
+
+// Addr is the bound address, such as "127.0.0.1:8080".
+func (s *Server) Addr() string { return s.socket.Addr().String() }
+
+// LastCall makes each response from now on ask its client to close the
+// connection. New connections are still served.
+func (s *Server) LastCall() { s.listener.Closing.Store(true) }
+
+// Live returns how many connections and requests there are now.
+func (s *Server) Live() (connections, requests int64) {
+	for i := range s.listener.Live {
+		connections += s.listener.Live[i].Connections.Load()
+		requests += s.listener.Live[i].Requests.Load()
+	}
+	return connections, requests
+}
+
+// Run serves until ctx ends, then drains, and returns when the last connection
+// has ended.
+//
+// To drain is: the accept queue is emptied and the listener closed; requests
+// under way finish; each response asks for the connection to be closed. A
+// connection without a request stays open, so that a client that has just sent
+// one, or is about to, gets a response and not a reset. Such a connection holds
+// the end up only for so long: once the drain has lasted 1 s and no request is
+// under way, it is closed. What is still open after the drain timeout, upgraded
+// connections included, is cut.
+func (s *Server) Run(ctx context.Context) error {
+	s.socket.Start()
+	<-ctx.Done()
+	began := time.Now()
+	s.LastCall()
+	<-s.socket.Stop(acceptQuiet, acceptMax)
+	s.drain(began)
+	s.engine.mu.Lock()
+	defer s.engine.mu.Unlock()
+	delete(s.engine.servers, s)
+	return nil
+}
+
+func (s *Server) drain(began time.Time) {
+	timeout := s.engine.config.DrainTimeout
+	ticker := time.NewTicker(drainPoll)
+	defer ticker.Stop()
+	for cut := false; ; <-ticker.C {
+		connections, requests := s.Live()
+		if connections == 0 && requests == 0 {
+			return
+		}
+		switch lasted := time.Since(began); {
+		case lasted >= timeout && !cut:
+			cut = true
+			s.engine.config.Logger.Warn("connections cut at the drain timeout", "listener", s.listener.Name,
+				"address", s.Addr(), "connections", connections, "requests", requests)
+			s.each((*exchange.Client).Cut)
+		case lasted >= min(drainIdle, timeout) && requests == 0:
+			s.each((*exchange.Client).End)
+		}
+	}
+}
+
+// each calls f for each connection, and returns when that is done.
+func (s *Server) each(f func(*exchange.Client)) {
+	for _, l := range s.engine.loops {
+		done := make(chan struct{})
+		if l.on.Post(func() { defer close(done); l.clients(s.listener, f) }) {
+			<-done
+		}
+	}
+}
+
+// closed tells that a connection has ended on a loop: where their number is
+// bounded, another may be accepted.
+func (s *Server) closed() {
+	if s.listener.Settings.Load().Connections > 0 {
+		s.socket.Wake()
+	}
+}
+
+// acceptor is a server on one loop.
+type acceptor struct {
+	server *Server
+	loop   *loop
+}
+
+// Ready implements [reactor.Acceptor]: it leaves connections above the bound in
+// the accept queue.
+func (a *acceptor) Ready() bool {
+	most := int64(a.server.listener.Settings.Load().Connections)
+	if most == 0 {
+		return true
+	}
+	connections, _ := a.server.Live()
+	return connections < most
+}
+
+// Accept implements [reactor.Acceptor].
+func (a *acceptor) Accept(c *reactor.Conn, peer netip.AddrPort) reactor.Handler {
+	return a.loop.exchanges.NewClient(link{c}, a.server.listener, peer.Addr())
+}

@@ -1,0 +1,69 @@
+package exchange
+
+import (
+	"strconv"
+	"sync/atomic"
+
+	"evenkeel/balancer/http1"
+)
+
+// answer is a response of Evenkeel's own.
+type answer struct {
+	status int
+	reason string // of the status line
+	text   string
+	count  func(*Counters) *atomic.Uint64
+}
+
+var (
+	noRoute = &answer{404, "Not Found", "no route matches this request",
+		func(c *Counters) *atomic.Uint64 { return &c.NoRoute }}
+	noBackend = &answer{503, "Service Unavailable", "no backend is available for this request",
+		func(c *Counters) *atomic.Uint64 { return &c.NoBackend }}
+	badGateway = &answer{502, "Bad Gateway", "the backend broke off or sent no valid response",
+		func(c *Counters) *atomic.Uint64 { return &c.BadGateway }}
+	gatewayTimeout = &answer{504, "Gateway Timeout", "the backend did not answer in time",
+		func(c *Counters) *atomic.Uint64 { return &c.Timeout }}
+	headTimeout = &answer{408, "Request Timeout", "the request's head did not arrive in time", refused}
+	bodyTimeout = &answer{408, "Request Timeout", "the request's body did not arrive in time", refused}
+	badBody     = &answer{400, "Bad Request", "the request's body is malformed or incomplete", refused}
+	badHead     = &answer{400, "Bad Request", "the request is incomplete", refused}
+	badPath     = &answer{400, "Bad Request", "the path is not correctly escaped", refused}
+	noConnect   = &answer{405, "Method Not Allowed", "CONNECT is not supported, this is a gateway", refused}
+)
+
+func refused(c *Counters) *atomic.Uint64 { return &c.Refused }
+
+// refusals are the answers to requests with a fault, by its status.
+func refusal(f *http1.Fault) *answer {
+	reason := "Bad Request"
+	switch f.Status {
+	case 414:
+		reason = "URI Too Long"
+	case 431:
+		reason = "Request Header Fields Too Large"
+	}
+	return &answer{f.Status, reason, f.Reason, refused}
+}
+
+// appendTo writes the answer. A response to HEAD has the head alone.
+func (a *answer) appendTo(dst []byte, head, closing bool) []byte {
+	const before, after = "Evenkeel: ", ".\n"
+	dst = append(dst, "HTTP/1.1 "...)
+	dst = strconv.AppendInt(dst, int64(a.status), 10)
+	dst = append(dst, ' ')
+	dst = append(dst, a.reason...)
+	dst = append(dst, "\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\nContent-Length: "...)
+	dst = strconv.AppendInt(dst, int64(len(before)+len(a.text)+len(after)), 10)
+	dst = append(dst, "\r\n"...)
+	if closing {
+		dst = append(dst, "Connection: close\r\n"...)
+	}
+	dst = append(dst, "\r\n"...)
+	if head {
+		return dst
+	}
+	dst = append(dst, before...)
+	dst = append(dst, a.text...)
+	return append(dst, after...)
+}

@@ -1,0 +1,195 @@
+package exchange
+
+import (
+	"errors"
+	"time"
+
+	"evenkeel/balancer/table"
+)
+
+var errTimeout = errors.New("the connect timed out")
+
+// try sends the request to a backend, or answers it if none is left.
+func (x *exchange) try() {
+	for {
+		b := x.pick()
+		if b == nil {
+			x.answer(x.failure)
+			return
+		}
+		if x.begun(b) {
+			return
+		}
+	}
+}
+
+// pick chooses the next backend; nil if there is none, or trying has gone on
+// long enough.
+func (x *exchange) pick() *table.Backend {
+	if !x.anyone {
+		return x.pool.Pick(nil)
+	}
+	if x.tried.Len() >= x.limits.attempts || x.loop.now()-x.began >= int64(connectAll) {
+		return nil
+	}
+	return x.pool.Pick(&x.tried)
+}
+
+// begun begins an attempt at a backend. It is false if that failed at once.
+func (x *exchange) begun(b *table.Backend) bool {
+	x.target = b
+	b.Stats.InFlight.Add(1)
+	b.Stats.Requests.Add(1)
+	if !x.has(anew) {
+		if conn := x.loop.idle(b); conn != nil && x.mayUse(conn) {
+			x.attach(conn)
+			x.send()
+			return true
+		}
+	}
+	x.clear(anew)
+	return x.dial(b)
+}
+
+// mayUse tells whether a pooled connection will do. A request that cannot be
+// sent again has a closer look at it first.
+func (x *exchange) mayUse(conn *Backend) bool {
+	if x.method.IsIdempotent() || conn.link.Alive() {
+		return true
+	}
+	conn.link.Close()
+	return false
+}
+
+func (x *exchange) attach(conn *Backend) {
+	x.backend, conn.x = conn, x
+}
+
+func (x *exchange) dial(b *table.Backend) bool {
+	endpoint, ok := b.Endpoint()
+	if !ok {
+		x.exclude(b)
+		return false
+	}
+	conn := &Backend{loop: x.loop, stats: b.Stats, place: -1}
+	link, err := x.loop.world.Dial(endpoint, conn)
+	if err != nil {
+		x.notConnected(err)
+		return false
+	}
+	conn.link = link
+	x.attach(conn)
+	conn.deadline(x.limits.connect)
+	if !x.upload.Done() {
+		x.client.pause()
+	}
+	return true
+}
+
+// notConnected notes a connect that failed. Nothing was sent, so another
+// backend is tried in any case.
+func (x *exchange) notConnected(err error) {
+	if !x.loop.world.IsLocal(err) {
+		x.target.Stats.ConnectFailures.Add(1)
+	}
+	x.exclude(x.target)
+}
+
+// exclude ends an attempt, and keeps further ones from the same backend.
+func (x *exchange) exclude(b *table.Backend) {
+	x.tried.Add(b)
+	x.anyone = true
+	x.settle()
+}
+
+// send gives the request, as far as it has come, to the backend's connection.
+func (x *exchange) send() {
+	conn := x.backend
+	conn.before = conn.link.Sent()
+	x.set(sent)
+	if !conn.link.Write(x.request, false) {
+		x.unsent()
+		return
+	}
+	if !x.method.IsIdempotent() || len(x.request) > replayBytes {
+		x.clear(replay)
+	}
+	x.uploaded()
+}
+
+// unsent is a pooled connection that turned out broken at the first write.
+func (x *exchange) unsent() {
+	x.dropBackend()
+	x.stale()
+}
+
+// stale tries again after a connection was closed before it was used, which is
+// nobody's fault: servers close idle connections as they like.
+func (x *exchange) stale() {
+	b := x.target
+	x.settle()
+	x.clear(sent | answered)
+	x.set(anew)
+	if x.fresh++; x.fresh > maxFresh {
+		b.Stats.Failures.Add(1)
+		x.answer(badGateway)
+		return
+	}
+	if x.begun(b) {
+		return
+	}
+	x.try()
+}
+
+// broke is a backend's connection that ended before a response began.
+func (x *exchange) broke(conn *Backend, err error) {
+	x.backend, conn.x = nil, nil
+	untouched := conn.link.Sent() == conn.before
+	switch {
+	case x.has(replay) && !x.has(answered) && untouched,
+		x.has(replay) && !x.has(answered) && conn.used && x.method.IsIdempotent():
+		x.stale()
+	case x.has(replay) && !x.has(answered) && x.method.IsIdempotent() && x.repeats < maxRepeats:
+		x.repeats++
+		x.failure = badGateway
+		x.target.Stats.Failures.Add(1)
+		x.exclude(x.target)
+		x.clear(sent)
+		x.try()
+	default:
+		x.target.Stats.Failures.Add(1)
+		x.answer(badGateway)
+	}
+}
+
+// connectEnded is a connect that came to nothing.
+func (x *exchange) connectEnded(conn *Backend, err error) {
+	x.backend, conn.x = nil, nil
+	x.notConnected(err)
+	x.try()
+}
+
+// late is the deadline of a backend.
+func (x *exchange) late(conn *Backend) {
+	if !conn.connected {
+		conn.link.Close()
+		x.connectEnded(conn, errTimeout)
+		return
+	}
+	if x.has(tunnelling) {
+		x.cut()
+		return
+	}
+	x.target.Stats.Failures.Add(1)
+	x.dropBackend()
+	if x.has(headSent) {
+		x.cut()
+		return
+	}
+	x.answer(gatewayTimeout)
+}
+
+// deadline sets when the backend is late.
+func (b *Backend) deadline(after time.Duration) {
+	b.link.SetDeadline(b.loop.now() + int64(after))
+}

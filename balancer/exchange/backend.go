@@ -1,0 +1,122 @@
+package exchange
+
+import (
+	"evenkeel/balancer/http1"
+	"evenkeel/balancer/table"
+)
+
+// Backend is one connection to a backend. Its exported methods are the events
+// of its link.
+type Backend struct {
+	loop      *Loop
+	link      Link
+	stats     *table.Stats
+	x         *exchange // the request under way, nil if it is idle
+	place     int       // in the pool of idle ones, or -1
+	before    int64     // what was sent when the present request began
+	progress  http1.Progress
+	connected bool
+	used      bool // it has served a request before the present one
+	keep      bool // it may serve another one after it
+}
+
+// Connected is a connect that succeeded.
+func (b *Backend) Connected() {
+	b.connected = true
+	if b.x != nil {
+		b.x.send()
+	}
+}
+
+// Data takes what the backend sent.
+func (b *Backend) Data(p []byte) int {
+	taken := 0
+	for taken < len(p) {
+		var n int
+		switch x := b.x; {
+		case x == nil: // nobody asked
+			b.discard()
+			return len(p)
+		case x.has(tunnelling):
+			n = x.tunnelDown(p[taken:])
+		case !x.has(headSent):
+			n = x.readResponse(p[taken:])
+		default:
+			n = x.fromBackend(p[taken:])
+		}
+		if n == 0 {
+			break
+		}
+		taken += n
+	}
+	return taken
+}
+
+// discard ends a connection that is of no further use.
+func (b *Backend) discard() {
+	b.loop.forget(b)
+	b.link.Close()
+}
+
+// EOF is the backend's end.
+func (b *Backend) EOF() {
+	switch x := b.x; {
+	case x == nil:
+		b.discard()
+	case x.has(tunnelling):
+		x.set(backendHalf)
+		x.client.link.CloseWrite()
+		x.tunnelEnded()
+	case !x.has(headSent):
+		b.link.Close()
+		x.broke(b, nil)
+	case x.body.End() == nil:
+		x.finish(false)
+	default:
+		x.broken()
+	}
+}
+
+// Drained tells that the backend's connection took everything.
+func (b *Backend) Drained() {
+	if x := b.x; x != nil && x.has(sent) {
+		if x.has(tunnelling) {
+			x.client.resume()
+			return
+		}
+		x.uploaded()
+	}
+}
+
+// Failed is a connect that failed, or a connection that broke.
+func (b *Backend) Failed(err error) {
+	b.loop.forget(b)
+	switch x := b.x; {
+	case x == nil:
+	case !b.connected:
+		x.connectEnded(b, err)
+	case x.has(tunnelling):
+		x.backend, b.x = nil, nil
+		x.cut()
+	case !x.has(headSent):
+		x.broke(b, err)
+	default:
+		x.broken()
+	}
+}
+
+// Expired is the deadline.
+func (b *Backend) Expired() {
+	if b.x == nil {
+		b.discard()
+		return
+	}
+	b.x.late(b)
+}
+
+// Relayed tells of bytes of the response's body that passed by.
+func (b *Backend) Relayed(n int64, err error) {
+	if b.x != nil {
+		b.x.relayed(n, err)
+	}
+}

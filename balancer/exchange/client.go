@@ -1,0 +1,282 @@
+package exchange
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+
+	"evenkeel/balancer/http1"
+)
+
+// Client is one client connection. Its exported methods are the events of its
+// link.
+type Client struct {
+	loop     *Loop
+	link     Link
+	listener *Listener
+	peer     netip.Addr
+	x        *exchange // the request under way
+	progress http1.Progress
+	dropped  int64 // bytes that were read and thrown away while lingering
+	state    clientState
+}
+
+// clientState is a set of flags.
+type clientState uint8
+
+const (
+	clientInHead    clientState = 1 << iota // the beginning of a head has arrived
+	clientLast                              // no further request is served
+	clientEnded                             // the client's end was read
+	clientLingering                         // the last response is out, what comes is thrown away
+	clientPaused
+	clientAsked // the client itself asked for the end
+	clientGone
+)
+
+// NewClient begins to serve a connection that was accepted.
+func (l *Loop) NewClient(link Link, listener *Listener, peer netip.Addr) *Client {
+	c := &Client{loop: l, link: link, listener: listener, peer: peer}
+	c.live().Connections.Add(1)
+	c.deadline(listener.Settings.Load().ClientHead)
+	return c
+}
+
+func (c *Client) counters() *Counters { return &c.listener.Counters[c.loop.index] }
+
+func (c *Client) live() *Live { return &c.listener.Live[c.loop.index] }
+
+// Listener is where the client came in.
+func (c *Client) Listener() *Listener { return c.listener }
+
+func (c *Client) has(f clientState) bool { return c.state&f != 0 }
+
+func (c *Client) deadline(after time.Duration) {
+	c.link.SetDeadline(c.loop.now() + int64(after))
+}
+
+// Busy tells whether a request is under way.
+func (c *Client) Busy() bool { return c.x != nil }
+
+// End closes a connection without a request under way; a listener that drains
+// asks for it.
+func (c *Client) End() {
+	if c.x == nil && !c.has(clientGone) {
+		c.close()
+	}
+}
+
+// Cut closes the connection whatever is under way.
+func (c *Client) Cut() {
+	if !c.has(clientGone) {
+		c.leave()
+		c.gone()
+		c.link.Abort()
+	}
+}
+
+// Connected is for dialled connections.
+func (c *Client) Connected() {}
+
+// Data takes what the client sent.
+func (c *Client) Data(p []byte) int {
+	taken := 0
+	for taken < len(p) && !c.has(clientGone) {
+		var n int
+		switch {
+		case c.has(clientLingering):
+			n = c.discard(p[taken:])
+		case c.x != nil:
+			n = c.x.fromClient(p[taken:])
+		default:
+			n = c.readHead(p[taken:])
+		}
+		if n == 0 {
+			break
+		}
+		taken += n
+	}
+	return taken
+}
+
+// readHead begins an exchange once a head is complete.
+func (c *Client) readHead(p []byte) int {
+	settings := c.listener.Settings.Load()
+	if !c.has(clientInHead) {
+		c.state |= clientInHead
+		c.deadline(settings.ClientHead)
+	}
+	n, err := c.loop.request.Parse(p, &c.progress, &settings.Limits)
+	if err != nil {
+		c.refuse(err)
+		return len(p)
+	}
+	if n == 0 {
+		return 0
+	}
+	c.state &^= clientInHead
+	return n + c.begin(settings, p[n:])
+}
+
+// refuse answers what is no request, or none that anybody would understand
+// alike, and closes: where the next one begins is not known.
+func (c *Client) refuse(err error) {
+	var fault *http1.Fault
+	if !errors.As(err, &fault) {
+		fault = http1.FaultBroken
+	}
+	c.counters().Requests.Add(1)
+	c.reply(refusal(fault), false)
+	c.closeGently()
+}
+
+// reply sends an answer of Evenkeel's own.
+func (c *Client) reply(a *answer, head bool) {
+	a.count(c.counters()).Add(1)
+	// A client that cannot be written to is gone, which reading will tell.
+	c.link.Write(a.appendTo(c.loop.world.Scratch(), head, true), false)
+}
+
+// discard throws away what a client goes on sending after its last response.
+func (c *Client) discard(p []byte) int {
+	if c.dropped += int64(len(p)); c.dropped > lingerBytes {
+		c.close()
+	}
+	return len(p)
+}
+
+// next waits for the client's next request.
+func (c *Client) next() {
+	switch {
+	case c.has(clientLast) && c.has(clientEnded|clientAsked):
+		c.close()
+		return
+	case c.has(clientLast):
+		c.closeGently()
+		return
+	}
+	settings := c.listener.Settings.Load()
+	c.deadline(settings.ClientIdle)
+	if c.link.Buffered() > 0 {
+		c.deadline(settings.Body)
+	}
+	c.resume()
+}
+
+func (c *Client) pause() {
+	if !c.has(clientPaused) {
+		c.state |= clientPaused
+		c.link.Pause()
+	}
+}
+
+func (c *Client) resume() {
+	if c.has(clientPaused) {
+		c.state &^= clientPaused
+		c.link.Resume()
+	}
+}
+
+// closeGently ends a connection on which the client may still be sending: a
+// plain close would reset it, and destroy what the client has not read yet (RFC
+// 9112 section 9.6).
+func (c *Client) closeGently() {
+	if c.has(clientEnded) {
+		c.close()
+		return
+	}
+	c.state |= clientLingering
+	c.link.CloseWrite()
+	c.deadline(linger)
+	if c.link.Buffered() > 0 {
+		c.deadline(c.listener.Settings.Load().Body)
+	}
+	c.resume()
+}
+
+func (c *Client) close() {
+	c.gone()
+	c.link.Close()
+}
+
+// gone notes the connection's end, once.
+func (c *Client) gone() {
+	if c.has(clientGone) {
+		return
+	}
+	c.state |= clientGone
+	c.live().Connections.Add(-1)
+	if c.listener.Closed != nil {
+		c.listener.Closed()
+	}
+}
+
+// leave ends the request under way because the client has left.
+func (c *Client) leave() {
+	if x := c.x; x != nil {
+		c.counters().ClientLeft.Add(1)
+		x.abandon()
+	}
+}
+
+// EOF is the client's end. One that has sent a whole request still waits for
+// the response (RFC 9112 section 9.6).
+func (c *Client) EOF() {
+	c.state |= clientEnded | clientLast
+	switch {
+	case c.has(clientLingering):
+		c.close()
+	case c.x != nil:
+		c.x.clientEnded()
+	case c.has(clientInHead):
+		c.counters().Requests.Add(1)
+		c.reply(badHead, false)
+		c.close()
+	default:
+		c.close()
+	}
+}
+
+// Drained tells that the client took everything that was sent.
+func (c *Client) Drained() {
+	switch {
+	case c.x != nil:
+		c.x.clientDrained()
+	case c.has(clientLingering):
+		c.deadline(linger)
+	case !c.has(clientInHead):
+		c.deadline(c.listener.Settings.Load().ClientIdle)
+	}
+}
+
+// Failed is a connection that broke.
+func (c *Client) Failed(error) {
+	c.leave()
+	c.gone()
+}
+
+// Expired is the deadline.
+func (c *Client) Expired() {
+	switch {
+	case c.x != nil:
+		c.x.clientExpired()
+	case c.link.Buffered() > 0: // it does not read its last response
+		c.gone()
+		c.link.Abort()
+	case c.has(clientLingering):
+		c.close()
+	case c.has(clientInHead):
+		c.counters().Requests.Add(1)
+		c.reply(headTimeout, false)
+		c.closeGently()
+	default:
+		c.close()
+	}
+}
+
+// Relayed is for what a client sends past Data.
+func (c *Client) Relayed(n int64, err error) {
+	if c.x != nil {
+		c.x.clientRelayed(n, err)
+	}
+}

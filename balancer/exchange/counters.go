@@ -1,0 +1,34 @@
+package exchange
+
+import "sync/atomic"
+
+// Counters are what one loop counts of one listener. Only that loop writes
+// them; anybody may read.
+type Counters struct {
+	// Requests counts requests whose head arrived whole.
+	Requests atomic.Uint64
+	// NoRoute, NoBackend, BadGateway and Timeout count Evenkeel's own answers
+	// 404, 503, 502 and 504.
+	NoRoute, NoBackend, BadGateway, Timeout atomic.Uint64
+	// Refused counts Evenkeel's own answers of any other status.
+	Refused atomic.Uint64
+	// ClientLeft counts requests whose client left before the end.
+	ClientLeft atomic.Uint64
+	// BytesIn and BytesOut count what passed of bodies and tunnels, from and to
+	// clients.
+	BytesIn, BytesOut atomic.Uint64
+
+	_ [64]byte // no two loops share a cache line
+}
+
+// Live is what goes on at one listening address on one loop, which alone writes
+// it.
+type Live struct {
+	// Requests is the number of requests under way, upgraded connections
+	// included.
+	Requests atomic.Int64
+	// Connections is the number of open client connections.
+	Connections atomic.Int64
+
+	_ [112]byte // no two loops share a cache line
+}

@@ -1,0 +1,364 @@
+package exchange
+
+import (
+	"time"
+
+	"evenkeel/balancer/http1"
+	"evenkeel/balancer/table"
+)
+
+// exchange is one request and its response, over as many backends as it takes
+// to find one that answers. It is used again for later requests of its loop.
+type exchange struct {
+	loop     *Loop
+	client   *Client
+	settings *Settings
+	pool     *table.Pool
+	target   *table.Backend // of the present attempt
+	backend  *Backend       // its connection, nil between attempts
+	limits   timeouts
+
+	method http1.Method
+	minor  uint8
+	upload http1.Body // what is still to come of the request's body
+	body   http1.Body // and of the response's
+	// request is what has to be sent to a backend, from its head on, as long as
+	// replay is set.
+	request []byte
+	began   int64 // when the head was complete
+	whole   int64 // when the whole request has to be done; 0: never
+
+	tried   table.Tried
+	anyone  bool // tried is not empty
+	fresh   int8 // how often a connection was closed before it was used
+	repeats int8
+	interim int8
+	failure *answer // if no backend is left
+	state   exchangeState
+}
+
+// exchangeState is a set of flags.
+type exchangeState uint16
+
+const (
+	replay        exchangeState = 1 << iota // request holds all that was sent
+	anew                                    // the next attempt does not use a pooled connection
+	sent                                    // the request, as far as it came, was given to a connection
+	offered                                 // the client offers to switch protocols
+	expects                                 // the client waits for a 100
+	answered                                // a byte of a response has arrived
+	headSent                                // the response's head was given to the client
+	unchunk                                 // the response's body is decoded for the client
+	relaying                                // the response's body passes by
+	tunnelling                              // the protocol was switched
+	clientHalf                              // the tunnel's client has ended
+	backendHalf                             // and its backend
+	backendPaused                           // the backend waits for the client to read
+)
+
+// timeouts are those of the request's pool and route.
+type timeouts struct {
+	connect, firstByte, body, tunnel, idle time.Duration
+	attempts                               int
+}
+
+func (x *exchange) has(f exchangeState) bool { return x.state&f != 0 }
+func (x *exchange) set(f exchangeState)      { x.state |= f }
+func (x *exchange) clear(f exchangeState)    { x.state &^= f }
+
+// begin takes a request whose head is in the loop's request and whose body
+// begins at p. It returns how many bytes of p belong to it.
+func (c *Client) begin(settings *Settings, p []byte) int {
+	l, request := c.loop, &c.loop.request
+	counters := c.counters()
+	counters.Requests.Add(1)
+	x := l.take()
+	x.client, x.settings = c, settings
+	x.began = l.now()
+	x.method, x.minor = request.Method, request.Minor
+	x.upload.Reset(request.Framing, request.Length)
+	n, err := x.upload.Advance(p)
+	c.x = x
+	c.live().Requests.Add(1)
+	if request.Close {
+		c.state |= clientLast | clientAsked
+	}
+	if c.listener.Closing.Load() {
+		c.state |= clientLast
+	}
+	switch {
+	case !x.upload.Done():
+		x.clientDeadline(settings.Body)
+	case c.has(clientLast):
+		c.link.LastRead()
+		fallthrough
+	default:
+		x.clientDeadline(0)
+	}
+	if err != nil {
+		x.answer(badBody)
+		return len(p)
+	}
+	counters.BytesIn.Add(uint64(n))
+	x.route(p[:n])
+	return n
+}
+
+// route finds the request's pool and makes what is sent to its backends.
+func (x *exchange) route(body []byte) {
+	l, request := x.loop, &x.loop.request
+	if request.Method == http1.CONNECT {
+		x.answer(noConnect)
+		return
+	}
+	path, ok := l.routingPath(request.Path)
+	if !ok {
+		x.answer(badPath)
+		return
+	}
+	view := l.world.View()
+	route := view.Table.Route(x.client.listener.Name, text(request.Host), path)
+	if route == nil {
+		x.answer(noRoute)
+		return
+	}
+	if x.pool = view.Table.Pool(route); x.pool == nil {
+		x.answer(noBackend)
+		return
+	}
+	x.limits = timeouts{connect: 3 * time.Second, firstByte: 60 * time.Second, body: 5 * time.Minute, tunnel: time.Hour, idle: 4 * time.Second, attempts: 8}
+	x.compose(body)
+	x.failure = noBackend
+	x.try()
+}
+
+// compose writes the request as backends get it.
+func (x *exchange) compose(body []byte) {
+	request, settings := &x.loop.request, x.settings
+	w := &x.loop.rewrite
+	*w = http1.RequestRewrite{
+		Peer:         x.client.peer,
+		Trusted:      len(settings.Trusted) > 0 && settings.isTrusted(x.client.peer),
+		Proto:        "http",
+		NoXForwarded: settings.NoXForwarded, NoForwarded: settings.NoForwarded, Via: settings.Via,
+	}
+	if request.Upgrade != nil && !offersH2C(request.Upgrade) {
+		w.Upgrade = true
+		x.set(offered)
+	}
+	if request.Expect && len(body) == 0 {
+		x.set(expects)
+	}
+	x.request = request.AppendTo(x.request[:0], w)
+	x.request = append(x.request, body...)
+	x.set(replay)
+}
+
+// clientDeadline sets how long the client may take for what is due from it.
+func (x *exchange) clientDeadline(after time.Duration) {
+	at := int64(0)
+	if after > 0 {
+		at = x.loop.now() + int64(after)
+	}
+	if x.whole != 0 && (at == 0 || x.whole < at) {
+		at = x.whole
+	}
+	x.client.link.SetDeadline(at)
+}
+
+// fromClient takes what the client sends while its request is under way.
+func (x *exchange) fromClient(p []byte) int {
+	switch {
+	case x.has(tunnelling):
+		return x.tunnelUp(p)
+	case x.upload.Done(): // the next request, which waits its turn
+		x.client.pause()
+		return 0
+	}
+	n, err := x.upload.Advance(p)
+	x.client.counters().BytesIn.Add(uint64(n))
+	if err != nil {
+		x.badUpload(badBody)
+		return len(p)
+	}
+	x.clear(expects)
+	x.sendBody(p[:n])
+	return n
+}
+
+// sendBody passes a piece of the request's body on.
+func (x *exchange) sendBody(p []byte) {
+	if x.has(replay) && len(x.request)+len(p) > replayBytes && x.has(sent) {
+		x.clear(replay)
+	}
+	if x.has(replay) {
+		x.request = append(x.request, p...)
+	}
+	if !x.has(sent) { // connecting: it goes with the rest
+		x.client.pause()
+		return
+	}
+	if !x.backend.link.Write(p, false) {
+		// There may be a response that came before the connection broke: reading
+		// goes on, and its end tells.
+		x.client.pause()
+		return
+	}
+	x.uploaded()
+}
+
+// uploaded sets the deadlines after a piece of the request was given to the
+// backend's connection, and holds the client back if that is full.
+func (x *exchange) uploaded() {
+	link := x.backend.link
+	switch {
+	case link.Buffered() > 0:
+		x.client.pause()
+		x.clientDeadline(0)
+		x.backend.deadline(x.limits.body)
+	case x.upload.Done():
+		x.client.resume()
+		if !x.has(headSent) {
+			x.clientDeadline(0)
+			x.backend.deadline(x.limits.firstByte)
+		}
+	case x.has(expects):
+		x.clientDeadline(expectContinue)
+		x.client.resume()
+	default:
+		x.clientDeadline(x.settings.Body)
+		x.client.resume()
+		if !x.has(headSent) {
+			x.backend.link.SetDeadline(0)
+		}
+	}
+}
+
+// badUpload ends a request whose body cannot be completed. The backend is not
+// to take what it got for whole, so its connection is cut.
+func (x *exchange) badUpload(a *answer) {
+	x.dropBackend()
+	if x.has(headSent) {
+		x.cut()
+		return
+	}
+	x.answer(a)
+}
+
+// clientEnded: the client will send nothing more.
+func (x *exchange) clientEnded() {
+	switch {
+	case x.has(tunnelling):
+		x.set(clientHalf)
+		x.backend.link.CloseWrite()
+		x.tunnelEnded()
+	case !x.upload.Done():
+		x.badUpload(badBody)
+	}
+}
+
+// clientDrained: the client took what it was sent.
+func (x *exchange) clientDrained() {
+	if x.has(backendPaused) {
+		x.clear(backendPaused)
+		x.backend.link.Resume()
+		x.downloaded()
+	}
+}
+
+// clientExpired: what was due from the client, or the whole request, is late.
+func (x *exchange) clientExpired() {
+	switch {
+	case x.whole != 0 && x.loop.now() >= x.whole:
+		if x.target != nil && x.backend != nil {
+			x.target.Stats.Failures.Add(1)
+		}
+		x.dropBackend()
+		if x.has(headSent) {
+			x.cut()
+			return
+		}
+		x.answer(gatewayTimeout)
+	case x.has(expects):
+		x.continueNow()
+	case !x.upload.Done() && !x.has(tunnelling) && x.client.link.Buffered() == 0:
+		x.badUpload(bodyTimeout)
+	default: // it does not read, or a tunnel was silent for too long
+		x.client.leave()
+		x.client.gone()
+		x.client.link.Abort()
+	}
+}
+
+// continueNow asks for the body that a client holds back, because the backend
+// says nothing.
+func (x *exchange) continueNow() {
+	x.clear(expects)
+	if !x.has(headSent) {
+		x.client.link.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n"), false)
+	}
+	x.clientDeadline(x.settings.Body)
+}
+
+// clientRelayed is for tunnels that are relayed; none is so far.
+func (x *exchange) clientRelayed(int64, error) {}
+
+// answer ends the request with a response of Evenkeel's own.
+func (x *exchange) answer(a *answer) {
+	c := x.client
+	whole := x.upload.Done()
+	closing := c.has(clientLast) || !whole || a == noConnect
+	head := x.method == http1.HEAD
+	if closing {
+		c.state |= clientLast
+	}
+	if !whole {
+		c.state &^= clientAsked // it goes on sending
+	}
+	a.count(c.counters()).Add(1)
+	out := a.appendTo(x.loop.world.Scratch(), head, closing)
+	x.end()
+	c.link.Write(out, false)
+	c.next()
+}
+
+// end gives the exchange back. Both connections are on their own again.
+func (x *exchange) end() {
+	x.settle()
+	x.client.live().Requests.Add(-1)
+	x.client.x = nil
+	x.loop.give(x)
+}
+
+// settle ends the account of the present attempt.
+func (x *exchange) settle() {
+	if x.target != nil {
+		x.target.Stats.InFlight.Add(-1)
+		x.target = nil
+	}
+}
+
+// dropBackend closes the backend's connection, if there is one.
+func (x *exchange) dropBackend() {
+	if b := x.backend; b != nil {
+		x.backend, b.x = nil, nil
+		b.link.Close()
+	}
+}
+
+// abandon ends a request whose client is gone. Nobody is to blame.
+func (x *exchange) abandon() {
+	x.dropBackend()
+	x.end()
+}
+
+// cut ends a response that cannot be completed so that nobody takes it for
+// complete: with a reset, since without a length and without chunks the end of
+// the connection would be the end of the body.
+func (x *exchange) cut() {
+	c := x.client
+	x.dropBackend()
+	x.end()
+	c.gone()
+	c.link.Abort()
+}

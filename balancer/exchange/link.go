@@ -1,0 +1,56 @@
+package exchange
+
+import (
+	"net/netip"
+
+	"evenkeel/balancer/table"
+)
+
+// Link is one side's connection, as a loop offers it. Its methods do not block
+// and call nobody back; package balancer/reactor says at its Conn what each does.
+type Link interface {
+	// Write sends p or keeps a copy. It returns false once the connection cannot
+	// be written to any more.
+	Write(p []byte, more bool) bool
+	// Buffered is how many bytes Write keeps.
+	Buffered() int
+	// Sent is how many bytes were sent over the connection's life.
+	Sent() int64
+	// Pause holds Data and EOF back until Resume.
+	Pause()
+	Resume()
+	// LastRead tells that the peer is expected to send nothing more.
+	LastRead()
+	// CloseWrite sends an end after what is kept.
+	CloseWrite()
+	// Close closes after what is kept was sent, Abort at once with a reset.
+	// Neither is followed by an event.
+	Close()
+	Abort()
+	// SetDeadline has Expired called at a time of [World.Now]; 0: never.
+	SetDeadline(at int64)
+	// Relay moves the next n bytes to another link of the same loop, past Data.
+	// Relayed tells how far it is.
+	Relay(to Link, n int64)
+	// Alive looks whether an idle connection is open and silent.
+	Alive() bool
+}
+
+// World is what exchanges need of the loop that they live on.
+type World interface {
+	// Now is a monotonic time in nanoseconds.
+	Now() int64
+	// Scratch is an empty buffer for building a write, valid during an event.
+	Scratch() []byte
+	// Dial begins to connect. An error means that it could not begin.
+	Dial(to netip.AddrPort, b *Backend) (Link, error)
+	// IsLocal tells whether an error is this machine's, and no backend's fault.
+	IsLocal(err error) bool
+	// View is the newest view.
+	View() *View
+}
+
+// View is what a request loads once and uses to its end.
+type View struct {
+	Table *table.Table
+}

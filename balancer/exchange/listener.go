@@ -1,0 +1,49 @@
+package exchange
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"evenkeel/balancer/http1"
+)
+
+// Settings are how a listener treats its clients. They are never changed, only
+// replaced.
+type Settings struct {
+	// Trusted are the networks of trusted proxies.
+	Trusted []netip.Prefix
+	// NoXForwarded, NoForwarded and Via say which fields are written.
+	NoXForwarded, NoForwarded, Via bool
+	// Limits bound a request's head.
+	Limits http1.Limits
+	// ClientHead, ClientIdle and Body are as in [fsm.ListenerTimeouts].
+	ClientHead, ClientIdle, Body time.Duration
+	// Connections bounds the client connections; 0: no bound.
+	Connections int
+}
+
+// isTrusted tells whether a client is believed what it says of others.
+func (s *Settings) isTrusted(client netip.Addr) bool {
+	for _, network := range s.Trusted {
+		if network.Contains(client) {
+			return true
+		}
+	}
+	return false
+}
+
+// Listener is what the clients of one listening address have in common.
+type Listener struct {
+	Name     string
+	Settings atomic.Pointer[Settings]
+	// Counters and Live have an entry for each loop. Counters may be shared with
+	// other addresses of the same name.
+	Counters []Counters
+	Live     []Live
+	// Closing makes each response ask for the connection to be closed.
+	Closing atomic.Bool
+	// Closed is called on the loop of a client's connection when that has ended;
+	// nil if nobody cares.
+	Closed func()
+}

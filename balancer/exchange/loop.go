@@ -1,0 +1,48 @@
+package exchange
+
+import (
+	"evenkeel/balancer/http1"
+	"evenkeel/balancer/table"
+)
+
+// Loop is what the exchanges of one loop share. It belongs to one thread.
+type Loop struct {
+	world     World
+	index     int
+	request   http1.Request  // valid during the event that completed it
+	response  http1.Response // likewise
+	rewrite   http1.RequestRewrite
+	answer    http1.ResponseRewrite
+	upstreams map[*table.Stats]*upstream
+	free      []*exchange
+	path      []byte // of the request, decoded
+}
+
+// NewLoop returns the exchanges' part of the loop with that index.
+func NewLoop(world World, index int) *Loop {
+	return &Loop{world: world, index: index, upstreams: map[*table.Stats]*upstream{}}
+}
+
+func (l *Loop) now() int64 { return l.world.Now() }
+
+// take returns an empty exchange.
+func (l *Loop) take() *exchange {
+	if last := len(l.free) - 1; last >= 0 {
+		x := l.free[last]
+		l.free = l.free[:last]
+		return x
+	}
+	return &exchange{loop: l}
+}
+
+// give takes an exchange back. Nobody refers to it any more.
+func (l *Loop) give(x *exchange) {
+	request := x.request
+	if cap(request) > keptBytes {
+		request = nil
+	}
+	tried := x.tried
+	tried.Reset()
+	*x = exchange{loop: l, request: request[:0], tried: tried}
+	l.free = append(l.free, x)
+}

@@ -1,0 +1,266 @@
+package exchange
+
+import (
+	"errors"
+	"io"
+
+	"evenkeel/balancer/http1"
+)
+
+var backendLimits = http1.Limits{Head: responseHead, Line: responseLine, Fields: responseFields}
+
+// readResponse takes the head of a response, and those of interim ones before
+// it.
+func (x *exchange) readResponse(p []byte) int {
+	x.set(answered)
+	response := &x.loop.response
+	n, err := response.Parse(p, &x.backend.progress, &backendLimits, x.method)
+	switch {
+	case err != nil:
+		x.badResponse()
+		return len(p)
+	case n == 0:
+		return 0
+	case response.Status == 101:
+		return x.switchProtocols(response, n, len(p))
+	case response.Status < 200:
+		if !x.passInterim(response) {
+			return len(p)
+		}
+		return n
+	}
+	return x.respond(response, p, n)
+}
+
+// badResponse answers for a backend that sent what is no response. Its
+// connection is never used again.
+func (x *exchange) badResponse() {
+	x.target.Stats.Failures.Add(1)
+	x.dropBackend()
+	x.answer(badGateway)
+}
+
+// passInterim passes a 1xx on. A client of HTTP/1.0 knows none of them (RFC 9110
+// section 15.2).
+func (x *exchange) passInterim(response *http1.Response) bool {
+	if x.interim++; x.interim > maxInterim {
+		x.badResponse()
+		return false
+	}
+	if x.minor == 0 {
+		return true
+	}
+	if response.Status == 100 {
+		if !x.has(expects) && x.upload.Done() {
+			return true // nobody waits for it any more
+		}
+		x.clear(expects)
+		x.clientDeadline(x.settings.Body)
+	}
+	out := response.AppendTo(x.loop.world.Scratch(), &http1.ResponseRewrite{Via: x.settings.Via})
+	x.client.link.Write(out, false)
+	return true
+}
+
+// respond begins the response; its head is the first n bytes of p.
+func (x *exchange) respond(response *http1.Response, p []byte, n int) int {
+	c := x.client
+	x.body.Reset(response.Framing, response.Length)
+	rest := p[n:]
+	k, err := x.bodyIn(rest)
+	if err != nil {
+		x.badResponse()
+		return len(p)
+	}
+	x.target.Stats.CountResponse(response.Status)
+	w := x.closing(response)
+	x.backend.keep = !response.Close
+	out := response.AppendTo(x.loop.world.Scratch(), w)
+	x.set(headSent)
+	x.clear(expects)
+	if !x.sendFirst(out, rest[:k], w.Unchunk) {
+		return len(p)
+	}
+	c.counters().BytesOut.Add(uint64(k))
+	return n + k + x.after(len(rest)-k)
+}
+
+// closing decides how the response ends for the client: whether its connection
+// goes on.
+func (x *exchange) closing(response *http1.Response) *http1.ResponseRewrite {
+	c := x.client
+	w := &x.loop.answer
+	*w = http1.ResponseRewrite{Via: x.settings.Via}
+	if x.minor == 0 && response.Framing == http1.FramingChunked {
+		w.Unchunk = true
+		x.set(unchunk)
+	}
+	if c.listener.Closing.Load() || w.Unchunk || response.Framing == http1.FramingClose {
+		c.state |= clientLast
+	}
+	if !x.upload.Done() { // what it goes on sending would be in the way
+		c.state |= clientLast
+		c.state &^= clientAsked
+	}
+	w.Close = c.has(clientLast)
+	w.KeepAlive = x.minor == 0 && !w.Close
+	return w
+}
+
+// bodyIn finds how much of p belongs to the body, without telling the body of
+// it if the head has yet to be sent: a fault must be found before.
+func (x *exchange) bodyIn(p []byte) (int, error) {
+	if x.minor == 0 {
+		ahead := x.body
+		return ahead.Advance(p)
+	}
+	return x.body.Advance(p)
+}
+
+// sendFirst sends the head with what has come of the body, in one write if the
+// latter is small.
+func (x *exchange) sendFirst(out, body []byte, decode bool) bool {
+	link := x.client.link
+	if x.minor == 0 {
+		// bodyIn looked at a copy.
+		var ok bool
+		if out, ok = x.appendBody(out, body, decode); !ok {
+			return false
+		}
+		return x.toClient(link.Write(out, false))
+	}
+	if len(body) <= joinBytes {
+		return x.toClient(link.Write(append(out, body...), false))
+	}
+	return x.toClient(link.Write(out, true) && link.Write(body, false))
+}
+
+// appendBody appends a piece of the body, decoded if the client has no chunks.
+func (x *exchange) appendBody(out, p []byte, decode bool) ([]byte, bool) {
+	for len(p) > 0 {
+		n, payload, err := x.body.Payload(p)
+		if err != nil {
+			x.broken()
+			return out, false
+		}
+		if n == 0 {
+			break
+		}
+		if decode {
+			out = append(out, payload...)
+		} else {
+			out = append(out, p[:n]...)
+		}
+		p = p[n:]
+	}
+	return out, true
+}
+
+// toClient is false if the client cannot be written to: it left.
+func (x *exchange) toClient(ok bool) bool {
+	if !ok {
+		c := x.client
+		c.leave()
+		c.gone()
+		c.link.Close()
+	}
+	return ok
+}
+
+// fromBackend takes a further piece of the body.
+func (x *exchange) fromBackend(p []byte) int {
+	link := x.client.link
+	if x.has(unchunk) {
+		out, ok := x.appendBody(x.loop.world.Scratch(), p, true)
+		if !ok || !x.toClient(link.Write(out, false)) {
+			return len(p)
+		}
+		x.client.counters().BytesOut.Add(uint64(len(out)))
+		x.after(0)
+		return len(p)
+	}
+	n, err := x.body.Advance(p)
+	if n > 0 && !x.toClient(link.Write(p[:n], false)) {
+		return len(p)
+	}
+	x.client.counters().BytesOut.Add(uint64(n))
+	if err != nil {
+		x.broken()
+		return len(p)
+	}
+	return n + x.after(len(p)-n)
+}
+
+// after goes on after a piece of the body was sent, behind which surplus bytes
+// lie. It returns how many of those are to be thrown away.
+func (x *exchange) after(surplus int) int {
+	if x.body.Done() {
+		x.finish(surplus == 0)
+		return surplus
+	}
+	x.downloaded()
+	return 0
+}
+
+// downloaded sets the deadlines while the body is under way, and holds the
+// backend back if the client does not keep up.
+func (x *exchange) downloaded() {
+	link := x.backend.link
+	if x.client.link.Buffered() > 0 {
+		if !x.has(backendPaused) {
+			x.set(backendPaused)
+			link.Pause()
+		}
+		link.SetDeadline(0)
+		x.clientDeadline(x.settings.Body)
+		return
+	}
+	x.backend.deadline(x.limits.body)
+	if x.upload.Done() {
+		x.clientDeadline(0)
+	}
+	if left := x.body.Left(); left >= relayBytes && !x.has(relaying) {
+		x.set(relaying)
+		link.Relay(x.client.link, left)
+	}
+}
+
+// relayed takes in that n bytes of the body passed by.
+func (x *exchange) relayed(n int64, err error) {
+	x.body.Skip(n)
+	x.client.counters().BytesOut.Add(uint64(n))
+	switch {
+	case err == nil && x.body.Done():
+		x.finish(true)
+	case err == nil:
+		x.backend.deadline(x.limits.body)
+	case errors.Is(err, io.EOF):
+		x.broken()
+	default:
+		x.toClient(false)
+	}
+}
+
+// broken ends a response that its backend does not complete.
+func (x *exchange) broken() {
+	x.target.Stats.Failures.Add(1)
+	x.cut()
+}
+
+// finish ends a request whose response is complete. clean tells that nothing
+// came behind it.
+func (x *exchange) finish(clean bool) {
+	c, conn, most := x.client, x.backend, 512
+	idle := x.limits.idle
+	x.backend, conn.x = nil, nil
+	keep := clean && conn.keep && x.upload.Done()
+	x.end()
+	if keep {
+		conn.used = true
+		conn.deadline(idle)
+		conn.loop.keep(conn, most)
+	} else {
+		conn.link.Close()
+	}
+	c.next()
+}

@@ -1,0 +1,88 @@
+package exchange
+
+import (
+	"bytes"
+
+	"evenkeel/balancer/http1"
+)
+
+// switchProtocols passes a 101 on and opens the tunnel (RFC 9110 section 7.8).
+// n is the size of its head, all how many bytes there are.
+func (x *exchange) switchProtocols(response *http1.Response, n, all int) int {
+	if !x.has(offered) || !x.upload.Done() || response.Upgrade == nil {
+		x.badResponse()
+		return all
+	}
+	x.target.Stats.CountResponse(101)
+	w := http1.ResponseRewrite{Upgrade: true, Via: x.settings.Via}
+	out := response.AppendTo(x.loop.world.Scratch(), &w)
+	x.set(headSent | tunnelling)
+	x.whole = 0
+	if !x.toClient(x.client.link.Write(out, false)) {
+		return all
+	}
+	x.client.resume()
+	x.alive()
+	if x.client.has(clientEnded) {
+		x.clientEnded()
+	}
+	return n
+}
+
+// alive starts the time anew for which a tunnel may be silent.
+func (x *exchange) alive() {
+	x.backend.deadline(x.limits.tunnel)
+	x.client.link.SetDeadline(0)
+}
+
+// tunnelUp passes bytes on from the client.
+func (x *exchange) tunnelUp(p []byte) int {
+	x.client.counters().BytesIn.Add(uint64(len(p)))
+	if !x.backend.link.Write(p, false) {
+		x.cut()
+		return len(p)
+	}
+	if x.backend.link.Buffered() > 0 {
+		x.client.pause()
+	}
+	x.alive()
+	return len(p)
+}
+
+// tunnelDown passes bytes on to the client.
+func (x *exchange) tunnelDown(p []byte) int {
+	x.client.counters().BytesOut.Add(uint64(len(p)))
+	if !x.toClient(x.client.link.Write(p, false)) {
+		return len(p)
+	}
+	if x.client.link.Buffered() > 0 && !x.has(backendPaused) {
+		x.set(backendPaused)
+		x.backend.link.Pause()
+	}
+	x.alive()
+	return len(p)
+}
+
+// tunnelEnded ends the tunnel once both ends have.
+func (x *exchange) tunnelEnded() {
+	if !x.has(clientHalf) || !x.has(backendHalf) {
+		return
+	}
+	c := x.client
+	x.dropBackend()
+	x.end()
+	c.close()
+}
+
+// offersH2C tells whether HTTP/2 is among the offered protocols. Such an offer
+// is ignored, as RFC 9110 section 7.8 allows: behind it the client could send
+// requests that no route was looked up for ("h2c smuggling").
+func offersH2C(offer []byte) bool {
+	for protocol := range bytes.SplitSeq(offer, []byte(",")) {
+		protocol = bytes.TrimSpace(protocol)
+		if bytes.EqualFold(protocol, []byte("h2c")) || bytes.EqualFold(protocol, []byte("h2")) {
+			return true
+		}
+	}
+	return false
+}

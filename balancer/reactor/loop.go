@@ -1,0 +1,208 @@
+package reactor
+
+import (
+	"log/slog"
+	"runtime"
+	"time"
+)
+
+const (
+	// scratchSize holds a head and what goes into one write with it.
+	scratchSize = 128 << 10
+	// lateTick is how often they are registered who were not at once.
+	lateTick = 50 * time.Millisecond
+	// maxEvents is how many events one batch takes.
+	maxEvents = 256
+)
+
+// Loop is one event loop. Its methods are for its own thread, the callbacks of
+// handlers, unless they say otherwise.
+type Loop struct {
+	index  int
+	start  time.Time
+	now    int64
+	poller poller
+	logger *slog.Logger
+
+	slots   []slot // by descriptor
+	last    uint32 // the generation that was given last
+	ready   []slot // who has something to do besides events
+	working []slot
+	wheel   wheel
+	buffers buffers
+	pipes   []pipe
+	late    []*Conn // accepted, and not registered with the poller yet
+	lateAt  int64   // when they are looked at
+	inbox   inbox
+
+	read     []byte
+	scratch  []byte
+	events   []event
+	batchEnd func()
+	ended    bool
+}
+
+// slot is a connection or a listening socket.
+type slot struct {
+	conn   *Conn
+	socket *socket
+}
+
+func newLoop(index int, config Config, start time.Time) (*Loop, error) {
+	l := &Loop{
+		index: index, start: start, logger: config.Logger,
+		read:    make([]byte, config.ReadBuffer),
+		scratch: make([]byte, 0, scratchSize),
+		events:  make([]event, maxEvents),
+	}
+	if err := l.poller.open(); err != nil {
+		return nil, err
+	}
+	l.inbox.wake = l.poller.wake
+	return l, nil
+}
+
+// Index is the loop's place among [Reactor.Loops]. Any goroutine may call it.
+func (l *Loop) Index() int { return l.index }
+
+// Now is the monotonic time in nanoseconds, as of the batch of events that is
+// being worked off.
+func (l *Loop) Now() int64 { return l.now }
+
+// Scratch returns the loop's write buffer, empty, for building what is then
+// written. It is valid until the callback returns.
+func (l *Loop) Scratch() []byte { return l.scratch[:0] }
+
+// OnBatchEnd sets what is called after each batch of events, before the loop
+// waits for the next. It may be called before Run from any goroutine, later on
+// the loop only.
+func (l *Loop) OnBatchEnd(f func()) { l.batchEnd = f }
+
+// Conns yields all open connections, without those that were closed and only
+// send what is left. They may be closed meanwhile.
+func (l *Loop) Conns(yield func(*Conn) bool) {
+	for i := range l.slots {
+		if c := l.slots[i].conn; c != nil && c.IsOpen() && !yield(c) {
+			return
+		}
+	}
+}
+
+// Post has f called on the loop, soon and in the order of posting. It may be
+// called from any goroutine and does not block. It returns false once the loop
+// has ended, and f is not called then; else it is.
+func (l *Loop) Post(f func()) bool { return l.inbox.post(f) }
+
+// run is the loop. The thread ends with it: it is never unlocked.
+func (l *Loop) run() {
+	runtime.LockOSThread()
+	l.tick()
+	for !l.ended {
+		n := l.wait()
+		l.tick()
+		for i := range l.events[:n] {
+			l.dispatch(&l.events[i])
+		}
+		l.inbox.run()
+		l.work()
+		l.wheel.advance(l.now)
+		l.registerLate()
+		if l.batchEnd != nil {
+			l.batchEnd()
+		}
+	}
+	l.release()
+}
+
+func (l *Loop) tick() { l.now = int64(time.Since(l.start)) }
+
+// wait returns the next batch of events. It looks once without blocking before
+// it gives the thread up, because under load there always is one.
+func (l *Loop) wait() int {
+	n := l.poller.poll(l.events)
+	if n > 0 || len(l.ready) > 0 || l.inbox.pending.Load() {
+		return n
+	}
+	rest := l.wheel.rest(l.now)
+	if len(l.late) > 0 && (rest < 0 || rest > lateTick) {
+		rest = lateTick
+	}
+	return l.poller.wait(l.events, rest)
+}
+
+// registerLate registers connections that were to serve one request and still
+// live after a while: so their end is noticed although nobody writes to them.
+func (l *Loop) registerLate() {
+	if len(l.late) == 0 || l.now < l.lateAt {
+		return
+	}
+	for _, c := range l.late {
+		c.register()
+	}
+	clear(l.late)
+	l.late = l.late[:0]
+}
+
+func (l *Loop) dispatch(e *event) {
+	if int(e.fd) >= len(l.slots) {
+		return
+	}
+	switch s := &l.slots[e.fd]; {
+	case s.conn != nil && s.conn.generation == e.generation:
+		s.conn.event(e)
+	case s.socket != nil && s.socket.generation == e.generation:
+		s.socket.acceptAll()
+	}
+}
+
+// work gives everybody on the ready list a turn. Those who come on it meanwhile
+// wait for the next round, after the next look at events.
+func (l *Loop) work() {
+	l.ready, l.working = l.working[:0], l.ready
+	for _, t := range l.working {
+		if t.socket != nil {
+			t.socket.queued = false
+			t.socket.acceptAll()
+			continue
+		}
+		t.conn.clear(queued)
+		t.conn.turn()
+	}
+	clear(l.working)
+}
+
+// own gives a descriptor to its owner and returns its generation.
+func (l *Loop) own(fd int32, s slot) uint32 {
+	for int(fd) >= len(l.slots) {
+		l.slots = append(l.slots, make([]slot, max(64, len(l.slots)))...)
+	}
+	l.slots[fd] = s
+	l.last++
+	return l.last
+}
+
+func (l *Loop) disown(fd int32) { l.slots[fd] = slot{} }
+
+// end is posted to stop the loop.
+func (l *Loop) end() { l.ended = true }
+
+// release closes everything without a word to the handlers.
+func (l *Loop) release() {
+	l.inbox.close()
+	for i := range l.slots {
+		switch s := l.slots[i]; {
+		case s.conn != nil:
+			if s.conn.Buffered() > 0 {
+				resetOnClose(s.conn.fd) // what is cut must not look complete
+			}
+			s.conn.free()
+		case s.socket != nil:
+			s.socket.close()
+		}
+	}
+	for _, p := range l.pipes {
+		p.close()
+	}
+	l.pipes = nil
+	l.poller.close()
+}

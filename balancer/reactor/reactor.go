@@ -1,0 +1,146 @@
+package reactor
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// Bounds and defaults of [Config].
+const (
+	MaxLoops          = 256
+	DefaultReadBuffer = 256 << 10
+)
+
+// Config is what a [Reactor] is made from.
+type Config struct {
+	// Loops is the number of event loops, 1 to [MaxLoops]; 0 means one for each
+	// core.
+	Loops int
+	// ReadBuffer is the size of each loop's read buffer in bytes; 0 means
+	// [DefaultReadBuffer].
+	ReadBuffer int
+	// Logger gets what goes wrong with listening sockets; nil means nobody.
+	Logger *slog.Logger
+}
+
+// Reactor is a set of event loops. Its methods may be called from any
+// goroutine.
+type Reactor struct {
+	loops  []*Loop
+	logger *slog.Logger
+
+	stopping sync.WaitGroup // goroutines that end listeners
+
+	mu        sync.Mutex // guards the fields below
+	listeners map[*Listener]struct{}
+	ended     bool
+}
+
+// New opens the loops' pollers. [Reactor.Run] starts the loops; without it,
+// [Reactor.Close] frees the descriptors.
+func New(config Config) (*Reactor, error) {
+	if config.Loops == 0 {
+		config.Loops = min(runtime.NumCPU(), MaxLoops)
+	}
+	if config.Loops < 0 || config.Loops > MaxLoops {
+		return nil, fmt.Errorf("open reactor: %d loops: use 1 to %d, or 0 for one a core", config.Loops, MaxLoops)
+	}
+	if config.ReadBuffer == 0 {
+		config.ReadBuffer = DefaultReadBuffer
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	r := &Reactor{logger: config.Logger, listeners: make(map[*Listener]struct{})}
+	start := time.Now()
+	for i := range config.Loops {
+		l, err := newLoop(i, config, start)
+		if err != nil {
+			r.Close()
+			return nil, fmt.Errorf("open poller of loop %d: %w", i, err)
+		}
+		r.loops = append(r.loops, l)
+	}
+	return r, nil
+}
+
+// Loops returns the loops in the order of their indexes.
+func (r *Reactor) Loops() []*Loop { return r.loops }
+
+// Run runs the loops until ctx ends, then closes every connection and listening
+// socket, and returns after the last loop's thread has ended. It is called once.
+//
+// It raises GOMAXPROCS to one more than there are loops, so that the rest of
+// the process does not wait for them, nor they for it.
+func (r *Reactor) Run(ctx context.Context) error {
+	if want := len(r.loops) + 1; runtime.GOMAXPROCS(0) < want {
+		runtime.GOMAXPROCS(want)
+	}
+	var loops sync.WaitGroup
+	for _, l := range r.loops {
+		loops.Go(l.run)
+	}
+	<-ctx.Done()
+	for _, l := range r.loops {
+		l.Post(l.end)
+	}
+	loops.Wait()
+	r.end()
+	return nil
+}
+
+// Close frees the descriptors of a reactor that never ran.
+func (r *Reactor) Close() {
+	for _, l := range r.loops {
+		l.ended = true
+		l.release()
+	}
+	r.end()
+}
+
+// end closes, when no loop runs any more, what no loop has closed: sockets of
+// listeners that were never started.
+func (r *Reactor) end() {
+	r.mu.Lock()
+	r.ended = true
+	r.mu.Unlock()
+	r.stopping.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for ln := range r.listeners {
+		ln.closeSockets()
+	}
+	clear(r.listeners)
+}
+
+// watch remembers a listener until it is forgotten. It returns false after the
+// end.
+func (r *Reactor) watch(ln *Listener) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.ended {
+		r.listeners[ln] = struct{}{}
+	}
+	return !r.ended
+}
+
+func (r *Reactor) forget(ln *Listener) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.listeners, ln)
+}
+
+// spawn runs f in a goroutine that Run waits for. It returns false after the
+// end.
+func (r *Reactor) spawn(f func()) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.ended {
+		r.stopping.Go(f)
+	}
+	return !r.ended
+}
