@@ -61,7 +61,27 @@ func (n *Node) duties(ctx context.Context, age time.Duration) error {
 	if err := n.recordMembers(ctx, c, own, age); err != nil {
 		return err
 	}
+	if err := n.raiseLevel(ctx, c); err != nil {
+		return err
+	}
 	return n.promote(c, own)
+}
+
+// raiseLevel lets the cluster use what its nodes' newer builds can do, once
+// the state holds every server of the Raft configuration with that level.
+func (n *Node) raiseLevel(ctx context.Context, c *consensus) error {
+	state, level := n.State(), uint64(fsm.FeatureLevel)
+	for _, server := range c.servers() {
+		node := state.Node(string(server.ID))
+		if node == nil {
+			return nil
+		}
+		level = min(level, node.FeatureLevel)
+	}
+	if level <= state.FeatureLevel() {
+		return nil
+	}
+	return n.duty(ctx, fsm.RaiseLevel{Level: level})
 }
 
 // initialize gives the registry its identity and first objects.

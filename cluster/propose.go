@@ -51,6 +51,9 @@ func (n *Node) Propose(ctx context.Context, actor string, op fsm.Operation) (fsm
 	if refusal := fsm.Validate(op); refusal != nil {
 		return n.refused(refusal), nil
 	}
+	if refusal := n.State().CheckLevel(op); refusal != nil {
+		return n.refused(refusal), nil // a node of an older build could not read it
+	}
 	begun := time.Now()
 	// Room comes within the patience for a leader, as all who take it wait for
 	// one too.

@@ -105,11 +105,14 @@ func execute(t testing.TB, env map[string]string, args ...string) execution {
 }
 
 const (
-	web1  = `{"pool":"default","name":"web1","labels":{},"spec":{"address":"10.0.0.5:9000","weight":1,"tier":0,"admin_state":"ready","later":{"kept":[1,12345678901234567890]}},"status":{"health":"down","since":9,"generation":3,"votes":[{"node":"n1","observer":"u1","health":"up","generation":3,"at":"2026-01-02T03:04:05Z"},{"node":"n2","observer":"u2","health":"down","generation":3,"reason":"connection refused","at":"2026-01-02T03:04:06Z"},{"node":"n3","observer":"u3","health":"down","generation":3,"reason":"no answer within 1s","at":"2026-01-02T03:04:07Z"}]},"meta":{"uid":"b1","revision":7,"created":"2026-01-02T03:04:05Z","modified":"2026-01-02T03:04:05Z","actor":"anonymous"}}`
-	web2  = `{"pool":"default","name":"web2","labels":{"a":"b"},"spec":{"address":"[fd00::1]:9000","weight":5,"tier":1,"zone":"z","admin_state":"drain"},"status":{"health":"unknown","since":9,"generation":3,"votes":[]},"meta":{"uid":"b2","revision":8,"created":"2026-01-02T03:04:05Z","modified":"2026-01-02T03:04:05Z","actor":"anonymous"}}`
-	pools = `{"items":[{"name":"default","labels":{},"spec":{"strategy":"weighted_round_robin","check":{"type":"tcp","interval":"2s","timeout":"1s","rise":2,"fall":3}},"status":{"check_generation":1},"meta":{"uid":"p","revision":1}},{"name":"plain","labels":{},"spec":{"strategy":"random"},"status":{"check_generation":0},"meta":{"uid":"q","revision":2}},{"name":"web","labels":{},"spec":{"strategy":"random","check":{"type":"http","path":"/healthz","expect":"200-299","interval":"500ms","timeout":"100ms","rise":1,"fall":2}},"status":{"check_generation":1},"meta":{"uid":"r","revision":3}}],"revision":3}`
-	route = `{"name":"api","labels":{},"spec":{"listeners":["default","other"],"match":{"host":"*.example.org","path_prefix":"/api/"},"priority":10,"pools":[{"name":"a","weight":1},{"name":"b","weight":3}]},"status":{},"meta":{"uid":"r","revision":4}}`
-	nodes = `{"items":[{"name":"n1","uid":"u1","role":"leader","state":"alive","cluster_addr":"10.0.0.1:7071","api_addr":"10.0.0.1:7070","version":"v1.0.0","applied_revision":12,"applied_version":20},{"name":"n2","uid":"u2","role":"follower","state":"alive","cluster_addr":"10.0.0.2:7071","api_addr":"10.0.0.2:7070","version":"v1.0.0","applied_revision":11,"applied_version":19},{"name":"n3","uid":"u3","role":"follower","state":"dead","cluster_addr":"10.0.0.3:7071","api_addr":"","version":"v1.0.0","applied_revision":null,"applied_version":null}],"revision":12}`
+	web1          = `{"pool":"default","name":"web1","labels":{},"spec":{"address":"10.0.0.5:9000","weight":1,"tier":0,"admin_state":"ready","later":{"kept":[1,12345678901234567890]}},"status":{"health":"down","since":9,"generation":3,"votes":[{"node":"n1","observer":"u1","health":"up","generation":3,"at":"2026-01-02T03:04:05Z"},{"node":"n2","observer":"u2","health":"down","generation":3,"reason":"connection refused","at":"2026-01-02T03:04:06Z"},{"node":"n3","observer":"u3","health":"down","generation":3,"reason":"no answer within 1s","at":"2026-01-02T03:04:07Z"}]},"meta":{"uid":"b1","revision":7,"created":"2026-01-02T03:04:05Z","modified":"2026-01-02T03:04:05Z","actor":"anonymous"}}`
+	web2          = `{"pool":"default","name":"web2","labels":{"a":"b"},"spec":{"address":"[fd00::1]:9000","weight":5,"tier":1,"zone":"z","admin_state":"drain"},"status":{"health":"unknown","since":9,"generation":3,"votes":[]},"meta":{"uid":"b2","revision":8,"created":"2026-01-02T03:04:05Z","modified":"2026-01-02T03:04:05Z","actor":"anonymous"}}`
+	pools         = `{"items":[{"name":"default","labels":{},"spec":{"strategy":"weighted_round_robin","check":{"type":"tcp","interval":"2s","timeout":"1s","rise":2,"fall":3}},"status":{"check_generation":1},"meta":{"uid":"p","revision":1}},{"name":"plain","labels":{},"spec":{"strategy":"random"},"status":{"check_generation":0},"meta":{"uid":"q","revision":2}},{"name":"web","labels":{},"spec":{"strategy":"random","check":{"type":"http","path":"/healthz","expect":"200-299","interval":"500ms","timeout":"100ms","rise":1,"fall":2}},"status":{"check_generation":1},"meta":{"uid":"r","revision":3}}],"revision":3}`
+	route         = `{"name":"api","labels":{},"spec":{"listeners":["default","other"],"match":{"host":"*.example.org","path_prefix":"/api/"},"priority":10,"pools":[{"name":"a","weight":1},{"name":"b","weight":3}]},"status":{},"meta":{"uid":"r","revision":4}}`
+	fullPool      = `{"name":"full","labels":{},"spec":{"strategy":"maglev","hash":{"on":"cookie","name":"s"},"sticky":{"cookie":"lb","http_only":true},"prefer_zone":true,"timeouts":{"connect":"1s"},"retries":{"attempts":2,"budget_percent":20,"budget_min":10},"limits":{"backend_requests":5,"idle_connections":9}},"status":{"check_generation":0},"meta":{"revision":3}}`
+	fullRoute     = `{"name":"api","labels":{},"spec":{"match":{"path_prefix":"/a","headers":[{"name":"X"}]},"priority":0,"pools":[{"name":"a","weight":1}],"rewrite":{"prefix":"/"},"mirror":{"pool":"b","percent":5}},"status":{},"meta":{"revision":4}}`
+	redirectRoute = `{"name":"api","labels":{},"spec":{"match":{"path_regexp":"/v[0-9]+","methods":["GET","HEAD"],"headers":[{"name":"X-A"}],"query":[{"name":"q"}]},"priority":0,"redirect":{"status":308,"scheme":"https"}},"status":{},"meta":{"revision":5}}`
+	nodes         = `{"items":[{"name":"n1","uid":"u1","role":"leader","state":"alive","cluster_addr":"10.0.0.1:7071","api_addr":"10.0.0.1:7070","version":"v1.0.0","applied_revision":12,"applied_version":20},{"name":"n2","uid":"u2","role":"follower","state":"alive","cluster_addr":"10.0.0.2:7071","api_addr":"10.0.0.2:7070","version":"v1.0.0","applied_revision":11,"applied_version":19},{"name":"n3","uid":"u3","role":"follower","state":"dead","cluster_addr":"10.0.0.3:7071","api_addr":"","version":"v1.0.0","applied_revision":null,"applied_version":null}],"revision":12}`
 )
 
 func replies() map[string][]reply {
@@ -128,6 +131,10 @@ func replies() map[string][]reply {
 		"PUT /v1/pools/web":                      {{200, `{"name":"web","spec":{"strategy":"random"},"meta":{"revision":4}}`}},
 		"GET /v1/routes":                         {{200, `{"items":[` + route + `],"revision":12}`}},
 		"POST /v1/routes":                        {{201, route}},
+		"GET /v1/pools/full":                     {{200, fullPool}},
+		"PUT /v1/pools/full":                     {{200, fullPool}},
+		"GET /v1/routes/api":                     {{200, fullRoute}},
+		"PUT /v1/routes/api":                     {{200, redirectRoute}},
 		"GET /v1/listeners":                      {{200, `{"items":[{"name":"default","labels":{},"spec":{"address":":8080","protocol":"http","trusted_proxies":["10.0.0.0/8"]},"status":{"nodes":{"n1":{"state":"listening"},"n2":{"state":"failed","address":"[::]:8080","error":"address already in use"}}},"meta":{"uid":"l","revision":1}}],"revision":12}`}},
 		"POST /v1/listeners":                     {{201, `{"name":"web","spec":{"address":":80","protocol":"http"},"status":{},"meta":{"revision":2}}`}},
 		"GET /readyz":                            {{200, "ready\n"}},
@@ -154,7 +161,14 @@ func TestVerbs(t *testing.T) {
 		"pool add":                    "pool add web --strategy random --check http --check-path /healthz --check-interval 500ms --check-timeout 100ms --check-rise 1 --check-fall 2 --check-expect 200-299",
 		"pool set":                    "pool set web --strategy round_robin --check tcp --check-path= --label gone- --label k=w",
 		"pool set without check":      "pool set web --check none",
+		"pool add with all":           "pool add web --strategy maglev --hash-on cookie --hash-name session --hash-balance 125 --sticky-cookie lb --prefer-zone --connect-timeout 1s --first-byte-timeout 2s --request-timeout 3s --retry-attempts 2 --max-requests 100 --queue 50 --queue-timeout 1s --set sticky.secure=true --set timeouts.body=10s --set limits.idle_connections=7",
+		"pool set that removes":       "pool set full --hash-on= --sticky-cookie= --connect-timeout= --max-requests= --prefer-zone=false --set retries=",
 		"route ls":                    "route ls",
+		"route add with all":          "route add api --pool a --method GET,POST --header X-A=1 --header !X-B --header X-C~a{1,2} --query debug --path-regexp /v[0-9]+/.* --allow 10.0.0.0/8,fd00::/8 --deny 10.1.0.0/16 --rewrite-host b.internal --mirror b=5 --request-timeout 30s --first-byte-timeout 5s --retry-attempts 1 --set request_fields=[{\"op\":\"set\",\"name\":\"X\",\"value\":\"1\"}]",
+		"route add to https":          "route add web --redirect-to-https --redirect-host www.example.org --redirect-status 301",
+		"route add a response":        "route add no --respond-status 404 --respond-body gone --path /old",
+		"route set another action":    "route set api --pool= --redirect-to-https --rewrite-prefix= --mirror= --header=",
+		"listener add with all":       "listener add web --address :80 --via --client-head-timeout 5s --client-idle-timeout 30s --body-timeout 1m --max-connections 10000 --set limits.head_bytes=8192",
 		"route add":                   "route add api --pool a,b=3 --listener default --listener other --host *.example.org --path-prefix /api/ --priority 10",
 		"listener ls":                 "listener ls",
 		"listener add":                "listener add web --address :80 --trusted-proxy 10.0.0.0/8,fd00::/8",
@@ -231,21 +245,28 @@ func TestExitCodes(t *testing.T) {
 
 func TestUsageErrors(t *testing.T) {
 	for line, want := range map[string]string{
-		"backend":                         "",
-		"backend sell":                    `"sell" is no verb of "evenkeel backend"`,
-		"backend weight web1":             "accepts 2 arg(s), received 1; usage: evenkeel backend weight",
-		"backend weight web1 heavy":       `weight "heavy" is not a whole number`,
-		"backend add a:1 --weight heavy":  `--weight "heavy" is not a whole number`,
-		"backend add a:1 --label x":       `label "x" is neither`,
-		"backend get /x":                  "is empty",
-		"route add r --pool a=b":          `weight "b" is not a whole number`,
-		"status --api ftp://x":            "is neither HOST:PORT nor",
-		"status --api ,":                  "names no node",
-		"status --timeout -1s":            `--timeout "-1s" is no time to wait`,
-		"status --timeout 0":              `--timeout "0s" is no time to wait`,
-		"status --token a --token-file b": "exclude each other",
-		"pool ls x":                       "accepts 0 arg(s)",
-		"backend sett":                    `did you mean "set"?`,
+		"backend":                           "",
+		"backend sell":                      `"sell" is no verb of "evenkeel backend"`,
+		"backend weight web1":               "accepts 2 arg(s), received 1; usage: evenkeel backend weight",
+		"backend weight web1 heavy":         `weight "heavy" is not a whole number`,
+		"backend add a:1 --weight heavy":    `--weight "heavy" is not a whole number`,
+		"backend add a:1 --label x":         `label "x" is neither`,
+		"backend get /x":                    "is empty",
+		"route add r --pool a=b":            `weight "b" is not a whole number`,
+		"route add r --mirror a=b":          `percentage "b" is not a whole number`,
+		"route add r --header =a":           `--header "=a" names nothing`,
+		"pool add p --prefer-zone=maybe":    `--prefer-zone "maybe" is neither true nor false`,
+		"pool add p --queue many":           `--queue "many" is not a whole number`,
+		"pool add p --set timeouts":         `--set "timeouts" is not FIELD=VALUE`,
+		"pool add p --set a..b=1":           `--set "a..b=1" is not FIELD=VALUE`,
+		"route add r --redirect-to-https=x": `--redirect-to-https "x" is neither true nor false`,
+		"status --api ftp://x":              "is neither HOST:PORT nor",
+		"status --api ,":                    "names no node",
+		"status --timeout -1s":              `--timeout "-1s" is no time to wait`,
+		"status --timeout 0":                `--timeout "0s" is no time to wait`,
+		"status --token a --token-file b":   "exclude each other",
+		"pool ls x":                         "accepts 0 arg(s)",
+		"backend sett":                      `did you mean "set"?`,
 	} {
 		got := execute(t, nil, strings.Fields(line)...)
 		code := cli.ExitUsage

@@ -40,27 +40,26 @@ func readDocument(object []byte) (*document, error) {
 }
 
 // setPath sets the value at a dotted path of the spec, or removes it if value
-// is nil.
-func (d *document) setPath(path string, value any) {
-	at := d.Spec
-	parts := strings.Split(path, ".")
-	for _, part := range parts[:len(parts)-1] {
-		child, ok := at[part].(map[string]any)
-		if !ok {
-			if value == nil {
-				return
-			}
-			child = map[string]any{}
-			at[part] = child
+// is nil, with the objects that have nothing left by that.
+func (d *document) setPath(path string, value any) { setIn(d.Spec, path, value) }
+
+func setIn(object map[string]any, path string, value any) {
+	name, rest, deeper := strings.Cut(path, ".")
+	switch child, isObject := object[name].(map[string]any); {
+	case !deeper && value == nil:
+		delete(object, name)
+	case !deeper:
+		object[name] = value
+	case isObject:
+		setIn(child, rest, value)
+		if value == nil && len(child) == 0 {
+			delete(object, name)
 		}
-		at = child
+	case value != nil:
+		child = map[string]any{}
+		object[name] = child
+		setIn(child, rest, value)
 	}
-	last := parts[len(parts)-1]
-	if value == nil {
-		delete(at, last)
-		return
-	}
-	at[last] = value
 }
 
 // setLabels applies texts of the form KEY=VALUE and KEY-, which removes.

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,6 +15,10 @@ import (
 type field struct {
 	flag, usage string
 	list        bool
+	// whole tells that commas within a text of the list are part of it.
+	whole bool
+	// boolean tells that the flag alone means true.
+	boolean bool
 	// apply writes the flag's text, or its texts for a list, into a document.
 	apply func(d *document, texts []string) error
 	known []string // for completion
@@ -30,9 +36,39 @@ func text(path string) func(*document, []string) error {
 	}
 }
 
-// number writes a whole number; whether it is in range, the API says.
+// object writes a text that stands for a whole object of the spec: an empty
+// one removes that object.
+func object(path, name string) func(*document, []string) error {
+	return func(d *document, texts []string) error {
+		if texts[0] == "" {
+			d.setPath(path, nil)
+		} else {
+			d.setPath(path+"."+name, texts[0])
+		}
+		return nil
+	}
+}
+
+// truth writes true or false.
+func truth(path, flag string) func(*document, []string) error {
+	return func(d *document, texts []string) error {
+		yes, err := strconv.ParseBool(texts[0])
+		if err != nil {
+			return usage(fmt.Sprintf("--%s %q is neither true nor false", flag, texts[0]))
+		}
+		d.setPath(path, yes)
+		return nil
+	}
+}
+
+// number writes a whole number, an empty text removes it; whether it is in
+// range, the API says.
 func number(path, flag string) func(*document, []string) error {
 	return func(d *document, texts []string) error {
+		if texts[0] == "" {
+			d.setPath(path, nil)
+			return nil
+		}
 		n, err := strconv.Atoi(texts[0])
 		if err != nil {
 			return usage(fmt.Sprintf("--%s %q is not a whole number", flag, texts[0]))
@@ -54,24 +90,55 @@ func texts(path string) func(*document, []string) error {
 	}
 }
 
-// fieldFlags adds a flag per field to a command, and --label, and returns what
-// writes those that were given into a document.
+// anyField applies the texts of --set, FIELD=VALUE: a path such as
+// timeouts.body, and JSON, or a text as it is where it is no JSON. Without a
+// value the field is removed.
+func anyField(d *document, settings []string) error {
+	for _, setting := range settings {
+		path, value, found := strings.Cut(setting, "=")
+		if !found || slices.Contains(strings.Split(path, "."), "") {
+			return usage(fmt.Sprintf("--set %q is not FIELD=VALUE, such as timeouts.body=10s", setting))
+		}
+		if value == "" {
+			d.setPath(path, nil)
+			continue
+		}
+		var parsed any
+		decoder := json.NewDecoder(strings.NewReader(value))
+		decoder.UseNumber() // a large one keeps its digits
+		if err := decoder.Decode(&parsed); err != nil || decoder.More() {
+			parsed = value
+		}
+		d.setPath(path, parsed)
+	}
+	return nil
+}
+
+// fieldFlags adds a flag per field to a command, and --set and --label, and
+// returns what writes those that were given into a document.
 func (v *verbs) fieldFlags(cmd *cobra.Command) func(*document) error {
 	fs := cmd.Flags()
 	single := make([]string, len(v.fields))
 	lists := make([][]string, len(v.fields))
 	for i, f := range v.fields {
-		if f.list {
+		switch {
+		case f.list && f.whole:
+			fs.StringArrayVar(&lists[i], f.flag, nil, f.usage)
+		case f.list:
 			fs.StringSliceVar(&lists[i], f.flag, nil, f.usage)
-		} else {
+		default:
 			fs.StringVar(&single[i], f.flag, "", f.usage)
+		}
+		if f.boolean {
+			fs.Lookup(f.flag).NoOptDefVal = "true"
 		}
 		if f.known != nil {
 			// The error is for a flag that does not exist.
 			_ = cmd.RegisterFlagCompletionFunc(f.flag, cobra.FixedCompletions(f.known, cobra.ShellCompDirectiveNoFileComp))
 		}
 	}
-	var labels []string
+	var settings, labels []string
+	fs.StringArrayVar(&settings, "set", nil, "any field as FIELD=VALUE with a text or JSON, such as timeouts.body=10s, or FIELD= to remove it (repeatable)")
 	fs.StringArrayVar(&labels, "label", nil, "label as KEY=VALUE, or KEY- to remove it (repeatable)")
 	return func(d *document) error {
 		for i, f := range v.fields {
@@ -87,6 +154,9 @@ func (v *verbs) fieldFlags(cmd *cobra.Command) func(*document) error {
 			if err := f.apply(d, given); err != nil {
 				return err
 			}
+		}
+		if err := anyField(d, settings); err != nil {
+			return err
 		}
 		return d.setLabels(labels)
 	}

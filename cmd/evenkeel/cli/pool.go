@@ -15,8 +15,21 @@ func poolKind() *kind {
 		name: "pool", plural: "pools",
 		short: "groups of backends that share requests",
 		fields: []field{
-			{flag: "strategy", usage: "how a backend is chosen: " + strings.Join(strategies(), ", "),
-				apply: text("strategy"), known: strategies()},
+			{flag: "strategy", usage: "how a backend is chosen: " + strings.Join(fsm.Strategies(), ", "),
+				apply: text("strategy"), known: fsm.Strategies()},
+			{flag: "hash-on", usage: "what maglev, ring_hash and rendezvous hash: " + strings.Join(hashSources(), ", "),
+				apply: object("hash", "on"), known: hashSources()},
+			{flag: "hash-name", usage: "name of the header field, cookie or query parameter that is hashed", apply: text("hash.name")},
+			{flag: "hash-balance", usage: "percent of the mean load that no backend exceeds, 101 to 1000", apply: number("hash.balance_factor", "hash-balance")},
+			{flag: "sticky-cookie", usage: "name of the cookie that brings clients back to their backend", apply: object("sticky", "cookie")},
+			{flag: "prefer-zone", boolean: true, usage: "choose among the backends of the node's own zone first", apply: truth("prefer_zone", "prefer-zone")},
+			{flag: "connect-timeout", usage: "bound of one connect, such as 3s", apply: text("timeouts.connect")},
+			{flag: "first-byte-timeout", usage: "bound of the wait for a response's head, such as 60s", apply: text("timeouts.first_byte")},
+			{flag: "request-timeout", usage: "bound of a whole request, such as 30s", apply: text("timeouts.request")},
+			{flag: "retry-attempts", usage: "how many backends one request may try, 1 to 32", apply: number("retries.attempts", "retry-attempts")},
+			{flag: "max-requests", usage: "requests that each node has in flight to one backend", apply: number("limits.backend_requests", "max-requests")},
+			{flag: "queue", usage: "requests of each node that wait when all backends are at their bound", apply: number("limits.queue", "queue")},
+			{flag: "queue-timeout", usage: "bound of that wait, such as 5s", apply: text("limits.queue_timeout")},
 			{flag: "check", usage: "type of the health check: tcp, http or none", apply: setCheck,
 				known: []string{fsm.CheckTCP, fsm.CheckHTTP, noCheck}},
 			{flag: "check-path", usage: "what an HTTP check asks for", apply: text("check.path")},
@@ -32,16 +45,26 @@ func poolKind() *kind {
 			if err != nil {
 				return nil, err
 			}
-			return []string{p.Name, p.Spec.Strategy, describeCheck(p.Spec.Check)}, nil
+			return []string{p.Name, describeStrategy(p.Spec), describeCheck(p.Spec.Check)}, nil
 		},
 	}
 }
 
-func strategies() []string {
-	return []string{
-		fsm.StrategyWeightedRoundRobin, fsm.StrategyRoundRobin, fsm.StrategyRandom,
-		fsm.StrategyLeastConnections, fsm.StrategyPowerOfTwoChoices,
+func hashSources() []string {
+	return []string{fsm.HashSource, fsm.HashHeader, fsm.HashCookie, fsm.HashPath, fsm.HashQuery}
+}
+
+// describeStrategy returns how a pool chooses, such as
+// "maglev on cookie session, sticky".
+func describeStrategy(p fsm.PoolSpec) string {
+	what := p.Strategy
+	if p.Hash != nil {
+		what += " on " + strings.TrimSpace(p.Hash.On+" "+p.Hash.Name)
 	}
+	if p.Sticky != nil {
+		what += ", sticky"
+	}
+	return what
 }
 
 // setCheck comes before the other fields of the check, which may create it.

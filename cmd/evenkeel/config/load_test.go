@@ -110,7 +110,7 @@ func TestEveryOptionFromEachSource(t *testing.T) {
 		Name: "n7", DataDir: "/var/lib/x", APIAddr: "10.1.2.3:7170", ClusterAddr: "[::]:7171", Advertise: "10.1.2.3:9",
 		Join: []string{"a:1", "[fd00::1]:2"}, BootstrapExpect: 3, Bind: "::1",
 		ListenerAddrs: map[string]string{"default": "127.0.0.1:8081", "other": ":9"}, Loops: 4, Zone: "rack-1",
-		AdminToken:    "0123456789abcdef0123", Profile: "safe", DrainTimeout: 90 * time.Second,
+		AdminToken: "0123456789abcdef0123", Profile: "safe", DrainTimeout: 90 * time.Second,
 		LogLevel: slog.LevelDebug, LogFormat: "json",
 	}
 	var args, env []string
@@ -210,6 +210,10 @@ func TestFaults(t *testing.T) {
 		"an empty flag is a fault":                        {[]string{"--name="}, nil, "name (flag --name): is empty"},
 		"a level is one of four":                          {[]string{"--log-level=loud"}, nil, "is none of debug, info, warn, error"},
 		"a profile is one of three":                       {nil, []string{"EVENKEEL_PROFILE=quick"}, "is none of default, safe, fast"},
+		"fewer loops than none are refused":               {[]string{"--loops=-1"}, nil, `loops "-1" (flag --loops): is not a whole number from 0 to 256`},
+		"more loops than 256 are refused":                 {nil, []string{"EVENKEEL_LOOPS=257"}, "is not a whole number from 0 to 256; give the number of event loops, or 0 for one per core"},
+		"loops are a number":                              {[]string{"--loops", "all"}, nil, "is not a whole number from 0 to 256"},
+		"a zone is a DNS label":                           {nil, []string{"EVENKEEL_ZONE=Rack 1"}, `zone "Rack 1" (environment variable EVENKEEL_ZONE): is not a DNS label`},
 		"no nodes form no cluster":                        {nil, []string{"EVENKEEL_BOOTSTRAP_EXPECT=0"}, "whole number from 1"},
 		"an endless drain is refused":                     {nil, []string{"EVENKEEL_DRAIN_TIMEOUT=2h"}, "time span from 10ms to 1h"},
 		"a mapping where a value belongs is a fault":      {[]string{"--config", write(t, "c", "name:\n  a: b\n")}, nil, "c:1): is a mapping"},
