@@ -95,6 +95,7 @@ func (s *ListenerStats) add(c *exchange.Counters) {
 	s.BadGateway += c.BadGateway.Load()
 	s.Timeout += c.Timeout.Load()
 	s.Refused += c.Refused.Load()
+	s.Panics += c.Panics.Load()
 	s.ClientLeft += c.ClientLeft.Load()
 	s.BytesIn += c.BytesIn.Load()
 	s.BytesOut += c.BytesOut.Load()

@@ -31,6 +31,10 @@ type Engine struct {
 	reactor *reactor.Reactor
 	loops   []*loop
 	view    atomic.Pointer[exchange.View]
+	bounds  exchange.Bounds
+	// drainIdle is how long connections without a request keep an ending listener
+	// open; see [Server.Run]. Tests shorten it.
+	drainIdle time.Duration
 
 	mu      sync.Mutex // guards servers
 	servers map[*Server]struct{}
@@ -43,7 +47,11 @@ func New(config Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{config: config, reactor: r, servers: map[*Server]struct{}{}}
+	e := &Engine{
+		config: config, reactor: r,
+		bounds: exchange.DefaultBounds(), drainIdle: drainIdle,
+		servers: map[*Server]struct{}{},
+	}
 	e.view.Store(&exchange.View{Table: table.NewBuilder(noNames{}).Update(fsm.New())})
 	for _, on := range r.Loops() {
 		e.loops = append(e.loops, newLoop(e, on))

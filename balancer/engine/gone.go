@@ -8,27 +8,20 @@ import (
 	"evenkeel/fsm"
 )
 
-// departure is a backend whose idle connections are of no use any more.
-type departure struct {
-	stats *table.Stats
-	gone  bool // no request will be sent to it again
-}
-
 // goneBetween compares two tables, pool by pool where the registry knows which
-// changed.
-func goneBetween(last, next *table.Table) []departure {
-	var gone []departure
+// changed, and returns the backends whose idle connections are of no use any
+// more: they went, moved, or are down.
+func goneBetween(last, next *table.Table) []*table.Stats {
+	var gone []*table.Stats
 	for name := range touchedPools(last, next) {
 		before, after := last.PoolNamed(name), next.PoolNamed(name)
 		if before == nil || before == after {
 			continue
 		}
 		for _, b := range before.Backends() {
-			switch now := find(after, b); {
-			case now == nil:
-				gone = append(gone, departure{b.Stats, true})
-			case now.Health() == fsm.HealthDown && b.Health() != fsm.HealthDown:
-				gone = append(gone, departure{b.Stats, false})
+			now := find(after, b)
+			if now == nil || now.Health() == fsm.HealthDown && b.Health() != fsm.HealthDown {
+				gone = append(gone, b.Stats)
 			}
 		}
 	}

@@ -1,10 +1,13 @@
 package engine
 
 import (
+	"net/http"
 	"net/netip"
+	"time"
 
 	"evenkeel/balancer/exchange"
 	"evenkeel/balancer/reactor"
+	"evenkeel/balancer/table"
 )
 
 // loop is an event loop with the exchanges on it. It is their
@@ -13,11 +16,14 @@ type loop struct {
 	engine    *Engine
 	on        *reactor.Loop
 	exchanges *exchange.Loop
+	date      []byte // a Date field line
+	dated     int64  // when it was made, by Now
 }
 
 func newLoop(e *Engine, on *reactor.Loop) *loop {
 	l := &loop{engine: e, on: on}
-	l.exchanges = exchange.NewLoop(l, on.Index())
+	l.exchanges = exchange.NewLoop(l, on.Index(), &e.bounds)
+	on.OnPanic(func(h reactor.Handler) { l.exchanges.Bug(h) })
 	return l
 }
 
@@ -30,8 +36,24 @@ func (l *loop) Scratch() []byte { return l.on.Scratch() }
 // View implements [exchange.World].
 func (l *loop) View() *exchange.View { return l.engine.view.Load() }
 
+// Knows implements [exchange.World].
+func (l *loop) Knows(b *table.Backend) bool {
+	return find(l.engine.Table().PoolNamed(b.Pool), b) != nil
+}
+
 // IsLocal implements [exchange.World].
 func (l *loop) IsLocal(err error) bool { return reactor.IsLocal(err) }
+
+// Date implements [exchange.World]. It looks at the clock once a second.
+func (l *loop) Date() []byte {
+	if now := l.on.Now(); l.date == nil || now-l.dated >= int64(time.Second) {
+		l.dated = now
+		l.date = append(l.date[:0], "Date: "...)
+		l.date = time.Now().UTC().AppendFormat(l.date, http.TimeFormat)
+		l.date = append(l.date, "\r\n"...)
+	}
+	return l.date
+}
 
 // Dial implements [exchange.World].
 func (l *loop) Dial(to netip.AddrPort, b *exchange.Backend) (exchange.Link, error) {
@@ -42,9 +64,9 @@ func (l *loop) Dial(to netip.AddrPort, b *exchange.Backend) (exchange.Link, erro
 	return link{conn}, nil
 }
 
-func (l *loop) drop(gone []departure) {
-	for _, d := range gone {
-		l.exchanges.Drop(d.stats, d.gone)
+func (l *loop) drop(gone []*table.Stats) {
+	for _, stats := range gone {
+		l.exchanges.Drop(stats)
 	}
 }
 

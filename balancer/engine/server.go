@@ -145,7 +145,7 @@ func (s *Server) drain(began time.Time) {
 			s.engine.config.Logger.Warn("connections cut at the drain timeout", "listener", s.listener.Name,
 				"address", s.Addr(), "connections", connections, "requests", requests)
 			s.each((*exchange.Client).Cut)
-		case lasted >= min(drainIdle, timeout) && requests == 0:
+		case lasted >= min(s.engine.drainIdle, timeout) && requests == 0:
 			s.each((*exchange.Client).End)
 		}
 	}

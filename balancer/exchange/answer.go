@@ -46,8 +46,9 @@ func refusal(f *http1.Fault) *answer {
 	return &answer{f.Status, reason, f.Reason, refused}
 }
 
-// appendTo writes the answer. A response to HEAD has the head alone.
-func (a *answer) appendTo(dst []byte, head, closing bool) []byte {
+// appendTo writes the answer with a Date line. A response to HEAD has the head
+// alone.
+func (a *answer) appendTo(dst, date []byte, head, closing bool) []byte {
 	const before, after = "Evenkeel: ", ".\n"
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(a.status), 10)
@@ -56,6 +57,7 @@ func (a *answer) appendTo(dst []byte, head, closing bool) []byte {
 	dst = append(dst, "\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\nContent-Length: "...)
 	dst = strconv.AppendInt(dst, int64(len(before)+len(a.text)+len(after)), 10)
 	dst = append(dst, "\r\n"...)
+	dst = append(dst, date...)
 	if closing {
 		dst = append(dst, "Connection: close\r\n"...)
 	}

@@ -12,6 +12,12 @@ var errTimeout = errors.New("the connect timed out")
 // try sends the request to a backend, or answers it if none is left.
 func (x *exchange) try() {
 	for {
+		if x.addresses > 0 { // a further one of the same backend
+			if x.dial(x.target) {
+				return
+			}
+			continue
+		}
 		b := x.pick()
 		if b == nil {
 			x.answer(x.failure)
@@ -29,7 +35,7 @@ func (x *exchange) pick() *table.Backend {
 	if !x.anyone {
 		return x.pool.Pick(nil)
 	}
-	if x.tried.Len() >= x.limits.attempts || x.loop.now()-x.began >= int64(connectAll) {
+	if x.tried.Len() >= x.attempts || x.loop.now()-x.began >= int64(x.loop.bounds.ConnectAll) {
 		return nil
 	}
 	return x.pool.Pick(&x.tried)
@@ -71,7 +77,7 @@ func (x *exchange) dial(b *table.Backend) bool {
 		x.exclude(b)
 		return false
 	}
-	conn := &Backend{loop: x.loop, stats: b.Stats, place: -1}
+	conn := &Backend{loop: x.loop, target: b, place: -1}
 	link, err := x.loop.world.Dial(endpoint, conn)
 	if err != nil {
 		x.notConnected(err)
@@ -79,7 +85,7 @@ func (x *exchange) dial(b *table.Backend) bool {
 	}
 	conn.link = link
 	x.attach(conn)
-	conn.deadline(x.limits.connect)
+	conn.deadline(x.limits.Connect)
 	if !x.upload.Done() {
 		x.client.pause()
 	}
@@ -87,8 +93,11 @@ func (x *exchange) dial(b *table.Backend) bool {
 }
 
 // notConnected notes a connect that failed. Nothing was sent, so another
-// backend is tried in any case.
+// address of the backend is tried, or another backend, in any case.
 func (x *exchange) notConnected(err error) {
+	if x.addresses++; int(x.addresses) < len(x.target.Endpoints()) && x.loop.now()-x.began < int64(x.loop.bounds.ConnectAll) {
+		return
+	}
 	if !x.loop.world.IsLocal(err) {
 		x.target.Stats.ConnectFailures.Add(1)
 	}
@@ -97,6 +106,7 @@ func (x *exchange) notConnected(err error) {
 
 // exclude ends an attempt, and keeps further ones from the same backend.
 func (x *exchange) exclude(b *table.Backend) {
+	x.addresses = 0
 	x.tried.Add(b)
 	x.anyone = true
 	x.settle()
@@ -130,7 +140,7 @@ func (x *exchange) stale() {
 	x.settle()
 	x.clear(sent | answered)
 	x.set(anew)
-	if x.fresh++; x.fresh > maxFresh {
+	if x.fresh++; x.fresh > x.loop.bounds.Fresh {
 		b.Stats.Failures.Add(1)
 		x.answer(badGateway)
 		return
@@ -149,7 +159,7 @@ func (x *exchange) broke(conn *Backend, err error) {
 	case x.has(replay) && !x.has(answered) && untouched,
 		x.has(replay) && !x.has(answered) && conn.used && x.method.IsIdempotent():
 		x.stale()
-	case x.has(replay) && !x.has(answered) && x.method.IsIdempotent() && x.repeats < maxRepeats:
+	case x.has(replay) && !x.has(answered) && x.method.IsIdempotent() && x.repeats < x.loop.bounds.Repeats:
 		x.repeats++
 		x.failure = badGateway
 		x.target.Stats.Failures.Add(1)

@@ -10,10 +10,11 @@ import (
 type Backend struct {
 	loop      *Loop
 	link      Link
-	stats     *table.Stats
-	x         *exchange // the request under way, nil if it is idle
-	place     int       // in the pool of idle ones, or -1
-	before    int64     // what was sent when the present request began
+	target    *table.Backend // that it was dialled for
+	up        *upstream      // that it was kept in last, nil before
+	x         *exchange      // the request under way, nil if it is idle
+	place     int            // in the pool of idle ones, or -1
+	before    int64          // what was sent when the present request began
 	progress  http1.Progress
 	connected bool
 	used      bool // it has served a request before the present one

@@ -134,12 +134,12 @@ func (c *Client) refuse(err error) {
 func (c *Client) reply(a *answer, head bool) {
 	a.count(c.counters()).Add(1)
 	// A client that cannot be written to is gone, which reading will tell.
-	c.link.Write(a.appendTo(c.loop.world.Scratch(), head, true), false)
+	c.link.Write(a.appendTo(c.loop.world.Scratch(), c.loop.world.Date(), head, true), false)
 }
 
 // discard throws away what a client goes on sending after its last response.
 func (c *Client) discard(p []byte) int {
-	if c.dropped += int64(len(p)); c.dropped > lingerBytes {
+	if c.dropped += int64(len(p)); c.dropped > c.loop.bounds.LingerBytes {
 		c.close()
 	}
 	return len(p)
@@ -187,7 +187,7 @@ func (c *Client) closeGently() {
 	}
 	c.state |= clientLingering
 	c.link.CloseWrite()
-	c.deadline(linger)
+	c.deadline(c.loop.bounds.Linger)
 	if c.link.Buffered() > 0 {
 		c.deadline(c.listener.Settings.Load().Body)
 	}
@@ -243,7 +243,7 @@ func (c *Client) Drained() {
 	case c.x != nil:
 		c.x.clientDrained()
 	case c.has(clientLingering):
-		c.deadline(linger)
+		c.deadline(c.loop.bounds.Linger)
 	case !c.has(clientInHead):
 		c.deadline(c.listener.Settings.Load().ClientIdle)
 	}

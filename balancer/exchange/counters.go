@@ -14,8 +14,10 @@ type Counters struct {
 	Refused atomic.Uint64
 	// ClientLeft counts requests whose client left before the end.
 	ClientLeft atomic.Uint64
-	// BytesIn and BytesOut count what passed of bodies and tunnels, from and to
-	// clients.
+	// Panics counts requests that met a bug of Evenkeel's.
+	Panics atomic.Uint64
+	// BytesIn and BytesOut count what passed of bodies, with what frames their
+	// chunks, and of tunnels, from and to clients.
 	BytesIn, BytesOut atomic.Uint64
 
 	_ [64]byte // no two loops share a cache line

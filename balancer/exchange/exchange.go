@@ -16,7 +16,8 @@ type exchange struct {
 	pool     *table.Pool
 	target   *table.Backend // of the present attempt
 	backend  *Backend       // its connection, nil between attempts
-	limits   timeouts
+	limits   table.PoolTimeouts
+	attempts int
 
 	method http1.Method
 	minor  uint8
@@ -25,16 +26,18 @@ type exchange struct {
 	// request is what has to be sent to a backend, from its head on, as long as
 	// replay is set.
 	request []byte
-	began   int64 // when the head was complete
-	whole   int64 // when the whole request has to be done; 0: never
+	offer   []byte // the protocols that the client offers to switch to
+	began   int64  // when the head was complete
+	whole   int64  // when the whole request has to be done; 0: never
 
-	tried   table.Tried
-	anyone  bool // tried is not empty
-	fresh   int8 // how often a connection was closed before it was used
-	repeats int8
-	interim int8
-	failure *answer // if no backend is left
-	state   exchangeState
+	tried     table.Tried
+	anyone    bool  // tried is not empty
+	addresses int16 // of the present backend that were tried in vain
+	fresh     int8  // how often a connection was closed before it was used
+	repeats   int8
+	interim   int8
+	failure   *answer // if no backend is left
+	state     exchangeState
 }
 
 // exchangeState is a set of flags.
@@ -53,14 +56,9 @@ const (
 	tunnelling                              // the protocol was switched
 	clientHalf                              // the tunnel's client has ended
 	backendHalf                             // and its backend
+	accounted                               // the request was counted as done
 	backendPaused                           // the backend waits for the client to read
 )
-
-// timeouts are those of the request's pool and route.
-type timeouts struct {
-	connect, firstByte, body, tunnel, idle time.Duration
-	attempts                               int
-}
 
 func (x *exchange) has(f exchangeState) bool { return x.state&f != 0 }
 func (x *exchange) set(f exchangeState)      { x.state |= f }
@@ -126,7 +124,15 @@ func (x *exchange) route(body []byte) {
 		x.answer(noBackend)
 		return
 	}
-	x.limits = timeouts{connect: 3 * time.Second, firstByte: 60 * time.Second, body: 5 * time.Minute, tunnel: time.Hour, idle: 4 * time.Second, attempts: 8}
+	x.limits, x.attempts = x.pool.Timeouts, x.pool.Attempts
+	if x.limits.Request > 0 {
+		x.whole = x.began + int64(x.limits.Request)
+		if x.upload.Done() {
+			x.clientDeadline(0)
+		} else {
+			x.clientDeadline(x.settings.Body)
+		}
+	}
 	x.compose(body)
 	x.failure = noBackend
 	x.try()
@@ -144,6 +150,7 @@ func (x *exchange) compose(body []byte) {
 	}
 	if request.Upgrade != nil && !offersH2C(request.Upgrade) {
 		w.Upgrade = true
+		x.offer = append(x.offer[:0], request.Upgrade...)
 		x.set(offered)
 	}
 	if request.Expect && len(body) == 0 {
@@ -215,15 +222,15 @@ func (x *exchange) uploaded() {
 	case link.Buffered() > 0:
 		x.client.pause()
 		x.clientDeadline(0)
-		x.backend.deadline(x.limits.body)
+		x.backend.deadline(x.limits.Body)
 	case x.upload.Done():
 		x.client.resume()
 		if !x.has(headSent) {
 			x.clientDeadline(0)
-			x.backend.deadline(x.limits.firstByte)
+			x.backend.deadline(x.limits.FirstByte)
 		}
 	case x.has(expects):
-		x.clientDeadline(expectContinue)
+		x.clientDeadline(x.loop.bounds.ExpectContinue)
 		x.client.resume()
 	default:
 		x.clientDeadline(x.settings.Body)
@@ -290,12 +297,14 @@ func (x *exchange) clientExpired() {
 	}
 }
 
+const continueHead = "HTTP/1.1 100 Continue\r\n\r\n"
+
 // continueNow asks for the body that a client holds back, because the backend
 // says nothing.
 func (x *exchange) continueNow() {
 	x.clear(expects)
 	if !x.has(headSent) {
-		x.client.link.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n"), false)
+		x.client.link.Write([]byte(continueHead), false)
 	}
 	x.clientDeadline(x.settings.Body)
 }
@@ -316,7 +325,7 @@ func (x *exchange) answer(a *answer) {
 		c.state &^= clientAsked // it goes on sending
 	}
 	a.count(c.counters()).Add(1)
-	out := a.appendTo(x.loop.world.Scratch(), head, closing)
+	out := a.appendTo(x.loop.world.Scratch(), x.loop.world.Date(), head, closing)
 	x.end()
 	c.link.Write(out, false)
 	c.next()
@@ -324,13 +333,26 @@ func (x *exchange) answer(a *answer) {
 
 // end gives the exchange back. Both connections are on their own again.
 func (x *exchange) end() {
-	x.settle()
-	x.client.live().Requests.Add(-1)
+	x.account()
+	x.target = nil
 	x.client.x = nil
 	x.loop.give(x)
 }
 
-// settle ends the account of the present attempt.
+// account counts the request as done. A response's last bytes are given to the
+// client after that, so that whoever has read them finds nothing under way.
+func (x *exchange) account() {
+	if x.has(accounted) {
+		return
+	}
+	x.set(accounted)
+	x.client.live().Requests.Add(-1)
+	if x.target != nil {
+		x.target.Stats.InFlight.Add(-1)
+	}
+}
+
+// settle ends the account of an attempt that came to nothing.
 func (x *exchange) settle() {
 	if x.target != nil {
 		x.target.Stats.InFlight.Add(-1)

@@ -42,8 +42,13 @@ type World interface {
 	Now() int64
 	// Scratch is an empty buffer for building a write, valid during an event.
 	Scratch() []byte
+	// Date is the present time as a complete Date field line, RFC 9110 section
+	// 6.6.1.
+	Date() []byte
 	// Dial begins to connect. An error means that it could not begin.
 	Dial(to netip.AddrPort, b *Backend) (Link, error)
+	// Knows tells whether the newest view still has a backend at its address.
+	Knows(b *table.Backend) bool
 	// IsLocal tells whether an error is this machine's, and no backend's fault.
 	IsLocal(err error) bool
 	// View is the newest view.

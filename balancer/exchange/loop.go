@@ -9,6 +9,7 @@ import (
 type Loop struct {
 	world     World
 	index     int
+	bounds    *Bounds
 	request   http1.Request  // valid during the event that completed it
 	response  http1.Response // likewise
 	rewrite   http1.RequestRewrite
@@ -19,8 +20,8 @@ type Loop struct {
 }
 
 // NewLoop returns the exchanges' part of the loop with that index.
-func NewLoop(world World, index int) *Loop {
-	return &Loop{world: world, index: index, upstreams: map[*table.Stats]*upstream{}}
+func NewLoop(world World, index int, bounds *Bounds) *Loop {
+	return &Loop{world: world, index: index, bounds: bounds, upstreams: map[*table.Stats]*upstream{}}
 }
 
 func (l *Loop) now() int64 { return l.world.Now() }

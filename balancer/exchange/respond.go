@@ -43,7 +43,7 @@ func (x *exchange) badResponse() {
 // passInterim passes a 1xx on. A client of HTTP/1.0 knows none of them (RFC 9110
 // section 15.2).
 func (x *exchange) passInterim(response *http1.Response) bool {
-	if x.interim++; x.interim > maxInterim {
+	if x.interim++; x.interim > x.loop.bounds.Interim {
 		x.badResponse()
 		return false
 	}
@@ -75,13 +75,24 @@ func (x *exchange) respond(response *http1.Response, p []byte, n int) int {
 	x.target.Stats.CountResponse(response.Status)
 	w := x.closing(response)
 	x.backend.keep = !response.Close
+	if _, dated := response.Field("Date"); !dated { // RFC 9110 section 6.6.1
+		w.Extra = x.loop.world.Date()
+	}
 	out := response.AppendTo(x.loop.world.Scratch(), w)
 	x.set(headSent)
+	c.counters().BytesOut.Add(uint64(k))
+	if x.minor == 1 && x.body.Done() {
+		x.account()
+	}
+	if x.has(expects) && response.Status < 300 && !response.Close {
+		// It may be an answer to the body, before it and without a 100.
+		x.clear(expects)
+		x.client.link.Write([]byte(continueHead), true)
+	}
 	x.clear(expects)
 	if !x.sendFirst(out, rest[:k], w.Unchunk) {
 		return len(p)
 	}
-	c.counters().BytesOut.Add(uint64(k))
 	return n + k + x.after(len(rest)-k)
 }
 
@@ -180,10 +191,13 @@ func (x *exchange) fromBackend(p []byte) int {
 		return len(p)
 	}
 	n, err := x.body.Advance(p)
+	x.client.counters().BytesOut.Add(uint64(n))
+	if x.body.Done() {
+		x.account()
+	}
 	if n > 0 && !x.toClient(link.Write(p[:n], false)) {
 		return len(p)
 	}
-	x.client.counters().BytesOut.Add(uint64(n))
 	if err != nil {
 		x.broken()
 		return len(p)
@@ -215,7 +229,7 @@ func (x *exchange) downloaded() {
 		x.clientDeadline(x.settings.Body)
 		return
 	}
-	x.backend.deadline(x.limits.body)
+	x.backend.deadline(x.limits.Body)
 	if x.upload.Done() {
 		x.clientDeadline(0)
 	}
@@ -233,7 +247,7 @@ func (x *exchange) relayed(n int64, err error) {
 	case err == nil && x.body.Done():
 		x.finish(true)
 	case err == nil:
-		x.backend.deadline(x.limits.body)
+		x.backend.deadline(x.limits.Body)
 	case errors.Is(err, io.EOF):
 		x.broken()
 	default:
@@ -250,15 +264,14 @@ func (x *exchange) broken() {
 // finish ends a request whose response is complete. clean tells that nothing
 // came behind it.
 func (x *exchange) finish(clean bool) {
-	c, conn, most := x.client, x.backend, 512
-	idle := x.limits.idle
+	c, conn := x.client, x.backend
+	idle, most := x.limits.Idle, x.pool.Limits.IdleConnections
 	x.backend, conn.x = nil, nil
 	keep := clean && conn.keep && x.upload.Done()
 	x.end()
-	if keep {
+	if keep && conn.loop.keep(conn, most) {
 		conn.used = true
 		conn.deadline(idle)
-		conn.loop.keep(conn, most)
 	} else {
 		conn.link.Close()
 	}

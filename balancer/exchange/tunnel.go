@@ -9,7 +9,7 @@ import (
 // switchProtocols passes a 101 on and opens the tunnel (RFC 9110 section 7.8).
 // n is the size of its head, all how many bytes there are.
 func (x *exchange) switchProtocols(response *http1.Response, n, all int) int {
-	if !x.has(offered) || !x.upload.Done() || response.Upgrade == nil {
+	if !x.has(offered) || !x.upload.Done() || !hasProtocol(x.offer, response.Upgrade) {
 		x.badResponse()
 		return all
 	}
@@ -31,7 +31,7 @@ func (x *exchange) switchProtocols(response *http1.Response, n, all int) int {
 
 // alive starts the time anew for which a tunnel may be silent.
 func (x *exchange) alive() {
-	x.backend.deadline(x.limits.tunnel)
+	x.backend.deadline(x.limits.Tunnel)
 	x.client.link.SetDeadline(0)
 }
 
@@ -78,9 +78,13 @@ func (x *exchange) tunnelEnded() {
 // is ignored, as RFC 9110 section 7.8 allows: behind it the client could send
 // requests that no route was looked up for ("h2c smuggling").
 func offersH2C(offer []byte) bool {
-	for protocol := range bytes.SplitSeq(offer, []byte(",")) {
-		protocol = bytes.TrimSpace(protocol)
-		if bytes.EqualFold(protocol, []byte("h2c")) || bytes.EqualFold(protocol, []byte("h2")) {
+	return hasProtocol(offer, []byte("h2c")) || hasProtocol(offer, []byte("h2"))
+}
+
+// hasProtocol tells whether a list of protocols names one.
+func hasProtocol(list, protocol []byte) bool {
+	for one := range bytes.SplitSeq(list, []byte(",")) {
+		if bytes.EqualFold(bytes.TrimSpace(one), protocol) {
 			return true
 		}
 	}

@@ -8,6 +8,9 @@ import (
 // the end: the others may then grow old and be closed.
 type upstream struct {
 	idle []*Backend
+	// closed is set when the backend went, moved or was found down: connections
+	// that were busy then are not kept either.
+	closed bool
 }
 
 // idle takes a connection to a backend from the pool; nil if there is none.
@@ -16,25 +19,31 @@ func (l *Loop) idle(b *table.Backend) *Backend {
 	if u == nil || len(u.idle) == 0 {
 		return nil
 	}
-	conn := u.idle[len(u.idle)-1]
-	u.idle = u.idle[:len(u.idle)-1]
+	last := len(u.idle) - 1
+	conn := u.idle[last]
+	u.idle[last] = nil
+	u.idle = u.idle[:last]
 	conn.place = -1
 	return conn
 }
 
-// keep puts a connection into the pool, or closes it if that is full.
-func (l *Loop) keep(conn *Backend, most int) {
-	u := l.upstreams[conn.stats]
-	if u == nil {
-		u = new(upstream)
-		l.upstreams[conn.stats] = u
+// keep puts a connection into the pool, unless that holds as many as it may or
+// the backend is gone. A connection's first time is when a backend is looked up
+// that went while it was busy; later its pool tells.
+func (l *Loop) keep(conn *Backend, most int) bool {
+	if conn.up == nil && l.world.Knows(conn.target) {
+		if conn.up = l.upstreams[conn.target.Stats]; conn.up == nil {
+			conn.up = new(upstream)
+			l.upstreams[conn.target.Stats] = conn.up
+		}
 	}
-	if len(u.idle) >= most {
-		conn.link.Close()
-		return
+	u := conn.up
+	if u == nil || u.closed || len(u.idle) >= most {
+		return false
 	}
 	conn.place = len(u.idle)
 	u.idle = append(u.idle, conn)
+	return true
 }
 
 // forget takes an idle connection that has ended out of the pool.
@@ -42,21 +51,18 @@ func (l *Loop) forget(conn *Backend) {
 	if conn.place < 0 {
 		return
 	}
-	u := l.upstreams[conn.stats]
+	u := conn.up
 	last := len(u.idle) - 1
 	u.idle[conn.place] = u.idle[last]
 	u.idle[conn.place].place = conn.place
 	u.idle[last] = nil
 	u.idle = u.idle[:last]
 	conn.place = -1
-	if last == 0 { // perhaps the backend is gone: nothing of it is to stay
-		delete(l.upstreams, conn.stats)
-	}
 }
 
-// Drop closes the idle connections to a backend. gone tells that no request
-// will be sent to it any more.
-func (l *Loop) Drop(stats *table.Stats, gone bool) {
+// Drop closes the idle connections to a backend, and has those that are busy
+// closed when they no longer are.
+func (l *Loop) Drop(stats *table.Stats) {
 	u := l.upstreams[stats]
 	if u == nil {
 		return
@@ -65,18 +71,8 @@ func (l *Loop) Drop(stats *table.Stats, gone bool) {
 		conn.place = -1
 		conn.link.Close()
 	}
-	clear(u.idle)
-	u.idle = u.idle[:0]
-	if gone {
-		delete(l.upstreams, stats)
-	}
-}
-
-// DropAll closes all idle connections to backends.
-func (l *Loop) DropAll() {
-	for stats := range l.upstreams {
-		l.Drop(stats, true)
-	}
+	u.idle, u.closed = nil, true
+	delete(l.upstreams, stats)
 }
 
 // Idle is how many connections the pool holds.

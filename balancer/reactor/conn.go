@@ -154,7 +154,8 @@ func (c *Conn) queue() {
 }
 
 // event takes what the poller reports.
-func (c *Conn) event(e *event) {
+func (c *Conn) event() {
+	e := c.loop.present
 	if c.has(connecting) {
 		c.connectEvent(e)
 		return

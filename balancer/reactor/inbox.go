@@ -29,8 +29,8 @@ func (b *inbox) post(f func()) bool {
 	return true
 }
 
-// run makes the calls that have been posted.
-func (b *inbox) run() {
+// run has the calls made that have been posted.
+func (b *inbox) run(make func(func())) {
 	if !b.pending.Load() {
 		return
 	}
@@ -40,7 +40,7 @@ func (b *inbox) run() {
 	b.pending.Store(false)
 	b.mu.Unlock()
 	for _, call := range calls {
-		call()
+		make(call)
 	}
 }
 

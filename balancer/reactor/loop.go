@@ -39,6 +39,8 @@ type Loop struct {
 	scratch  []byte
 	events   []event
 	batchEnd func()
+	panicked func(Handler)
+	present  *event // that is being worked off
 	ended    bool
 }
 
@@ -78,6 +80,10 @@ func (l *Loop) Scratch() []byte { return l.scratch[:0] }
 // the loop only.
 func (l *Loop) OnBatchEnd(f func()) { l.batchEnd = f }
 
+// OnPanic sets what is told, on the loop, which handler met a bug, after its
+// connection was closed. It may be called before Run.
+func (l *Loop) OnPanic(f func(Handler)) { l.panicked = f }
+
 // Conns yields all open connections, without those that were closed and only
 // send what is left. They may be closed meanwhile.
 func (l *Loop) Conns(yield func(*Conn) bool) {
@@ -103,7 +109,7 @@ func (l *Loop) run() {
 		for i := range l.events[:n] {
 			l.dispatch(&l.events[i])
 		}
-		l.inbox.run()
+		l.inbox.run(l.call)
 		l.work()
 		l.wheel.advance(l.now)
 		l.registerLate()
@@ -149,7 +155,8 @@ func (l *Loop) dispatch(e *event) {
 	}
 	switch s := &l.slots[e.fd]; {
 	case s.conn != nil && s.conn.generation == e.generation:
-		s.conn.event(e)
+		l.present = e
+		l.safely(s.conn, (*Conn).event)
 	case s.socket != nil && s.socket.generation == e.generation:
 		s.socket.acceptAll()
 	}
@@ -166,7 +173,7 @@ func (l *Loop) work() {
 			continue
 		}
 		t.conn.clear(queued)
-		t.conn.turn()
+		l.safely(t.conn, (*Conn).turn)
 	}
 	clear(l.working)
 }

@@ -114,7 +114,7 @@ func (l *Loop) adopt(fd int32, peer netip.AddrPort, acceptor Acceptor) {
 		return
 	}
 	c.set(readable)
-	c.pull()
+	l.safely(c, (*Conn).pull)
 	switch {
 	case c.has(closed | registered):
 	case c.has(single):

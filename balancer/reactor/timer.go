@@ -90,7 +90,7 @@ func (w *wheel) advance(now int64) {
 				w.move(c, tickOf(c.timer.deadline))
 			default:
 				c.timer.deadline = 0
-				c.expired()
+				c.loop.safely(c, (*Conn).expired)
 			}
 		}
 	}

@@ -1,6 +1,10 @@
 package table
 
-import "evenkeel/fsm"
+import (
+	"reflect"
+
+	"evenkeel/fsm"
+)
 
 // changes are the names of routes and pools that differ between two states in
 // what a table is made of.
@@ -52,7 +56,9 @@ func (c *changes) poolDiffers(name string) bool {
 	if before == nil || after == nil {
 		return before != after
 	}
-	return before.Meta.UID != after.Meta.UID || before.Spec.Strategy != after.Spec.Strategy
+	one, other := before.Spec, after.Spec
+	one.Check, other.Check = nil, nil
+	return before.Meta.UID != after.Meta.UID || !reflect.DeepEqual(one, other)
 }
 
 // backendDiffers is false for votes that left the verdict as it was, which are

@@ -11,6 +11,12 @@ import (
 // the rotation and the backends' counters.
 type Pool struct {
 	Name string
+	// Timeouts, Limits, Attempts (how many backends one request tries) and Budget
+	// are what the data path keeps to.
+	Timeouts PoolTimeouts
+	Limits   PoolLimits
+	Attempts int
+	Budget   RetryBudget
 
 	uid      string
 	strategy string
@@ -59,6 +65,9 @@ type poolSource struct {
 // backends go when the last of these does.
 func (src poolSource) compile(object *fsm.Pool) *Pool {
 	p := &Pool{Name: object.Name, uid: object.Meta.UID, strategy: object.Spec.Strategy}
+	p.Timeouts, p.Limits = timeoutsOf(object.Spec), limitsOf(object.Spec)
+	retries := object.Spec.EffectiveRetries()
+	p.Attempts, p.Budget = retries.Attempts, RetryBudget{Percent: retries.BudgetPercent, Min: retries.BudgetMin}
 	known := src.previous.stats()
 	for b := range src.state.PoolBackends(object.Name) {
 		stats := known[b.Meta.UID]

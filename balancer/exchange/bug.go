@@ -1,0 +1,26 @@
+package exchange
+
+// Bug cleans up after a handler that met a bug of Evenkeel's, whose connection
+// is closed already: its request ends, and so do both its connections.
+func (l *Loop) Bug(handler any) {
+	var x *exchange
+	switch side := handler.(type) {
+	case *Client:
+		side.counters().Panics.Add(1)
+		side.gone()
+		x = side.x
+	case *Backend:
+		l.forget(side)
+		if x = side.x; x != nil {
+			x.client.counters().Panics.Add(1)
+		}
+	}
+	if x == nil {
+		return
+	}
+	c := x.client
+	x.dropBackend()
+	x.end()
+	c.gone()
+	c.link.Abort()
+}

@@ -1,0 +1,40 @@
+package table
+
+import (
+	"time"
+
+	"evenkeel/fsm"
+)
+
+// PoolTimeouts are how long a pool's backends may take, as
+// [fsm.PoolTimeouts] explains them, with the defaults filled in.
+type PoolTimeouts struct {
+	Connect, FirstByte, Body, Request, Tunnel, Idle time.Duration
+}
+
+func timeoutsOf(spec fsm.PoolSpec) PoolTimeouts {
+	t := spec.EffectiveTimeouts()
+	return PoolTimeouts{
+		Connect: time.Duration(t.Connect), FirstByte: time.Duration(t.FirstByte), Body: time.Duration(t.Body),
+		Request: time.Duration(t.Request), Tunnel: time.Duration(t.Tunnel), Idle: time.Duration(t.Idle),
+	}
+}
+
+// PoolLimits bound what one node puts on a pool's backends, as
+// [fsm.PoolLimits] explains them, with the defaults filled in.
+type PoolLimits struct {
+	BackendRequests, Queue, IdleConnections int
+	QueueTimeout                            time.Duration
+}
+
+func limitsOf(spec fsm.PoolSpec) PoolLimits {
+	l := spec.EffectiveLimits()
+	return PoolLimits{
+		BackendRequests: l.BackendRequests, Queue: l.Queue, IdleConnections: l.IdleConnections,
+		QueueTimeout: time.Duration(l.QueueTimeout),
+	}
+}
+
+// RetryBudget bounds how often a pool's requests are sent again that may have
+// been sent, as [fsm.Retries] explains it.
+type RetryBudget struct{ Percent, Min int }
