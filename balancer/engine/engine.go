@@ -89,10 +89,21 @@ func (e *Engine) Swap(next *table.Table) {
 	}
 	e.view.Store(&exchange.View{Table: next})
 	e.applySettings(next.State())
-	if gone := goneBetween(last, next); len(gone) > 0 {
-		for _, l := range e.loops {
-			l.on.Post(func() { l.drop(gone) })
-		}
+	gone, pools := goneBetween(last, next), poolsGone(last, next)
+	for _, l := range e.loops {
+		l.on.Post(func() {
+			l.drop(gone)
+			l.exchanges.Forget(pools)
+			l.exchanges.ServeAll() // there may be a backend for those who wait
+		})
+	}
+}
+
+// wake has requests that wait for a backend of the pool looked at on every
+// loop. Any loop may call it.
+func (e *Engine) wake(pool string) {
+	for _, l := range e.loops {
+		l.on.Post(func() { l.exchanges.Serve(pool) })
 	}
 }
 

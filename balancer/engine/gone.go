@@ -63,3 +63,15 @@ func find(pool *table.Pool, b *table.Backend) *table.Backend {
 	}
 	return nil
 }
+
+// poolsGone returns the pools that the next table does not have.
+func poolsGone(last, next *table.Table) []*table.PoolStats {
+	var gone []*table.PoolStats
+	for name := range touchedPools(last, next) {
+		before, after := last.PoolNamed(name), next.PoolNamed(name)
+		if before != nil && (after == nil || after.Shared != before.Shared) {
+			gone = append(gone, before.Shared)
+		}
+	}
+	return gone
+}

@@ -22,7 +22,7 @@ type loop struct {
 
 func newLoop(e *Engine, on *reactor.Loop) *loop {
 	l := &loop{engine: e, on: on}
-	l.exchanges = exchange.NewLoop(l, on.Index(), &e.bounds)
+	l.exchanges = exchange.NewLoop(l, on.Index(), len(e.reactor.Loops()), &e.bounds)
 	on.OnPanic(func(h reactor.Handler) { l.exchanges.Bug(h) })
 	return l
 }
@@ -40,6 +40,9 @@ func (l *loop) View() *exchange.View { return l.engine.view.Load() }
 func (l *loop) Knows(b *table.Backend) bool {
 	return find(l.engine.Table().PoolNamed(b.Pool), b) != nil
 }
+
+// Wake implements [exchange.World].
+func (l *loop) Wake(pool string) { l.engine.wake(pool) }
 
 // IsLocal implements [exchange.World].
 func (l *loop) IsLocal(err error) bool { return reactor.IsLocal(err) }

@@ -20,7 +20,9 @@ func (x *exchange) try() {
 		}
 		b := x.pick()
 		if b == nil {
-			x.answer(x.failure)
+			if !x.full || !x.wait() {
+				x.answer(x.failure)
+			}
 			return
 		}
 		if x.begun(b) {
@@ -32,13 +34,39 @@ func (x *exchange) try() {
 // pick chooses the next backend; nil if there is none, or trying has gone on
 // long enough.
 func (x *exchange) pick() *table.Backend {
-	if !x.anyone {
-		return x.pool.Pick(nil)
+	var tried *table.Tried
+	x.full = false
+	if x.anyone {
+		if x.tried.Len() >= x.attempts || x.loop.now()-x.began >= int64(x.loop.bounds.ConnectAll) {
+			return nil
+		}
+		tried = &x.tried
 	}
-	if x.tried.Len() >= x.attempts || x.loop.now()-x.began >= int64(x.loop.bounds.ConnectAll) {
+	b := x.pool.Pick(tried)
+	if most := x.pool.Limits.BackendRequests; b != nil && most > 0 {
+		return x.permitted(b, most)
+	}
+	return b
+}
+
+// permitted returns the backend, or another one that is below its bound if that
+// is not; nil if none is. Requests that wait come first.
+func (x *exchange) permitted(b *table.Backend, most int) *table.Backend {
+	x.full = true
+	if !x.has(queued) && x.loop.queues[x.pool.Name] != nil {
 		return nil
 	}
-	return x.pool.Pick(&x.tried)
+	if x.loop.acquire(b, most) {
+		x.permit = b
+		return b
+	}
+	for _, other := range x.pool.Choices() {
+		if other != b && !x.tried.Has(other) && x.loop.acquire(other, most) {
+			x.permit = other
+			return other
+		}
+	}
+	return nil
 }
 
 // begun begins an attempt at a backend. It is false if that failed at once.
@@ -46,14 +74,11 @@ func (x *exchange) begun(b *table.Backend) bool {
 	x.target = b
 	b.Stats.InFlight.Add(1)
 	b.Stats.Requests.Add(1)
-	if !x.has(anew) {
-		if conn := x.loop.idle(b); conn != nil && x.mayUse(conn) {
-			x.attach(conn)
-			x.send()
-			return true
-		}
+	if conn := x.loop.idle(b); conn != nil && x.mayUse(conn) {
+		x.attach(conn)
+		x.send()
+		return true
 	}
-	x.clear(anew)
 	return x.dial(b)
 }
 
@@ -133,22 +158,18 @@ func (x *exchange) unsent() {
 	x.stale()
 }
 
-// stale tries again after a connection was closed before it was used, which is
+// stale tries again, with a connection of its own, after a connection was closed before it was used, which is
 // nobody's fault: servers close idle connections as they like.
 func (x *exchange) stale() {
-	b := x.target
-	x.settle()
 	x.clear(sent | answered)
-	x.set(anew)
 	if x.fresh++; x.fresh > x.loop.bounds.Fresh {
-		b.Stats.Failures.Add(1)
+		x.target.Stats.Failures.Add(1)
 		x.answer(badGateway)
 		return
 	}
-	if x.begun(b) {
-		return
+	if !x.dial(x.target) {
+		x.try()
 	}
-	x.try()
 }
 
 // broke is a backend's connection that ended before a response began.
@@ -159,7 +180,7 @@ func (x *exchange) broke(conn *Backend, err error) {
 	case x.has(replay) && !x.has(answered) && untouched,
 		x.has(replay) && !x.has(answered) && conn.used && x.method.IsIdempotent():
 		x.stale()
-	case x.has(replay) && !x.has(answered) && x.method.IsIdempotent() && x.repeats < x.loop.bounds.Repeats:
+	case x.has(replay) && !x.has(answered) && x.method.IsIdempotent() && x.mayRepeat():
 		x.repeats++
 		x.failure = badGateway
 		x.target.Stats.Failures.Add(1)
@@ -170,6 +191,13 @@ func (x *exchange) broke(conn *Backend, err error) {
 		x.target.Stats.Failures.Add(1)
 		x.answer(badGateway)
 	}
+}
+
+// mayRepeat tells whether a request that was sent may be sent to another
+// backend.
+func (x *exchange) mayRepeat() bool {
+	return x.repeats < x.loop.bounds.Repeats && x.attempts > 1 &&
+		x.loop.budgetOf(x.pool).spend(x.loop.now(), x.pool.Budget, x.loop.loops)
 }
 
 // connectEnded is a connect that came to nothing.

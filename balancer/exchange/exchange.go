@@ -30,22 +30,24 @@ type exchange struct {
 	began   int64  // when the head was complete
 	whole   int64  // when the whole request has to be done; 0: never
 
-	tried     table.Tried
-	anyone    bool  // tried is not empty
-	addresses int16 // of the present backend that were tried in vain
-	fresh     int8  // how often a connection was closed before it was used
-	repeats   int8
-	interim   int8
-	failure   *answer // if no backend is left
-	state     exchangeState
+	tried         table.Tried
+	full          bool           // the last pick found backends, all at their bound
+	permit        *table.Backend // whose permit the attempt holds
+	before, after *exchange      // in the queue
+	anyone        bool           // tried is not empty
+	addresses     int16          // of the present backend that were tried in vain
+	fresh         int8           // how often a connection was closed before it was used
+	repeats       int8
+	interim       int8
+	failure       *answer // if no backend is left
+	state         exchangeState
 }
 
 // exchangeState is a set of flags.
-type exchangeState uint16
+type exchangeState uint32
 
 const (
 	replay        exchangeState = 1 << iota // request holds all that was sent
-	anew                                    // the next attempt does not use a pooled connection
 	sent                                    // the request, as far as it came, was given to a connection
 	offered                                 // the client offers to switch protocols
 	expects                                 // the client waits for a 100
@@ -57,6 +59,7 @@ const (
 	clientHalf                              // the tunnel's client has ended
 	backendHalf                             // and its backend
 	accounted                               // the request was counted as done
+	queued                                  // it waits for a backend below its bound
 	backendPaused                           // the backend waits for the client to read
 )
 
@@ -135,6 +138,7 @@ func (x *exchange) route(body []byte) {
 	}
 	x.compose(body)
 	x.failure = noBackend
+	l.budgetOf(x.pool).request(x.began)
 	x.try()
 }
 
@@ -276,6 +280,9 @@ func (x *exchange) clientDrained() {
 // clientExpired: what was due from the client, or the whole request, is late.
 func (x *exchange) clientExpired() {
 	switch {
+	case x.has(queued):
+		x.unqueue()
+		x.answer(noBackend)
 	case x.whole != 0 && x.loop.now() >= x.whole:
 		if x.target != nil && x.backend != nil {
 			x.target.Stats.Failures.Add(1)
@@ -349,6 +356,14 @@ func (x *exchange) account() {
 	x.client.live().Requests.Add(-1)
 	if x.target != nil {
 		x.target.Stats.InFlight.Add(-1)
+		x.returnPermit()
+	}
+}
+
+func (x *exchange) returnPermit() {
+	if b := x.permit; b != nil {
+		x.permit = nil
+		x.loop.release(b, x.pool)
 	}
 }
 
@@ -356,6 +371,7 @@ func (x *exchange) account() {
 func (x *exchange) settle() {
 	if x.target != nil {
 		x.target.Stats.InFlight.Add(-1)
+		x.returnPermit()
 		x.target = nil
 	}
 }
@@ -370,6 +386,7 @@ func (x *exchange) dropBackend() {
 
 // abandon ends a request whose client is gone. Nobody is to blame.
 func (x *exchange) abandon() {
+	x.unqueue()
 	x.dropBackend()
 	x.end()
 }

@@ -49,6 +49,8 @@ type World interface {
 	Dial(to netip.AddrPort, b *Backend) (Link, error)
 	// Knows tells whether the newest view still has a backend at its address.
 	Knows(b *table.Backend) bool
+	// Wake has [Loop.Serve] called for a pool on every loop, soon.
+	Wake(pool string)
 	// IsLocal tells whether an error is this machine's, and no backend's fault.
 	IsLocal(err error) bool
 	// View is the newest view.

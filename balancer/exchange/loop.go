@@ -14,14 +14,25 @@ type Loop struct {
 	response  http1.Response // likewise
 	rewrite   http1.RequestRewrite
 	answer    http1.ResponseRewrite
+	loops     int // how many there are
 	upstreams map[*table.Stats]*upstream
+	leases    map[*table.Stats]*lease
+	queues    map[string]*queue // of pools with a bound, by name
+	budgets   map[*table.PoolStats]*budget
 	free      []*exchange
 	path      []byte // of the request, decoded
 }
 
-// NewLoop returns the exchanges' part of the loop with that index.
-func NewLoop(world World, index int, bounds *Bounds) *Loop {
-	return &Loop{world: world, index: index, bounds: bounds, upstreams: map[*table.Stats]*upstream{}}
+// NewLoop returns the exchanges' part of the loop with that index, of
+// so many.
+func NewLoop(world World, index, loops int, bounds *Bounds) *Loop {
+	return &Loop{
+		world: world, index: index, loops: loops, bounds: bounds,
+		upstreams: map[*table.Stats]*upstream{},
+		leases:    map[*table.Stats]*lease{},
+		queues:    map[string]*queue{},
+		budgets:   map[*table.PoolStats]*budget{},
+	}
 }
 
 func (l *Loop) now() int64 { return l.world.Now() }

@@ -93,7 +93,7 @@ func (x *exchange) respond(response *http1.Response, p []byte, n int) int {
 	if !x.sendFirst(out, rest[:k], w.Unchunk) {
 		return len(p)
 	}
-	return n + k + x.after(len(rest)-k)
+	return n + k + x.goOn(len(rest)-k)
 }
 
 // closing decides how the response ends for the client: whether its connection
@@ -187,7 +187,7 @@ func (x *exchange) fromBackend(p []byte) int {
 			return len(p)
 		}
 		x.client.counters().BytesOut.Add(uint64(len(out)))
-		x.after(0)
+		x.goOn(0)
 		return len(p)
 	}
 	n, err := x.body.Advance(p)
@@ -202,12 +202,12 @@ func (x *exchange) fromBackend(p []byte) int {
 		x.broken()
 		return len(p)
 	}
-	return n + x.after(len(p)-n)
+	return n + x.goOn(len(p)-n)
 }
 
-// after goes on after a piece of the body was sent, behind which surplus bytes
+// goOn goes on after a piece of the body was sent, behind which surplus bytes
 // lie. It returns how many of those are to be thrown away.
-func (x *exchange) after(surplus int) int {
+func (x *exchange) goOn(surplus int) int {
 	if x.body.Done() {
 		x.finish(surplus == 0)
 		return surplus

@@ -17,6 +17,8 @@ type Pool struct {
 	Limits   PoolLimits
 	Attempts int
 	Budget   RetryBudget
+	// Shared outlives tables.
+	Shared *PoolStats
 
 	uid      string
 	strategy string
@@ -68,6 +70,7 @@ func (src poolSource) compile(object *fsm.Pool) *Pool {
 	p.Timeouts, p.Limits = timeoutsOf(object.Spec), limitsOf(object.Spec)
 	retries := object.Spec.EffectiveRetries()
 	p.Attempts, p.Budget = retries.Attempts, RetryBudget{Percent: retries.BudgetPercent, Min: retries.BudgetMin}
+	p.Shared = src.previous.shared(p.uid)
 	known := src.previous.stats()
 	for b := range src.state.PoolBackends(object.Name) {
 		stats := known[b.Meta.UID]

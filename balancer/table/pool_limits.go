@@ -1,6 +1,7 @@
 package table
 
 import (
+	"sync/atomic"
 	"time"
 
 	"evenkeel/fsm"
@@ -38,3 +39,19 @@ func limitsOf(spec fsm.PoolSpec) PoolLimits {
 // RetryBudget bounds how often a pool's requests are sent again that may have
 // been sent, as [fsm.Retries] explains it.
 type RetryBudget struct{ Percent, Min int }
+
+// PoolStats is what all tables share of a pool, by its UID.
+type PoolStats struct {
+	// Waiting is how many requests of this node wait for one of the backends.
+	Waiting atomic.Int64
+}
+
+// Choices returns the eligible backends. The slice must not be changed.
+func (p *Pool) Choices() []*Backend { return p.choices }
+
+func (p *Pool) shared(uid string) *PoolStats {
+	if p == nil || p.uid != uid {
+		return new(PoolStats)
+	}
+	return p.Shared
+}

@@ -19,10 +19,14 @@ type Stats struct {
 	// by the backend's fault.
 	Failures atomic.Uint64
 
+	// Leased is how many permits for requests at once the loops have leased, if
+	// the pool bounds those.
+	Leased atomic.Int64
+
 	responses [6]atomic.Uint64
 	rotation  atomic.Uint32 // the next of several addresses
 
-	_ [44]byte // two cache lines in all, so that no two backends share one
+	_ [36]byte // two cache lines in all, so that no two backends share one
 }
 
 // CountResponse counts a response by its status code, 100 to 599.
