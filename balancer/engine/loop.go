@@ -59,8 +59,8 @@ func (l *loop) Date() []byte {
 }
 
 // Dial implements [exchange.World].
-func (l *loop) Dial(to netip.AddrPort, b *exchange.Backend) (exchange.Link, error) {
-	conn, err := l.on.Dial(to, b)
+func (l *loop) Dial(to netip.AddrPort, events exchange.Events) (exchange.Link, error) {
+	conn, err := l.on.Dial(to, events)
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,7 @@ var (
 	badBody     = &answer{400, "Bad Request", "the request's body is malformed or incomplete", refused}
 	badHead     = &answer{400, "Bad Request", "the request is incomplete", refused}
 	badPath     = &answer{400, "Bad Request", "the path is not correctly escaped", refused}
+	forbidden   = &answer{403, "Forbidden", "this client may not use this route", refused}
 	noConnect   = &answer{405, "Method Not Allowed", "CONNECT is not supported, this is a gateway", refused}
 )
 
@@ -46,11 +47,10 @@ func refusal(f *http1.Fault) *answer {
 	return &answer{f.Status, reason, f.Reason, refused}
 }
 
-// appendTo writes the answer with a Date line. A response to HEAD has the head
-// alone.
-func (a *answer) appendTo(dst, date []byte, head, closing bool) []byte {
+// appendTo writes the answer behind the version, with a Date line. A response to
+// HEAD has the head alone.
+func (a *answer) appendTo(dst, date []byte, head, closing, old bool) []byte {
 	const before, after = "Evenkeel: ", ".\n"
-	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(a.status), 10)
 	dst = append(dst, ' ')
 	dst = append(dst, a.reason...)
@@ -58,8 +58,11 @@ func (a *answer) appendTo(dst, date []byte, head, closing bool) []byte {
 	dst = strconv.AppendInt(dst, int64(len(before)+len(a.text)+len(after)), 10)
 	dst = append(dst, "\r\n"...)
 	dst = append(dst, date...)
-	if closing {
+	switch {
+	case closing:
 		dst = append(dst, "Connection: close\r\n"...)
+	case old: // a client of HTTP/1.0 that asked for it
+		dst = append(dst, "Connection: keep-alive\r\n"...)
 	}
 	dst = append(dst, "\r\n"...)
 	if head {

@@ -146,7 +146,7 @@ func (x *exchange) send() {
 		x.unsent()
 		return
 	}
-	if !x.method.IsIdempotent() || len(x.request) > replayBytes {
+	if !x.method.IsIdempotent() && x.mirror == nil || len(x.request) > replayBytes {
 		x.clear(replay)
 	}
 	x.uploaded()

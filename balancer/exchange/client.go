@@ -134,7 +134,8 @@ func (c *Client) refuse(err error) {
 func (c *Client) reply(a *answer, head bool) {
 	a.count(c.counters()).Add(1)
 	// A client that cannot be written to is gone, which reading will tell.
-	c.link.Write(a.appendTo(c.loop.world.Scratch(), c.loop.world.Date(), head, true), false)
+	out := append(c.loop.world.Scratch(), "HTTP/1.1 "...)
+	c.link.Write(a.appendTo(out, c.loop.world.Date(), head, true, false), false)
 }
 
 // discard throws away what a client goes on sending after its last response.

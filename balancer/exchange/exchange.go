@@ -13,7 +13,9 @@ type exchange struct {
 	loop     *Loop
 	client   *Client
 	settings *Settings
+	routed   *table.Route // nil if none matched
 	pool     *table.Pool
+	mirror   *table.Mirror  // where a copy is still to go
 	target   *table.Backend // of the present attempt
 	backend  *Backend       // its connection, nil between attempts
 	limits   table.PoolTimeouts
@@ -112,15 +114,23 @@ func (x *exchange) route(body []byte) {
 		x.answer(noConnect)
 		return
 	}
-	path, ok := l.routingPath(request.Path)
+	path, buffer, ok := table.RoutingPath(l.path, text(request.Path))
+	l.path = buffer
 	if !ok {
 		x.answer(badPath)
 		return
 	}
 	view := l.world.View()
-	route := view.Table.Route(x.client.listener.Name, text(request.Host), path)
+	l.wanted = table.Request{
+		Listener: x.client.listener.Name, Host: text(request.Host), Path: path,
+		Method: text(request.MethodText), Query: text(request.Query), Fields: fields{request},
+	}
+	route := view.Table.Route(&l.wanted)
 	if route == nil {
 		x.answer(noRoute)
+		return
+	}
+	if x.routed = route; x.act(route) {
 		return
 	}
 	if x.pool = view.Table.Pool(route); x.pool == nil {
@@ -128,6 +138,15 @@ func (x *exchange) route(body []byte) {
 		return
 	}
 	x.limits, x.attempts = x.pool.Timeouts, x.pool.Attempts
+	if route.FirstByte > 0 {
+		x.limits.FirstByte = route.FirstByte
+	}
+	if route.Request > 0 {
+		x.limits.Request = route.Request
+	}
+	if route.Attempts > 0 {
+		x.attempts = route.Attempts
+	}
 	if x.limits.Request > 0 {
 		x.whole = x.began + int64(x.limits.Request)
 		if x.upload.Done() {
@@ -136,14 +155,15 @@ func (x *exchange) route(body []byte) {
 			x.clientDeadline(x.settings.Body)
 		}
 	}
-	x.compose(body)
+	x.compose(route, body)
+	x.mirrored(route)
 	x.failure = noBackend
 	l.budgetOf(x.pool).request(x.began)
 	x.try()
 }
 
 // compose writes the request as backends get it.
-func (x *exchange) compose(body []byte) {
+func (x *exchange) compose(route *table.Route, body []byte) {
 	request, settings := &x.loop.request, x.settings
 	w := &x.loop.rewrite
 	*w = http1.RequestRewrite{
@@ -151,6 +171,17 @@ func (x *exchange) compose(body []byte) {
 		Trusted:      len(settings.Trusted) > 0 && settings.isTrusted(x.client.peer),
 		Proto:        "http",
 		NoXForwarded: settings.NoXForwarded, NoForwarded: settings.NoForwarded, Via: settings.Via,
+		Edits: route.RequestEdits,
+	}
+	if rewrite := route.Rewrite; rewrite != nil {
+		if rewrite.Host != "" {
+			w.Host = append(x.loop.host[:0], rewrite.Host...)
+			x.loop.host = w.Host
+		}
+		if request.Form == http1.OriginForm || request.Form == http1.AbsoluteForm && len(request.Path) > 1 {
+			w.Target = rewrite.AppendTarget(x.loop.target[:0], text(request.Path), text(request.Query), request.HasQuery)
+			x.loop.target = w.Target
+		}
 	}
 	if request.Upgrade != nil && !offersH2C(request.Upgrade) {
 		w.Upgrade = true
@@ -228,6 +259,7 @@ func (x *exchange) uploaded() {
 		x.clientDeadline(0)
 		x.backend.deadline(x.limits.Body)
 	case x.upload.Done():
+		x.sendMirror()
 		x.client.resume()
 		if !x.has(headSent) {
 			x.clientDeadline(0)
@@ -322,20 +354,50 @@ func (x *exchange) clientRelayed(int64, error) {}
 // answer ends the request with a response of Evenkeel's own.
 func (x *exchange) answer(a *answer) {
 	c := x.client
-	whole := x.upload.Done()
-	closing := c.has(clientLast) || !whole || a == noConnect
-	head := x.method == http1.HEAD
-	if closing {
+	if a == noConnect {
 		c.state |= clientLast
 	}
-	if !whole {
-		c.state &^= clientAsked // it goes on sending
-	}
 	a.count(c.counters()).Add(1)
-	out := a.appendTo(x.loop.world.Scratch(), x.loop.world.Date(), head, closing)
+	if page := x.routed.ErrorPage(a.status); page != nil {
+		x.respondWith(a.status, page, "")
+		return
+	}
+	closing := x.closeBefore()
+	out := append(x.loop.world.Scratch(), "HTTP/1.1 "...)
+	x.deliver(a.appendTo(out, x.loop.world.Date(), x.method == http1.HEAD, closing, x.minor == 0))
+}
+
+// closeBefore tells whether a response without a backend's is the last on its
+// connection.
+func (x *exchange) closeBefore() bool {
+	c := x.client
+	if c.listener.Closing.Load() {
+		c.state |= clientLast
+	}
+	if !x.upload.Done() { // it goes on sending
+		c.state |= clientLast
+		c.state &^= clientAsked
+	}
+	return c.has(clientLast)
+}
+
+// deliver ends the request with a response that is whole.
+func (x *exchange) deliver(out []byte) {
+	c := x.client
 	x.end()
 	c.link.Write(out, false)
 	c.next()
+}
+
+// appendConnection writes what the client is told of its connection.
+func (x *exchange) appendConnection(out []byte, closing bool) []byte {
+	switch {
+	case closing:
+		return append(out, "Connection: close\r\n"...)
+	case x.minor == 0:
+		return append(out, "Connection: keep-alive\r\n"...)
+	}
+	return out
 }
 
 // end gives the exchange back. Both connections are on their own again.

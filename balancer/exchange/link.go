@@ -36,6 +36,18 @@ type Link interface {
 	Alive() bool
 }
 
+// Events are what a link tells whom it belongs to, as package
+// balancer/reactor's Handler says.
+type Events interface {
+	Connected()
+	Data(p []byte) int
+	EOF()
+	Drained()
+	Failed(err error)
+	Expired()
+	Relayed(n int64, err error)
+}
+
 // World is what exchanges need of the loop that they live on.
 type World interface {
 	// Now is a monotonic time in nanoseconds.
@@ -46,7 +58,7 @@ type World interface {
 	// 6.6.1.
 	Date() []byte
 	// Dial begins to connect. An error means that it could not begin.
-	Dial(to netip.AddrPort, b *Backend) (Link, error)
+	Dial(to netip.AddrPort, events Events) (Link, error)
 	// Knows tells whether the newest view still has a backend at its address.
 	Knows(b *table.Backend) bool
 	// Wake has [Loop.Serve] called for a pool on every loop, soon.

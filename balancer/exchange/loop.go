@@ -7,20 +7,24 @@ import (
 
 // Loop is what the exchanges of one loop share. It belongs to one thread.
 type Loop struct {
-	world     World
-	index     int
-	bounds    *Bounds
-	request   http1.Request  // valid during the event that completed it
-	response  http1.Response // likewise
-	rewrite   http1.RequestRewrite
-	answer    http1.ResponseRewrite
-	loops     int // how many there are
-	upstreams map[*table.Stats]*upstream
-	leases    map[*table.Stats]*lease
-	queues    map[string]*queue // of pools with a bound, by name
-	budgets   map[*table.PoolStats]*budget
-	free      []*exchange
-	path      []byte // of the request, decoded
+	world        World
+	index        int
+	bounds       *Bounds
+	request      http1.Request  // valid during the event that completed it
+	response     http1.Response // likewise
+	rewrite      http1.RequestRewrite
+	answer       http1.ResponseRewrite
+	loops        int // how many there are
+	upstreams    map[*table.Stats]*upstream
+	leases       map[*table.Stats]*lease
+	queues       map[string]*queue // of pools with a bound, by name
+	budgets      map[*table.PoolStats]*budget
+	free         []*exchange
+	path         []byte        // of the request, decoded
+	target, host []byte        // of the request, rewritten
+	wanted       table.Request // what is looked up
+	mirrors      int           // copies under way
+	mirrorTurn   int           // how far the next copy is, in percent
 }
 
 // NewLoop returns the exchanges' part of the loop with that index, of

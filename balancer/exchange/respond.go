@@ -101,7 +101,7 @@ func (x *exchange) respond(response *http1.Response, p []byte, n int) int {
 func (x *exchange) closing(response *http1.Response) *http1.ResponseRewrite {
 	c := x.client
 	w := &x.loop.answer
-	*w = http1.ResponseRewrite{Via: x.settings.Via}
+	*w = http1.ResponseRewrite{Via: x.settings.Via, Edits: x.routed.ResponseEdits}
 	if x.minor == 0 && response.Framing == http1.FramingChunked {
 		w.Unchunk = true
 		x.set(unchunk)

@@ -5,6 +5,8 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 	"time"
+
+	"evenkeel/balancer/table"
 )
 
 // handler answers the requests of one listener.
@@ -68,7 +70,7 @@ func (h *handler) serve(w http.ResponseWriter, in *http.Request) {
 		h.refuse(w, in, noPriorHTTP2)
 		return
 	}
-	route := view.table.Route(h.name, in.Host, routingPath(in.URL))
+	route := view.table.Route(&table.Request{Listener: h.name, Host: in.Host, Path: routingPath(in.URL)})
 	if route == nil {
 		h.refuse(w, in, noRoute)
 		return

@@ -133,12 +133,12 @@ func BenchmarkRequest(b *testing.B) {
 		b.Run(fmt.Sprintf("route of %d", backends/10), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if t.Route("web", host, "/app/users/17") == nil {
+				if t.Route(&Request{Listener: "web", Host: host, Path: "/app/users/17"}) == nil {
 					b.Fatal("no route")
 				}
 			}
 		})
-		route := t.Route("web", host, "/app/users/17")
+		route := t.Route(&Request{Listener: "web", Host: host, Path: "/app/users/17"})
 		b.Run(fmt.Sprintf("pool of %d and pick", backends/10), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

@@ -129,7 +129,7 @@ func TestCountersOutliveAFullRebuild(t *testing.T) {
 	if table.PoolNamed("p").Backends()[0].Stats != stats {
 		t.Error("the counters were lost")
 	}
-	if table.PoolNamed("gone") != nil || nameOf(table.Route("", "", "/")) != "new" {
+	if table.PoolNamed("gone") != nil || nameOf(table.Route(&Request{Listener: "", Host: "", Path: "/"})) != "new" {
 		t.Error("the deleted pool or route is still there")
 	}
 }
@@ -294,7 +294,7 @@ func TestRequestsGoOnWhileTablesAreReplaced(t *testing.T) {
 				default:
 				}
 				table := current.Load()
-				pool := table.Pool(table.Route("web", "www.example.com", "/"))
+				pool := table.Pool(table.Route(&Request{Listener: "web", Host: "www.example.com", Path: "/"}))
 				b := pool.Pick(nil)
 				b.Stats.InFlight.Add(1)
 				var tried Tried

@@ -2,7 +2,6 @@ package table
 
 import (
 	"strings"
-	"unsafe"
 
 	"evenkeel/fsm"
 
@@ -11,8 +10,11 @@ import (
 
 // pathRoutes holds routes of one host by the path that they match.
 type pathRoutes struct {
-	any    routes
-	byPath *iradix.Tree[pathEntry]
+	any routes
+	// patterns are the routes whose path is a regular expression: each is tried,
+	// in the order of precedence, until one fits.
+	patterns routes
+	byPath   *iradix.Tree[pathEntry]
 }
 
 // pathEntry holds the routes whose path, or prefix without its final slash, is
@@ -21,31 +23,36 @@ type pathEntry struct{ exact, prefix routes }
 
 func newPathRoutes() *pathRoutes { return &pathRoutes{byPath: iradix.New[pathEntry]()} }
 
-func (p *pathRoutes) empty() bool { return len(p.any) == 0 && p.byPath.Len() == 0 }
+func (p *pathRoutes) empty() bool {
+	return len(p.any) == 0 && len(p.patterns) == 0 && p.byPath.Len() == 0
+}
 
-func (p *pathRoutes) find(best *match, hostRank int, path string) {
-	if len(p.any) > 0 {
-		best.keepBetter(match{p.any[0], hostRank, rankNone})
-	}
+func (p *pathRoutes) find(best *match, hostRank int, q *Request) {
+	path := q.Path
+	best.keepBetter(match{p.any.first(q), hostRank, rankNone})
+	best.keepBetter(match{p.patterns.first(q), hostRank, rankRegexp})
 	if p.byPath.Len() == 0 {
 		return
 	}
 	// The tree only reads its argument, and a copy would cost an allocation.
-	above := p.byPath.Root().PathIterator(unsafe.Slice(unsafe.StringData(path), len(path)))
+	above := p.byPath.Root().PathIterator(bytesOf(path))
 	for key, entry, more := above.Next(); more; key, entry, more = above.Next() {
 		whole := len(key) == len(path)
 		if whole && len(entry.exact) > 0 {
-			best.keepBetter(match{entry.exact[0], hostRank, rankExact})
+			best.keepBetter(match{entry.exact.first(q), hostRank, rankExact})
 		}
 		if len(entry.prefix) > 0 && (whole || path[len(key)] == '/') {
-			best.keepBetter(match{entry.prefix[0], hostRank, len(key) + 1})
+			best.keepBetter(match{entry.prefix.first(q), hostRank, len(key) + 1})
 		}
 	}
 }
 
 func (p *pathRoutes) edit(m fsm.RouteMatch, change func(routes) routes) *pathRoutes {
-	if m.Path == "" && m.PathPrefix == "" {
-		return &pathRoutes{any: change(p.any), byPath: p.byPath}
+	switch {
+	case m.PathRegexp != "":
+		return &pathRoutes{any: p.any, patterns: change(p.patterns), byPath: p.byPath}
+	case m.Path == "" && m.PathPrefix == "":
+		return &pathRoutes{any: change(p.any), patterns: p.patterns, byPath: p.byPath}
 	}
 	key := []byte(m.Path)
 	if m.Path == "" {
@@ -57,7 +64,7 @@ func (p *pathRoutes) edit(m fsm.RouteMatch, change func(routes) routes) *pathRou
 	} else {
 		entry.prefix = change(entry.prefix)
 	}
-	next := &pathRoutes{any: p.any}
+	next := &pathRoutes{any: p.any, patterns: p.patterns}
 	if len(entry.exact) == 0 && len(entry.prefix) == 0 {
 		next.byPath, _, _ = p.byPath.Delete(key)
 	} else {
@@ -69,6 +76,16 @@ func (p *pathRoutes) edit(m fsm.RouteMatch, change func(routes) routes) *pathRou
 // routes are routes that match the same requests, the one that takes
 // precedence first. The slice is never changed, only replaced.
 type routes []*Route
+
+// first returns the first route that accepts a request, or nil.
+func (r routes) first(q *Request) *Route {
+	for _, route := range r {
+		if route.accepts(q) {
+			return route
+		}
+	}
+	return nil
+}
 
 func (r routes) with(route *Route) routes {
 	at := 0

@@ -144,7 +144,7 @@ func TestRouteRules(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r := withRules(t, c.rules...)
 			table := NewBuilder(newAnswers()).Update(r.State)
-			if got := nameOf(table.Route(c.listener, c.host, c.path)); got != c.want {
+			if got := nameOf(table.Route(&Request{Listener: c.listener, Host: c.host, Path: c.path})); got != c.want {
 				t.Fatalf("listener %q, host %q, path %q took route %q, want %q", c.listener, c.host, c.path, got, c.want)
 			}
 		})
@@ -254,7 +254,7 @@ func TestRoutesAnswerAsTheReference(t *testing.T) {
 				table = builder.Update(r.State)
 				for range 8 {
 					listener, host, path := someListener.Draw(rt, "listener"), someHost.Draw(rt, "host"), somePath.Draw(rt, "path")
-					got, want := nameOf(table.Route(listener, host, path)), reference(r.State, listener, host, path)
+					got, want := nameOf(table.Route(&Request{Listener: listener, Host: host, Path: path})), reference(r.State, listener, host, path)
 					if got != want {
 						rt.Fatalf("listener %q, host %q, path %q took route %q, want %q", listener, host, path, got, want)
 					}
@@ -275,7 +275,7 @@ func FuzzRoute(f *testing.F) {
 		f.Add(seed.listener, seed.host, seed.path)
 	}
 	f.Fuzz(func(t *testing.T, listener, host, path string) {
-		got := table.Route(listener, host, path)
+		got := table.Route(&Request{Listener: listener, Host: host, Path: path})
 		if want := reference(r.State, listener, backwards(appendHostKey(nil, host)), path); nameOf(got) != want {
 			t.Fatalf("listener %q, host %q, path %q took route %q, want %q", listener, host, path, nameOf(got), want)
 		}
@@ -327,7 +327,7 @@ func TestWeightedPoolsShareARoute(t *testing.T) {
 		Pools: []fsm.WeightedPool{{Name: "a", Weight: 10}, {Name: "b", Weight: 0}, {Name: "c", Weight: 30}},
 	}))
 	table := NewBuilder(newAnswers()).Update(r.State)
-	route := table.Route("web", "h", "/")
+	route := table.Route(&Request{Listener: "web", Host: "h", Path: "/"})
 	const draws = 40_000
 	got := map[string]int{}
 	for range draws {

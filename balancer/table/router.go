@@ -20,18 +20,18 @@ func newRouter() router {
 	return router{common: newHostRoutes(), own: iradix.New[*hostRoutes]()}
 }
 
-func (r router) find(listener, host, path string) *Route {
+func (r router) find(q *Request) *Route {
 	var buffer [maxHost]byte
-	key := appendHostKey(buffer[:0], host)
-	if path == "" {
-		path = "/"
+	key := appendHostKey(buffer[:0], q.Host)
+	if q.Path == "" {
+		q.Path = "/"
 	}
 	var best match
-	r.common.find(&best, key, path)
+	r.common.find(&best, key, q)
 	if r.own.Len() > 0 {
 		var name [64]byte // a DNS label is shorter
-		if own, ok := r.own.Get(append(name[:0], listener...)); ok {
-			own.find(&best, key, path)
+		if own, ok := r.own.Get(append(name[:0], q.Listener...)); ok {
+			own.find(&best, key, q)
 		}
 	}
 	return best.route
@@ -81,8 +81,8 @@ func newHostRoutes() *hostRoutes {
 
 func (h *hostRoutes) empty() bool { return h.any.empty() && h.byHost.Len() == 0 }
 
-func (h *hostRoutes) find(best *match, key []byte, path string) {
-	h.any.find(best, rankNone, path)
+func (h *hostRoutes) find(best *match, key []byte, q *Request) {
+	h.any.find(best, rankNone, q)
 	if h.byHost.Len() == 0 {
 		return
 	}
@@ -90,9 +90,9 @@ func (h *hostRoutes) find(best *match, key []byte, path string) {
 	for found, paths, more := above.Next(); more; found, paths, more = above.Next() {
 		switch exact, wildcard := len(found) == len(key), found[len(found)-1] == '.'; {
 		case wildcard && !exact:
-			paths.find(best, len(found), path)
+			paths.find(best, len(found), q)
 		case exact && !wildcard:
-			paths.find(best, rankExact, path)
+			paths.find(best, rankExact, q)
 		}
 	}
 }

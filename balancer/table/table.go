@@ -22,20 +22,19 @@ func (t *Table) State() *fsm.State { return t.state }
 
 // Route returns the route that a request takes, or nil if none matches.
 //
-// listener is the name of the listener that took the request. host is the host
-// of its target or Host field, in any case, with or without a port, brackets
-// of an IPv6 address, or a final dot. path is compared byte by byte: whoever
-// calls has decoded it and removed dot segments, or not, for all routes alike;
-// an empty one counts as "/".
-//
 // Of all routes that match, the one with the highest priority is taken; then
 // the one with the exact host before the longest wildcard before none; then
-// the one with the exact path before the longest prefix before none; then the
-// one whose name comes first. The cost does not depend on the number of
-// routes.
-func (t *Table) Route(listener, host, path string) *Route {
-	return t.router.find(listener, host, path)
-}
+// the one with the exact path before a regular expression before the longest
+// prefix before none; then the one with more further conditions (methods as
+// one, each header field, each query parameter); then the one whose name comes
+// first. A regular expression goes before prefixes because it is the more
+// deliberate of the two.
+//
+// The cost does not depend on the number of routes with exact paths and
+// prefixes. Those with regular expressions are tried one after the other,
+// those of the request's host alone, and so are routes that differ in their
+// further conditions only.
+func (t *Table) Route(q *Request) *Route { return t.router.find(q) }
 
 // Pool draws one of the route's pools in proportion to their weights there; nil
 // if no pool has a weight above 0. The drawn pool may have no eligible backend,

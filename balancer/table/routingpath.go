@@ -1,34 +1,28 @@
-package exchange
+package table
 
-import (
-	"bytes"
-	"unsafe"
-)
+import "strings"
 
-// text is a string that shares the bytes, for calls that keep nothing.
-func text(p []byte) string { return unsafe.String(unsafe.SliceData(p), len(p)) }
-
-// routingPath is the path that routes are looked up for: decoded and without
+// RoutingPath is the path that routes are looked up for: decoded and without
 // dot segments, as the backend will understand it, so that "/public/../admin"
-// is not let through a route for "/public". What is sent stays as it was. It is
-// valid until the next call, and false if an escape is malformed.
-func (l *Loop) routingPath(raw []byte) (string, bool) {
-	path := raw
-	if bytes.IndexByte(raw, '%') >= 0 {
-		var ok bool
-		if l.path, ok = unescape(l.path[:0], raw); !ok {
-			return "", false
+// is not let through a route for "/public". It is raw itself if there is nothing
+// to do, else it aliases buffer, which it grows if it must. ok is false if an
+// escape is malformed.
+func RoutingPath(buffer []byte, raw string) (path string, grown []byte, ok bool) {
+	path = raw
+	if strings.IndexByte(raw, '%') >= 0 {
+		if buffer, ok = unescape(buffer[:0], raw); !ok {
+			return "", buffer, false
 		}
-		path = l.path
+		path = aliased(buffer)
 	}
-	if bytes.Contains(path, []byte("/.")) {
-		l.path = append(l.path[:0], path...)
-		path = removeDotSegments(l.path)
+	if strings.Contains(path, "/.") {
+		buffer = append(buffer[:0], path...)
+		path = aliased(removeDotSegments(buffer))
 	}
-	return text(path), true
+	return path, buffer, true
 }
 
-func unescape(dst, path []byte) ([]byte, bool) {
+func unescape(dst []byte, path string) ([]byte, bool) {
 	for i := 0; i < len(path); i++ {
 		c := path[i]
 		if c == '%' {
@@ -68,7 +62,10 @@ func removeDotSegments(path []byte) []byte {
 		switch string(segment) {
 		case "/.":
 		case "/..":
-			kept = kept[:max(bytes.LastIndexByte(kept, '/'), 0)]
+			for len(kept) > 0 && kept[len(kept)-1] != '/' {
+				kept = kept[:len(kept)-1]
+			}
+			kept = kept[:max(len(kept)-1, 0)]
 		default:
 			kept = append(kept, segment...)
 			last = false
