@@ -27,6 +27,12 @@ const (
 type Config struct {
 	// Loops is the number of event loops, 1 to 256; 0 means one for each core.
 	Loops int
+	// Zone is where this node stands, for pools that prefer backends near by; ""
+	// if that is not known.
+	Zone string
+	// StickyKeys are the keys of sticky cookies, the same on all nodes; see
+	// [table.Options].
+	StickyKeys [][]byte
 	// Bind is the host of listeners whose address names none; "" means all
 	// addresses of the machine.
 	Bind string
@@ -148,7 +154,9 @@ func sleep(d time.Duration) {
 
 // follow swaps in a new table for each new state or address of a backend.
 func (b *Balancer) follow(ctx context.Context, source Source) error {
-	builder := table.NewBuilder(b.resolver)
+	builder := table.NewBuilder(b.resolver, table.Options{
+		Loops: b.engine.Loops(), Zone: b.config.Zone, StickyKeys: b.config.StickyKeys,
+	})
 	last := fsm.New()
 	for {
 		state, replaced := source.Watch()

@@ -51,10 +51,10 @@ func (b *Balancer) Stats() Snapshot {
 		for _, backend := range pool.Backends() {
 			stats := BackendStats{
 				Pool: backend.Pool, Name: backend.Name,
-				InFlight:        backend.Stats.InFlight.Load(),
-				Requests:        backend.Stats.Requests.Load(),
-				ConnectFailures: backend.Stats.ConnectFailures.Load(),
-				Failures:        backend.Stats.Failures.Load(),
+				InFlight:        backend.Stats.InFlight(),
+				Requests:        backend.Stats.Requests(),
+				ConnectFailures: backend.Stats.ConnectFailures(),
+				Failures:        backend.Stats.Failures(),
 			}
 			for class := range stats.Responses {
 				stats.Responses[class] = backend.Stats.Responses(class)

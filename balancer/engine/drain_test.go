@@ -103,7 +103,7 @@ func TestDrainTimeoutCutsWhatIsLeft(t *testing.T) {
 			t.Errorf("got %q", rest)
 		}
 	}
-	if got := w.backend("b0").Stats.InFlight.Load(); got != 0 {
+	if got := w.backend("b0").Stats.InFlight(); got != 0 {
 		t.Errorf("%d in flight", got)
 	}
 	if !strings.Contains(w.log.String(), "connections cut at the drain timeout") {

@@ -52,7 +52,7 @@ func New(config Config) (*Engine, error) {
 		bounds: exchange.DefaultBounds(), drainIdle: drainIdle,
 		servers: map[*Server]struct{}{},
 	}
-	e.view.Store(&exchange.View{Table: table.NewBuilder(noNames{}).Update(fsm.New())})
+	e.view.Store(&exchange.View{Table: table.NewBuilder(noNames{}, table.Options{}).Update(fsm.New())})
 	for _, on := range r.Loops() {
 		e.loops = append(e.loops, newLoop(e, on))
 	}

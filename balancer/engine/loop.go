@@ -23,6 +23,7 @@ type loop struct {
 func newLoop(e *Engine, on *reactor.Loop) *loop {
 	l := &loop{engine: e, on: on}
 	l.exchanges = exchange.NewLoop(l, on.Index(), len(e.reactor.Loops()), &e.bounds)
+	on.OnBatchEnd(l.exchanges.BatchEnded)
 	on.OnPanic(func(h reactor.Handler) { l.exchanges.Bug(h) })
 	return l
 }

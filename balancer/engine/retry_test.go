@@ -44,10 +44,10 @@ func TestRefusedConnectIsRetriedWithTheWholeBody(t *testing.T) {
 			}
 			for i := range 3 {
 				stats := w.backend(fmt.Sprintf("b%d", i)).Stats
-				if got, want := stats.ConnectFailures.Load() > 0, i < 2; got != want {
+				if got, want := stats.ConnectFailures() > 0, i < 2; got != want {
 					t.Errorf("backend %d: connect failures: %v, want %v", i, got, want)
 				}
-				eventually(t, "nothing is in flight", func() bool { return stats.InFlight.Load() == 0 })
+				eventually(t, "nothing is in flight", func() bool { return stats.InFlight() == 0 })
 			}
 		})
 	}
@@ -60,7 +60,7 @@ func TestAllBackendsRefuse(t *testing.T) {
 		t.Errorf("%d %q", status, body)
 	}
 	for i := range 3 {
-		if got := w.backend(fmt.Sprintf("b%d", i)).Stats.ConnectFailures.Load(); got != 1 {
+		if got := w.backend(fmt.Sprintf("b%d", i)).Stats.ConnectFailures(); got != 1 {
 			t.Errorf("backend %d was tried %d times", i, got)
 		}
 	}
@@ -77,7 +77,7 @@ func TestAttemptsAreBounded(t *testing.T) {
 	}
 	tried := uint64(0)
 	for i := range addresses {
-		tried += w.backend(fmt.Sprintf("b%d", i)).Stats.ConnectFailures.Load()
+		tried += w.backend(fmt.Sprintf("b%d", i)).Stats.ConnectFailures()
 	}
 	if tried != uint64(w.engine.Table().PoolNamed("p").Attempts) {
 		t.Errorf("tried %d backends, want %d", tried, w.engine.Table().PoolNamed("p").Attempts)
@@ -95,7 +95,7 @@ func TestEveryAddressOfAHostNameIsTried(t *testing.T) {
 			t.Fatalf("%d %q", status, body)
 		}
 	}
-	if got := w.backend("b0").Stats.ConnectFailures.Load(); got != 0 {
+	if got := w.backend("b0").Stats.ConnectFailures(); got != 0 {
 		t.Errorf("%d connect failures of a backend that has an address that works", got)
 	}
 }
@@ -158,7 +158,7 @@ func TestPooledConnectionThatDies(t *testing.T) {
 		if got := connections.Load(); got != 1 {
 			t.Errorf("%d connections", got)
 		}
-		if got := w.backend("b0").Stats.Failures.Load(); got != 1 {
+		if got := w.backend("b0").Stats.Failures(); got != 1 {
 			t.Errorf("%d failures", got)
 		}
 	})
@@ -173,7 +173,7 @@ func TestBackendThatDiesWithTheRequest(t *testing.T) {
 				t.Fatalf("%d %q", status, body)
 			}
 		}
-		if got := w.backend("b0").Stats.Failures.Load(); got == 0 {
+		if got := w.backend("b0").Stats.Failures(); got == 0 {
 			t.Error("nobody is blamed")
 		}
 	})
@@ -184,7 +184,7 @@ func TestBackendThatDiesWithTheRequest(t *testing.T) {
 		}
 		sent := uint64(0)
 		for i := range 3 {
-			sent += w.backend(fmt.Sprintf("b%d", i)).Stats.Requests.Load()
+			sent += w.backend(fmt.Sprintf("b%d", i)).Stats.Requests()
 		}
 		if sent != 2 {
 			t.Errorf("sent to %d backends", sent)
@@ -197,7 +197,7 @@ func TestBackendThatDiesWithTheRequest(t *testing.T) {
 		if status := p.response("POST").StatusCode; status != 502 {
 			t.Errorf("status %d", status)
 		}
-		if sent := w.backend("b0").Stats.Requests.Load() + w.backend("b1").Stats.Requests.Load(); sent != 1 {
+		if sent := w.backend("b0").Stats.Requests() + w.backend("b1").Stats.Requests(); sent != 1 {
 			t.Errorf("sent to %d backends", sent)
 		}
 	})
@@ -297,7 +297,7 @@ func TestBrokenAnswers(t *testing.T) {
 			if status != 502 || !strings.HasPrefix(body, "Evenkeel: ") {
 				t.Errorf("%d %q", status, body)
 			}
-			if got := w.backend("b0").Stats.Failures.Load(); got != 1 {
+			if got := w.backend("b0").Stats.Failures(); got != 1 {
 				t.Errorf("%d failures", got)
 			}
 		})
@@ -342,7 +342,7 @@ func TestCutResponseIsNeverTakenForComplete(t *testing.T) {
 					t.Errorf("the client got %q as if that were all", body)
 				}
 			}
-			eventually(t, "the backend's failure is counted", func() bool { return w.backend("b0").Stats.Failures.Load() == 1 })
+			eventually(t, "the backend's failure is counted", func() bool { return w.backend("b0").Stats.Failures() == 1 })
 		})
 	}
 }
@@ -374,10 +374,10 @@ func TestClientThatLeavesIsNotBlamedOnTheBackend(t *testing.T) {
 			p.Close()
 			await(t, ended, "the end of the backend's connection")
 			stats := w.backend("b0").Stats
-			eventually(t, "nothing is in flight", func() bool { return stats.InFlight.Load() == 0 && w.requests() == 0 })
-			if stats.Failures.Load() != 0 || stats.ConnectFailures.Load() != 0 || w.counters.ClientLeft.Load() != 1 {
+			eventually(t, "nothing is in flight", func() bool { return stats.InFlight() == 0 && w.requests() == 0 })
+			if stats.Failures() != 0 || stats.ConnectFailures() != 0 || w.counters.ClientLeft.Load() != 1 {
 				t.Errorf("%d failures, %d connect failures, %d clients left",
-					stats.Failures.Load(), stats.ConnectFailures.Load(), w.counters.ClientLeft.Load())
+					stats.Failures(), stats.ConnectFailures(), w.counters.ClientLeft.Load())
 			}
 		})
 	}
@@ -394,7 +394,7 @@ func TestBadBodies(t *testing.T) {
 		if response := p.response("POST"); response.StatusCode != 400 || !response.Close {
 			t.Errorf("%d, close %v", response.StatusCode, response.Close)
 		}
-		if got := w.backend("b0").Stats.Failures.Load(); got != 0 {
+		if got := w.backend("b0").Stats.Failures(); got != 0 {
 			t.Errorf("%d failures of the backend", got)
 		}
 	})

@@ -47,15 +47,15 @@ func TestWebSocket(t *testing.T) {
 		}
 	}
 	stats := w.backend("b0").Stats
-	if got := stats.InFlight.Load(); got != 1 {
+	if got := stats.InFlight(); got != 1 {
 		t.Errorf("%d in flight while it is open", got)
 	}
 	conn.Close()
 	eventually(t, "the tunnel is no longer in flight", func() bool {
-		return stats.InFlight.Load() == 0 && w.requests() == 0 && w.connections() == 0
+		return stats.InFlight() == 0 && w.requests() == 0 && w.connections() == 0
 	})
-	if got := stats.Responses(1); got != 1 || stats.Requests.Load() != 1 {
-		t.Errorf("%d upgrades counted, %d requests", got, stats.Requests.Load())
+	if got := stats.Responses(1); got != 1 || stats.Requests() != 1 {
+		t.Errorf("%d upgrades counted, %d requests", got, stats.Requests())
 	}
 }
 
@@ -109,7 +109,7 @@ func TestUpgradeKeepsBytesBehindTheHeadsAndHalfCloses(t *testing.T) {
 			backend := <-backends
 			backend.expect("right behind too")
 			talk(client, backend)
-			eventually(t, "nothing is in flight", func() bool { return w.backend("b0").Stats.InFlight.Load() == 0 })
+			eventually(t, "nothing is in flight", func() bool { return w.backend("b0").Stats.InFlight() == 0 })
 		})
 	}
 }
@@ -162,5 +162,5 @@ func TestClosedTunnelEndClosesTheOther(t *testing.T) {
 		t.Errorf("client read %q, %v", rest, err)
 	}
 	client.Close()
-	eventually(t, "nothing is in flight", func() bool { return w.backend("b0").Stats.InFlight.Load() == 0 })
+	eventually(t, "nothing is in flight", func() bool { return w.backend("b0").Stats.InFlight() == 0 })
 }

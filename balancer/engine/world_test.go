@@ -87,7 +87,7 @@ func newWorld(t testing.TB, tune func(*tuning), backends ...string) *world {
 	}
 	w.builder = table.NewBuilder(names{
 		"two.test": {netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.1")},
-	})
+	}, table.Options{})
 	logger := slog.New(slog.NewTextHandler(&w.log, nil))
 	var err error
 	if w.engine, err = New(Config{Loops: 1, DrainTimeout: patience, Logger: logger}); err != nil {

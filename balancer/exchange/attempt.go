@@ -42,11 +42,34 @@ func (x *exchange) pick() *table.Backend {
 		}
 		tried = &x.tried
 	}
-	b := x.pool.Pick(tried)
+	first := !x.has(picked)
+	q := x.choice(tried)
+	b := x.pool.Pick(q)
+	x.key = q.Key
+	x.set(picked)
+	if x.pool.IsSticky() && (!first || b == nil || !x.pool.IsNamed(q, b)) {
+		x.set(setCookie)
+	}
 	if most := x.pool.Limits.BackendRequests; b != nil && most > 0 {
 		return x.permitted(b, most)
 	}
 	return b
+}
+
+// choice is what the pool chooses by. The request's fields are there during its
+// first event only; later picks go by the key that was found in them.
+func (x *exchange) choice(tried *table.Tried) *table.Choice {
+	q := &x.loop.choice
+	q.Tried, q.Now = tried, x.loop.now()
+	q.Key, q.Keyed = x.key, x.has(picked)
+	if q.Keyed {
+		q.Fields = nil
+		return q
+	}
+	request := &x.loop.request
+	q.Client = x.client.peer
+	q.Path, q.Query, q.Fields = text(request.Path), text(request.Query), fields{request}
+	return q
 }
 
 // permitted returns the backend, or another one that is below its bound if that
@@ -63,6 +86,9 @@ func (x *exchange) permitted(b *table.Backend, most int) *table.Backend {
 	for _, other := range x.pool.Choices() {
 		if other != b && !x.tried.Has(other) && x.loop.acquire(other, most) {
 			x.permit = other
+			if x.pool.IsSticky() {
+				x.set(setCookie)
+			}
 			return other
 		}
 	}
@@ -72,8 +98,13 @@ func (x *exchange) permitted(b *table.Backend, most int) *table.Backend {
 // begun begins an attempt at a backend. It is false if that failed at once.
 func (x *exchange) begun(b *table.Backend) bool {
 	x.target = b
-	b.Stats.InFlight.Add(1)
-	b.Stats.Requests.Add(1)
+	x.loop.load(x.pool, b, 1)
+	local := b.Stats.Local(x.loop.index)
+	local.Requests.Add(1)
+	if x.attempt++; x.attempt > 1 {
+		local.Retries.Add(1)
+	}
+	x.tryAt = x.loop.now()
 	if conn := x.loop.idle(b); conn != nil && x.mayUse(conn) {
 		x.attach(conn)
 		x.send()
@@ -97,7 +128,7 @@ func (x *exchange) attach(conn *Backend) {
 }
 
 func (x *exchange) dial(b *table.Backend) bool {
-	endpoint, ok := b.Endpoint()
+	endpoint, ok := b.Endpoint(x.loop.index)
 	if !ok {
 		x.exclude(b)
 		return false
@@ -124,7 +155,7 @@ func (x *exchange) notConnected(err error) {
 		return
 	}
 	if !x.loop.world.IsLocal(err) {
-		x.target.Stats.ConnectFailures.Add(1)
+		x.local().ConnectFailures.Add(1)
 	}
 	x.exclude(x.target)
 }
@@ -163,7 +194,7 @@ func (x *exchange) unsent() {
 func (x *exchange) stale() {
 	x.clear(sent | answered)
 	if x.fresh++; x.fresh > x.loop.bounds.Fresh {
-		x.target.Stats.Failures.Add(1)
+		x.local().Failures.Add(1)
 		x.answer(badGateway)
 		return
 	}
@@ -183,12 +214,12 @@ func (x *exchange) broke(conn *Backend, err error) {
 	case x.has(replay) && !x.has(answered) && x.method.IsIdempotent() && x.mayRepeat():
 		x.repeats++
 		x.failure = badGateway
-		x.target.Stats.Failures.Add(1)
+		x.local().Failures.Add(1)
 		x.exclude(x.target)
 		x.clear(sent)
 		x.try()
 	default:
-		x.target.Stats.Failures.Add(1)
+		x.local().Failures.Add(1)
 		x.answer(badGateway)
 	}
 }
@@ -218,7 +249,7 @@ func (x *exchange) late(conn *Backend) {
 		x.cut()
 		return
 	}
-	x.target.Stats.Failures.Add(1)
+	x.local().Failures.Add(1)
 	x.dropBackend()
 	if x.has(headSent) {
 		x.cut()

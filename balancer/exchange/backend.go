@@ -24,6 +24,7 @@ type Backend struct {
 // Connected is a connect that succeeded.
 func (b *Backend) Connected() {
 	b.connected = true
+	b.target.Stats.Local(b.loop.index).Connects.Add(1)
 	if b.x != nil {
 		b.x.send()
 	}

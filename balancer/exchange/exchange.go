@@ -30,6 +30,9 @@ type exchange struct {
 	request []byte
 	offer   []byte // the protocols that the client offers to switch to
 	began   int64  // when the head was complete
+	tryAt   int64  // when the present attempt began
+	key     uint64 // what the pool hashes of it
+	attempt int16  // how many there were
 	whole   int64  // when the whole request has to be done; 0: never
 
 	tried         table.Tried
@@ -62,6 +65,8 @@ const (
 	backendHalf                             // and its backend
 	accounted                               // the request was counted as done
 	queued                                  // it waits for a backend below its bound
+	picked                                  // the key of the choice is known
+	setCookie                               // the client is to return to this backend
 	backendPaused                           // the backend waits for the client to read
 )
 
@@ -317,7 +322,7 @@ func (x *exchange) clientExpired() {
 		x.answer(noBackend)
 	case x.whole != 0 && x.loop.now() >= x.whole:
 		if x.target != nil && x.backend != nil {
-			x.target.Stats.Failures.Add(1)
+			x.local().Failures.Add(1)
 		}
 		x.dropBackend()
 		if x.has(headSent) {
@@ -417,7 +422,7 @@ func (x *exchange) account() {
 	x.set(accounted)
 	x.client.live().Requests.Add(-1)
 	if x.target != nil {
-		x.target.Stats.InFlight.Add(-1)
+		x.unload()
 		x.returnPermit()
 	}
 }
@@ -432,7 +437,7 @@ func (x *exchange) returnPermit() {
 // settle ends the account of an attempt that came to nothing.
 func (x *exchange) settle() {
 	if x.target != nil {
-		x.target.Stats.InFlight.Add(-1)
+		x.unload()
 		x.returnPermit()
 		x.target = nil
 	}

@@ -20,11 +20,14 @@ type Loop struct {
 	queues       map[string]*queue // of pools with a bound, by name
 	budgets      map[*table.PoolStats]*budget
 	free         []*exchange
-	path         []byte        // of the request, decoded
-	target, host []byte        // of the request, rewritten
-	wanted       table.Request // what is looked up
-	mirrors      int           // copies under way
-	mirrorTurn   int           // how far the next copy is, in percent
+	path         []byte           // of the request, decoded
+	target, host []byte           // of the request, rewritten
+	extra        []byte           // further lines of the response
+	wanted       table.Request    // what is looked up
+	choice       table.Choice     // what is picked by
+	unpublished  []*table.Backend // whose loads other loops do not know yet
+	mirrors      int              // copies under way
+	mirrorTurn   int              // how far the next copy is, in percent
 }
 
 // NewLoop returns the exchanges' part of the loop with that index, of
@@ -32,6 +35,7 @@ type Loop struct {
 func NewLoop(world World, index, loops int, bounds *Bounds) *Loop {
 	return &Loop{
 		world: world, index: index, loops: loops, bounds: bounds,
+		choice:    table.Choice{Loop: index},
 		upstreams: map[*table.Stats]*upstream{},
 		leases:    map[*table.Stats]*lease{},
 		queues:    map[string]*queue{},

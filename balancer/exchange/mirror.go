@@ -46,18 +46,18 @@ func (x *exchange) sendMirror() {
 	if b == nil {
 		return
 	}
-	endpoint, ok := b.Endpoint()
+	endpoint, ok := b.Endpoint(x.loop.index)
 	if !ok {
 		return
 	}
 	m := &mirror{loop: l, pool: pool, target: b, method: x.method, request: append([]byte(nil), x.request...)}
-	b.Stats.Requests.Add(1)
+	b.Stats.Local(l.index).Requests.Add(1)
 	link, err := l.world.Dial(endpoint, m)
 	if err != nil {
-		b.Stats.ConnectFailures.Add(1)
+		b.Stats.Local(l.index).ConnectFailures.Add(1)
 		return
 	}
-	b.Stats.InFlight.Add(1)
+	l.load(pool, b, 1)
 	l.mirrors++
 	m.link = link
 	m.deadline(pool.Timeouts.Connect)
@@ -89,7 +89,7 @@ func (m *mirror) end() {
 	}
 	m.ended = true
 	m.loop.mirrors--
-	m.target.Stats.InFlight.Add(-1)
+	m.loop.load(m.pool, m.target, -1)
 	m.link.Close()
 }
 
@@ -116,7 +116,7 @@ func (m *mirror) Data(p []byte) int {
 		taken += n
 		if response.Status >= 200 {
 			m.began = true
-			m.target.Stats.CountResponse(response.Status)
+			m.target.Stats.Local(m.loop.index).CountResponse(response.Status)
 			m.body.Reset(response.Framing, response.Length)
 		}
 	}
@@ -137,7 +137,7 @@ func (m *mirror) Drained() {}
 // Failed ends it.
 func (m *mirror) Failed(err error) {
 	if !m.began && m.request != nil && !m.loop.world.IsLocal(err) {
-		m.target.Stats.ConnectFailures.Add(1)
+		m.target.Stats.Local(m.loop.index).ConnectFailures.Add(1)
 	}
 	m.end()
 }

@@ -35,7 +35,7 @@ func (x *exchange) readResponse(p []byte) int {
 // badResponse answers for a backend that sent what is no response. Its
 // connection is never used again.
 func (x *exchange) badResponse() {
-	x.target.Stats.Failures.Add(1)
+	x.local().Failures.Add(1)
 	x.dropBackend()
 	x.answer(badGateway)
 }
@@ -72,12 +72,11 @@ func (x *exchange) respond(response *http1.Response, p []byte, n int) int {
 		x.badResponse()
 		return len(p)
 	}
-	x.target.Stats.CountResponse(response.Status)
+	x.local().CountResponse(response.Status)
+	x.answeredAt(x.loop.now())
 	w := x.closing(response)
 	x.backend.keep = !response.Close
-	if _, dated := response.Field("Date"); !dated { // RFC 9110 section 6.6.1
-		w.Extra = x.loop.world.Date()
-	}
+	w.Extra = x.extra(response)
 	out := response.AppendTo(x.loop.world.Scratch(), w)
 	x.set(headSent)
 	c.counters().BytesOut.Add(uint64(k))
@@ -94,6 +93,21 @@ func (x *exchange) respond(response *http1.Response, p []byte, n int) int {
 		return len(p)
 	}
 	return n + k + x.goOn(len(rest)-k)
+}
+
+// extra returns further field lines of a response: the date, where its backend
+// left that out (RFC 9110 section 6.6.1), and the cookie that makes the client
+// return.
+func (x *exchange) extra(response *http1.Response) []byte {
+	var lines []byte
+	if _, dated := response.Field("Date"); !dated {
+		lines = x.loop.world.Date()
+	}
+	if x.has(setCookie) {
+		x.loop.extra = x.pool.AppendCookie(append(x.loop.extra[:0], lines...), x.target)
+		lines = x.loop.extra
+	}
+	return lines
 }
 
 // closing decides how the response ends for the client: whether its connection
@@ -257,7 +271,7 @@ func (x *exchange) relayed(n int64, err error) {
 
 // broken ends a response that its backend does not complete.
 func (x *exchange) broken() {
-	x.target.Stats.Failures.Add(1)
+	x.local().Failures.Add(1)
 	x.cut()
 }
 
@@ -265,6 +279,7 @@ func (x *exchange) broken() {
 // came behind it.
 func (x *exchange) finish(clean bool) {
 	c, conn := x.client, x.backend
+	x.local().Whole.Observe(x.loop.now() - x.began)
 	idle, most := x.limits.Idle, x.pool.Limits.IdleConnections
 	x.backend, conn.x = nil, nil
 	keep := clean && conn.keep && x.upload.Done()

@@ -13,7 +13,7 @@ func (x *exchange) switchProtocols(response *http1.Response, n, all int) int {
 		x.badResponse()
 		return all
 	}
-	x.target.Stats.CountResponse(101)
+	x.local().CountResponse(101)
 	w := http1.ResponseRewrite{Upgrade: true, Via: x.settings.Via}
 	out := response.AppendTo(x.loop.world.Scratch(), &w)
 	x.set(headSent | tunnelling)

@@ -1,17 +1,15 @@
 package picker
 
-import "sync/atomic"
-
 // weighed is a candidate in the form in which loads are compared.
 type weighed struct {
-	load   *atomic.Int64
+	load   *Load
 	weight uint32
 	// unit is what one request costs, inversely proportional to the weight.
 	unit uint32
 }
 
-// cost is the candidate's load relative to its weight.
-func (w *weighed) cost() int64 { return w.load.Load() * int64(w.unit) }
+// cost is the candidate's load, as a loop sees it, relative to its weight.
+func (w *weighed) cost(loop int) int64 { return w.load.At(loop) * int64(w.unit) }
 
 // maxUnit leaves room for 2^32 requests in flight.
 const maxUnit = 1 << 31

@@ -2,7 +2,6 @@ package picker_test
 
 import (
 	"fmt"
-	"sync/atomic"
 
 	"evenkeel/balancer/picker"
 )
@@ -10,22 +9,21 @@ import (
 // A program that embeds Evenkeel's balancing picks among servers of its own.
 func Example() {
 	servers := []string{"red:9000", "green:9000", "blue:9000"}
-	inFlight := make([]atomic.Int64, len(servers))
 	candidates := make([]picker.Candidate, len(servers))
 	for i := range servers {
-		candidates[i] = picker.Candidate{Weight: 1, Load: &inFlight[i]}
+		candidates[i] = picker.Candidate{Weight: 1, Load: picker.NewLoad(1)}
 	}
-	inFlight[0].Store(3)
-	inFlight[1].Store(2)
+	candidates[0].Load.Add(0, 3) // requests in flight
+	candidates[1].Load.Add(0, 2)
 	least := picker.NewLeastConnections(candidates, nil)
 
 	var tried picker.Set
 	for range servers {
-		i := least.Pick(&tried)
+		i := least.Pick(&picker.Request{Tried: &tried})
 		fmt.Println("try", servers[i])
 		tried.Add(i) // it did not answer
 	}
-	fmt.Println("left:", least.Pick(&tried))
+	fmt.Println("left:", least.Pick(&picker.Request{Tried: &tried}))
 	// Output:
 	// try blue:9000
 	// try green:9000

@@ -8,9 +8,10 @@ import "math"
 // Services", 2000). Among equals, as when all are idle, it draws in proportion
 // to the weights. A pick scans all candidates, O(n).
 //
-// Under concurrency it is as exact as the loads that it reads: c goroutines
-// that pick before any of them has raised a load may all choose the same
-// candidate, so the chosen one is at most c-1 requests from the least.
+// Under concurrency it is as exact as the loads that it reads, see [Load]: c
+// goroutines that pick before any of them has raised a load may all choose the
+// same candidate, so the chosen one is at most c-1 requests from the least; and
+// what other loops have sent in their present batch of events is not known yet.
 type LeastConnections struct {
 	candidates []weighed
 	random     Random
@@ -22,12 +23,13 @@ func NewLeastConnections(candidates []Candidate, random Random) *LeastConnection
 }
 
 // Pick implements [Picker].
-func (p *LeastConnections) Pick(tried *Set) int {
+func (p *LeastConnections) Pick(r *Request) int {
+	tried, loop := r.tried(), r.loop()
 	first, least, tied := -1, int64(math.MaxInt64), uint64(0)
 	candidates := p.candidates
 	for i := range candidates {
 		c := &candidates[i]
-		cost := c.cost()
+		cost := c.cost(loop)
 		if cost > least || tried.Has(i) {
 			continue
 		}
@@ -39,17 +41,18 @@ func (p *LeastConnections) Pick(tried *Set) int {
 	if first < 0 || tied == uint64(p.candidates[first].weight) {
 		return first
 	}
-	return p.drawEqual(first, least, p.random.below(tied), tried)
+	return p.drawEqual(first, least, p.random.below(tied), r)
 }
 
 // drawEqual returns the holder of the ticket among those that cost least. If
 // other picks changed the loads meanwhile there may be none; then it returns
 // the last that still costs least, or the first that did.
-func (p *LeastConnections) drawEqual(first int, least int64, ticket uint64, tried *Set) int {
+func (p *LeastConnections) drawEqual(first int, least int64, ticket uint64, r *Request) int {
+	tried, loop := r.tried(), r.loop()
 	holder, candidates := first, p.candidates
 	for i := range candidates {
 		c := &candidates[i]
-		if c.cost() != least || tried.Has(i) {
+		if c.cost(loop) != least || tried.Has(i) {
 			continue
 		}
 		holder = i

@@ -14,12 +14,12 @@ func TestLeastConnectionsTakesTheLeastLoadedForItsWeight(t *testing.T) {
 		var tried Set
 		for i, c := range idle(make([]int, n)...) {
 			candidates[i] = Candidate{Weight: rapid.IntRange(1, 1000).Draw(t, "weight"), Load: c.Load}
-			c.Load.Store(rapid.Int64Range(0, 50).Draw(t, "load"))
+			c.Load.set(rapid.Int64Range(0, 50).Draw(t, "load"))
 			if rapid.IntRange(0, 3).Draw(t, "tried") == 0 {
 				tried.Add(i)
 			}
 		}
-		got := NewLeastConnections(candidates, nil).Pick(&tried)
+		got := NewLeastConnections(candidates, nil).Pick(&Request{Tried: &tried})
 		if tried.Len() == n {
 			if got != -1 {
 				t.Fatalf("all were tried, got %d", got)
@@ -30,7 +30,7 @@ func TestLeastConnectionsTakesTheLeastLoadedForItsWeight(t *testing.T) {
 			t.Fatalf("got %d, which is none or was tried", got)
 		}
 		for i, c := range candidates {
-			ours, theirs := candidates[got].Load.Load()*int64(c.Weight), c.Load.Load()*int64(candidates[got].Weight)
+			ours, theirs := candidates[got].Load.Total()*int64(c.Weight), c.Load.Total()*int64(candidates[got].Weight)
 			if !tried.Has(i) && theirs < ours {
 				t.Fatalf("took %d, but %d has less in flight for its weight", got, i)
 			}
@@ -41,7 +41,7 @@ func TestLeastConnectionsTakesTheLeastLoadedForItsWeight(t *testing.T) {
 func TestLeastConnectionsDrawsAmongEqualsByWeight(t *testing.T) {
 	weights := []int{1, 5, 10, 3, 3, 1, 20}
 	candidates := idle(weights...)
-	candidates[2].Load.Store(1) // not among the equals
+	candidates[2].Load.set(1) // not among the equals
 	got := counts(NewLeastConnections(candidates, seeded(3)), len(weights), 200_000, nil)
 	shares := floats(weights)
 	shares[2] = 0
@@ -54,10 +54,10 @@ func TestLeastConnectionsFillsInProportionToTheWeights(t *testing.T) {
 	candidates := idle(weights...)
 	p := NewLeastConnections(candidates, nil)
 	for range 1000 {
-		candidates[p.Pick(nil)].Load.Add(1)
+		candidates[p.Pick(nil)].Load.Add(0, 1)
 	}
 	for i, c := range candidates {
-		if got, want := c.Load.Load(), int64(100*weights[i]); got < want-1 || got > want+1 {
+		if got, want := c.Load.Total(), int64(100*weights[i]); got < want-1 || got > want+1 {
 			t.Errorf("candidate %d has %d in flight, want %d", i, got, want)
 		}
 	}
@@ -71,13 +71,13 @@ func TestLeastConnectionsUnderConcurrencyStraysByAtMostThePickersAtOnce(t *testi
 	for range goroutines {
 		pickers.Go(func() {
 			for range each {
-				candidates[p.Pick(nil)].Load.Add(1)
+				candidates[p.Pick(nil)].Load.Add(0, 1)
 			}
 		})
 	}
 	pickers.Wait()
 	for i, c := range candidates {
-		if got, want := c.Load.Load(), int64(goroutines*each/n); got < want-goroutines || got > want+goroutines {
+		if got, want := c.Load.Total(), int64(goroutines*each/n); got < want-goroutines || got > want+goroutines {
 			t.Errorf("candidate %d has %d in flight, want %d give or take %d", i, got, want, goroutines)
 		}
 	}

@@ -3,7 +3,6 @@ package picker
 import (
 	"math/bits"
 	"math/rand/v2"
-	"sync/atomic"
 )
 
 // Candidate is one of the choices that a picker is built from.
@@ -11,17 +10,66 @@ type Candidate struct {
 	// Weight is the candidate's share relative to the others', 1 to 1,000,000;
 	// what is outside counts as the nearer bound.
 	Weight int
-	// Load is how many requests are in flight to the candidate. Only
-	// [LeastConnections] and [TwoChoices] read it, and they need it.
-	Load *atomic.Int64
+	// Name tells the candidate from others, on every node alike. The hashing
+	// strategies need it.
+	Name string
+	// Load is how many requests are in flight to the candidate.
+	// [LeastConnections], [TwoChoices], [PeakEWMA] and [Bounded] read it, and they
+	// need it.
+	Load *Load
+	// Latency is how long it takes to answer. [PeakEWMA] needs it.
+	Latency *Latency
+}
+
+// Request is what a choice may depend on. A nil *Request is one of which
+// nothing is known.
+type Request struct {
+	// Tried are the candidates that are out of the question; nil means none.
+	Tried *Set
+	// Hash is the hash of the request's key, see [HashBytes], for the hashing
+	// strategies.
+	Hash uint64
+	// Loop is whose state is used: 0 to the number of loops less one. Any
+	// goroutine may use any loop's, but two that use the same one contend.
+	Loop int
+	// Now is a monotonic time in nanoseconds, for [PeakEWMA].
+	Now int64
+}
+
+func (r *Request) tried() *Set {
+	if r == nil {
+		return nil
+	}
+	return r.Tried
+}
+
+func (r *Request) hash() uint64 {
+	if r == nil {
+		return 0
+	}
+	return r.Hash
+}
+
+func (r *Request) loop() int {
+	if r == nil {
+		return 0
+	}
+	return r.Loop
+}
+
+func (r *Request) now() int64 {
+	if r == nil {
+		return 0
+	}
+	return r.Now
 }
 
 // Picker chooses among the candidates it was built from. Pick may be called
 // from any number of goroutines; it never blocks and never allocates.
 type Picker interface {
-	// Pick returns the index of a candidate that is not in tried, or -1 if
-	// there is none. A nil set excludes nothing.
-	Pick(tried *Set) int
+	// Pick returns the index of a candidate that was not tried, or -1 if there is
+	// none.
+	Pick(r *Request) int
 }
 
 // Random yields uniformly distributed numbers. Pickers call it from every

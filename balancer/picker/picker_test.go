@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"sync/atomic"
 	"testing"
 )
 
@@ -18,13 +17,14 @@ var strategies = []struct {
 	{"weighted random", func(c []Candidate, r Random) Picker { return NewWeightedRandom(c, r) }},
 	{"least connections", func(c []Candidate, r Random) Picker { return NewLeastConnections(c, r) }},
 	{"two choices", func(c []Candidate, r Random) Picker { return NewTwoChoices(c, r) }},
+	{"peak EWMA", func(c []Candidate, r Random) Picker { return NewPeakEWMA(c, r) }},
 }
 
 // idle returns candidates of these weights with nothing in flight.
 func idle(weights ...int) []Candidate {
 	candidates := make([]Candidate, len(weights))
 	for i, w := range weights {
-		candidates[i] = Candidate{Weight: w, Load: new(atomic.Int64)}
+		candidates[i] = Candidate{Weight: w, Load: NewLoad(1), Latency: NewLatency(1), Name: fmt.Sprint("c", i)}
 	}
 	return candidates
 }
@@ -55,7 +55,7 @@ func without(members ...int) *Set {
 func counts(p Picker, n, k int, tried *Set) []int {
 	got := make([]int, n)
 	for range k {
-		got[p.Pick(tried)]++
+		got[p.Pick(&Request{Tried: tried})]++
 	}
 	return got
 }
@@ -107,7 +107,7 @@ func TestEveryStrategy(t *testing.T) {
 				if got := p.Pick(nil); got != -1 {
 					t.Fatalf("got %d", got)
 				}
-				if got := p.Pick(without(0)); got != -1 {
+				if got := p.Pick(&Request{Tried: without(0)}); got != -1 {
 					t.Fatalf("with a tried set got %d", got)
 				}
 			})
@@ -116,7 +116,7 @@ func TestEveryStrategy(t *testing.T) {
 				if got := p.Pick(nil); got != 0 {
 					t.Fatalf("got %d", got)
 				}
-				if got := p.Pick(without(0)); got != -1 {
+				if got := p.Pick(&Request{Tried: without(0)}); got != -1 {
 					t.Fatalf("after it was tried got %d", got)
 				}
 			})
@@ -141,18 +141,18 @@ func exhausts(t *testing.T, build func([]Candidate, Random) Picker) {
 		}
 		candidates := idle(weights...)
 		for i := range candidates {
-			candidates[i].Load.Store(int64(i % 5))
+			candidates[i].Load.set(int64(i % 5))
 		}
 		p := build(candidates, seeded(uint64(n)))
 		var tried Set
 		for range n {
-			i := p.Pick(&tried)
+			i := p.Pick(&Request{Tried: &tried})
 			if i < 0 || i >= n || tried.Has(i) {
 				t.Fatalf("of %d candidates, %d of them tried, it chose %d", n, tried.Len(), i)
 			}
 			tried.Add(i)
 		}
-		if got := p.Pick(&tried); got != -1 {
+		if got := p.Pick(&Request{Tried: &tried}); got != -1 {
 			t.Fatalf("all %d were tried, and it chose %d", n, got)
 		}
 	}
@@ -176,7 +176,8 @@ func allocatesNothing(t *testing.T, build func([]Candidate, Random) Picker) {
 	if n := testing.AllocsPerRun(1000, func() { p.Pick(nil) }); n != 0 {
 		t.Errorf("a first pick allocates %v times", n)
 	}
-	if n := testing.AllocsPerRun(1000, func() { p.Pick(tried) }); n != 0 {
+	again := &Request{Tried: tried}
+	if n := testing.AllocsPerRun(1000, func() { p.Pick(again) }); n != 0 {
 		t.Errorf("a retry allocates %v times", n)
 	}
 }
@@ -211,7 +212,7 @@ func TestRetriesSpreadOverTheOthers(t *testing.T) {
 			for range requests {
 				i := p.Pick(nil)
 				if i == dead {
-					i = p.Pick(without(dead))
+					i = p.Pick(&Request{Tried: without(dead)})
 				}
 				served[i]++
 			}
@@ -233,8 +234,8 @@ func BenchmarkPick(b *testing.B) {
 		for _, n := range []int{10, 100, 1000} {
 			candidates := make([]Candidate, n)
 			for i := range candidates {
-				candidates[i] = Candidate{Weight: 1 + i%10, Load: new(atomic.Int64)}
-				candidates[i].Load.Store(int64(i % 7))
+				candidates[i] = Candidate{Weight: 1 + i%10, Load: NewLoad(1), Latency: NewLatency(1), Name: fmt.Sprint("c", i)}
+				candidates[i].Load.set(int64(i % 7))
 			}
 			p := s.build(candidates, nil)
 			b.Run(fmt.Sprintf("%s/%d", s.name, n), func(b *testing.B) {
@@ -267,7 +268,7 @@ func BenchmarkPickRetry(b *testing.B) {
 		b.Run(s.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				p.Pick(tried)
+				p.Pick(&Request{Tried: tried})
 			}
 		})
 	}

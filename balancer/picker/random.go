@@ -31,12 +31,12 @@ func NewWeightedRandom(candidates []Candidate, random Random) *WeightedRandom {
 }
 
 // Pick implements [Picker].
-func (p *WeightedRandom) Pick(tried *Set) int {
+func (p *WeightedRandom) Pick(r *Request) int {
 	if len(p.columns) == 0 {
 		return -1
 	}
 	i := p.draw()
-	if tried.Has(i) {
+	if tried := r.tried(); tried.Has(i) {
 		return drawUntried(p.weights, tried, p.random)
 	}
 	return i

@@ -22,36 +22,32 @@ func NewTwoChoices(candidates []Candidate, random Random) *TwoChoices {
 }
 
 // Pick implements [Picker].
-func (p *TwoChoices) Pick(tried *Set) int {
-	first := p.first.Pick(tried)
-	n := len(p.candidates)
-	if first < 0 || n == 1 {
-		return first
-	}
-	second := int(p.first.random.below(uint64(n - 1)))
-	if second >= first {
-		second++
-	}
-	if tried.Has(second) {
-		second = p.nextUntried(second, first, tried)
-	}
-	if p.candidates[second].cost() < p.candidates[first].cost() {
+func (p *TwoChoices) Pick(r *Request) int {
+	first := p.first.Pick(r)
+	second := drawSecond(first, len(p.candidates), r.tried(), p.first.random)
+	if second >= 0 && p.candidates[second].cost(r.loop()) < p.candidates[first].cost(r.loop()) {
 		return second
 	}
 	return first
 }
 
-// nextUntried looks for a second choice from place i on; there may be none but
-// first.
-func (p *TwoChoices) nextUntried(i, first int, tried *Set) int {
-	n := len(p.candidates)
+// drawSecond draws another one of n candidates than first, or returns -1 if
+// there is none that was not tried.
+func drawSecond(first, n int, tried *Set, random Random) int {
+	if first < 0 || n == 1 {
+		return -1
+	}
+	second := int(random.below(uint64(n - 1)))
+	if second >= first {
+		second++
+	}
 	for range n {
-		if i++; i == n {
-			i = 0
+		if second != first && !tried.Has(second) {
+			return second
 		}
-		if i != first && !tried.Has(i) {
-			return i
+		if second++; second == n {
+			second = 0
 		}
 	}
-	return first
+	return -1
 }

@@ -16,7 +16,7 @@ func TestTwoChoicesTakesTheLessBusyOfTwoDistinctDraws(t *testing.T) {
 	candidates := equal(n)
 	shares := make([]float64, n)
 	for r, c := range candidates {
-		c.Load.Store(int64(3 * r))
+		c.Load.set(int64(3 * r))
 		shares[r] = float64(n - 1 - r)
 	}
 	wantShares(t, counts(NewTwoChoices(candidates, seeded(7)), n, 200_000, nil), shares)
@@ -24,8 +24,8 @@ func TestTwoChoicesTakesTheLessBusyOfTwoDistinctDraws(t *testing.T) {
 
 func TestTwoChoicesComparesLoadsRelativeToWeights(t *testing.T) {
 	candidates := idle(10, 1)
-	candidates[0].Load.Store(9) // 0.9 a unit
-	candidates[1].Load.Store(1)
+	candidates[0].Load.set(9) // 0.9 a unit
+	candidates[1].Load.set(1)
 	p := NewTwoChoices(candidates, nil)
 	for range 100 {
 		if got := p.Pick(nil); got != 0 {
@@ -37,12 +37,12 @@ func TestTwoChoicesComparesLoadsRelativeToWeights(t *testing.T) {
 func TestTwoChoicesWithExclusionsStillTakesTheLessBusy(t *testing.T) {
 	candidates := equal(6)
 	for i, c := range candidates {
-		c.Load.Store(int64(i))
+		c.Load.set(int64(i))
 	}
 	p := NewTwoChoices(candidates, nil)
 	tried := without(0, 1, 3, 5)
 	for range 200 {
-		if got := p.Pick(tried); got != 2 {
+		if got := p.Pick(&Request{Tried: tried}); got != 2 {
 			t.Fatalf("took %d, want the less busy one of the only two left", got)
 		}
 	}
@@ -57,7 +57,7 @@ func TestTwoChoicesKeepsTheBusiestCandidateLow(t *testing.T) {
 		p := pick(candidates)
 		var most int64
 		for range n {
-			most = max(most, candidates[p.Pick(nil)].Load.Add(1))
+			most = max(most, candidates[p.Pick(nil)].Load.Add(0, 1))
 		}
 		return most
 	}

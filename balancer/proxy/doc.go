@@ -1,14 +1,12 @@
-// Package proxy is the HTTP data path of a listener, on net/http.
+// Package proxy is the balancer's face to programs that bring their own HTTP
+// server: a net/http handler over the same tables and pickers as the event
+// loops use.
 //
-// It owns what happens between an accepted connection and a backend: reading
-// requests, retrying connects, streaming both ways, upgrades, the header fields
-// that a gateway must change, its own short answers, and how a listener ends
-// without cutting anybody. It refuses to own which listeners there are and what
-// the registry says: the balancer opens a [Server] per listener and swaps in
-// each new table with [Proxy.Swap].
+// It owns the way from a handler's request to a backend. It refuses to own
+// everything that net/http does well enough for such programs: connections,
+// framing, streaming and upgrades. The listeners of an Evenkeel node do not use
+// it; package engine serves them, at a third of the cost.
 //
-// It adds no Via field. RFC 9110 section 7.6.3 asks gateways for one in
-// requests, but it guards against loops only where all members of a chain look
-// for it, and common servers answer differently when they see it: nginx sends
-// uncompressed responses (gzip_proxied). HAProxy and nginx add none either.
+// A route's mirror, the bounds and queues of pools, and retries of requests that
+// were sent are not here.
 package proxy

@@ -1,102 +1,196 @@
 package proxy
 
 import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
 	"net/http"
-	"runtime/debug"
-	"sync/atomic"
+	"net/http/httputil"
+	"net/netip"
+	"net/url"
+	"strings"
 	"time"
 
+	"evenkeel/balancer/http1"
 	"evenkeel/balancer/table"
 )
 
-// handler answers the requests of one listener.
-type handler struct {
-	proxy    *Proxy
-	name     string
-	counters *Counters
-	// closing makes each response ask for the connection to be closed.
-	closing atomic.Bool
-	// active is the number of requests under way at this socket; the listener's
-	// counters may cover an older socket too.
-	active atomic.Int64
+// Handler sends requests to the backends of a table. It may be used by any
+// number of goroutines.
+type Handler struct {
+	listener string
+	tables   func() *table.Table
+	reverse  httputil.ReverseProxy
+	started  time.Time
 }
 
-func newHandler(p *Proxy, listener string, counters *Counters) *handler {
-	return &handler{proxy: p, name: listener, counters: counters}
+// NewHandler returns a handler that looks requests up as those of the listener
+// of that name, in the table that tables returns for each. A nil logger logs
+// nothing.
+func NewHandler(listener string, tables func() *table.Table, logger *slog.Logger) *Handler {
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	h := &Handler{listener: listener, tables: tables, started: time.Now()}
+	h.reverse = httputil.ReverseProxy{
+		Rewrite:        rewrite,
+		ModifyResponse: editResponse,
+		ErrorHandler:   answerError,
+		ErrorLog:       slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		FlushInterval:  -1,
+		Transport:      &attempts{base: newTransport(), now: h.now},
+	}
+	return h
 }
 
-// Handler returns what serves the requests of the listener of that name, for
-// programs that bring their own server.
-func (p *Proxy) Handler(listener string, counters *Counters) http.Handler {
-	return newHandler(p, listener, counters)
+// Close closes the idle connections to backends.
+func (h *Handler) Close() { h.reverse.Transport.(*attempts).base.CloseIdleConnections() }
+
+func (h *Handler) now() int64 { return int64(time.Since(h.started)) }
+
+// trip is what the parts of one request share, by its context.
+type trip struct {
+	route  *table.Route
+	pool   *table.Pool
+	choice table.Choice
 }
+
+type tripKey struct{}
+
+func tripOf(ctx context.Context) *trip { return ctx.Value(tripKey{}).(*trip) }
 
 // ServeHTTP implements [http.Handler].
-func (h *handler) ServeHTTP(w http.ResponseWriter, in *http.Request) {
-	h.counters.Requests.Add(1)
-	h.counters.Active.Add(1)
-	h.active.Add(1)
-	defer h.done()
-	defer h.contain(in)
-	h.serve(w, in)
-}
-
-func (h *handler) done() {
-	h.counters.Active.Add(-1)
-	h.active.Add(-1)
-}
-
-// contain turns a panic into the end of this one connection.
-func (h *handler) contain(in *http.Request) {
-	switch fault := recover(); fault {
-	case nil:
-	case http.ErrAbortHandler:
-		panic(fault) // ours: net/http closes the connection without a word
-	default:
-		h.counters.Panics.Add(1)
-		h.proxy.config.Logger.Error("request met a bug", "listener", h.name, "method", in.Method,
-			"host", in.Host, "path", in.URL.Path, "panic", fault, "stack", string(debug.Stack()))
-		panic(http.ErrAbortHandler)
+func (h *Handler) ServeHTTP(w http.ResponseWriter, in *http.Request) {
+	path, _, ok := table.RoutingPath(nil, in.URL.EscapedPath())
+	if !ok {
+		answer(w, nil, http.StatusBadRequest, "the path is not correctly escaped")
+		return
 	}
-}
-
-func (h *handler) serve(w http.ResponseWriter, in *http.Request) {
-	view := h.proxy.view.Load()
+	tables, client := h.tables(), clientOf(in)
+	route := tables.Route(&table.Request{
+		Listener: h.listener, Host: in.Host, Path: path,
+		Method: in.Method, Query: in.URL.RawQuery, Fields: fields(in.Header),
+	})
 	switch {
-	case in.Method == http.MethodConnect:
-		h.refuse(w, in, noConnect)
+	case route == nil:
+		answer(w, nil, http.StatusNotFound, "no route matches this request")
 		return
-	case isPreface(in):
-		h.refuse(w, in, noPriorHTTP2)
+	case !route.Access.Allows(client):
+		answer(w, route, http.StatusForbidden, "this client may not use this route")
 		return
-	}
-	route := view.table.Route(&table.Request{Listener: h.name, Host: in.Host, Path: routingPath(in.URL)})
-	if route == nil {
-		h.refuse(w, in, noRoute)
+	case route.Redirect != nil:
+		redirect(w, in, route.Redirect)
 		return
-	}
-	pool := view.table.Pool(route)
-	if pool == nil || pool.Eligible() == 0 {
-		h.refuse(w, in, noBackend)
+	case route.Respond != nil:
+		respond(w, route.Respond.Status, &route.Respond.Page)
 		return
 	}
-	x := newExchange(h, view, w, in)
-	defer x.finish()
-	x.run(pool)
+	t := &trip{route: route, pool: tables.Pool(route)}
+	if t.pool == nil {
+		answer(w, route, http.StatusServiceUnavailable, "no backend is available for this request")
+		return
+	}
+	t.choice = table.Choice{Client: client, Path: in.URL.EscapedPath(), Query: in.URL.RawQuery, Fields: fields(in.Header)}
+	h.reverse.ServeHTTP(w, in.WithContext(context.WithValue(in.Context(), tripKey{}, t)))
 }
 
-// isPreface tells whether a client opened the connection in HTTP/2 (RFC 9113
-// section 3.4). A net/http server that does not speak it hands the preface over
-// as a request; what follows on the connection is none.
-func isPreface(in *http.Request) bool { return in.Method == "PRI" && in.RequestURI == "*" }
+// fields are header fields as tables look at them.
+type fields http.Header
 
-// refuse answers a request that goes to no backend. net/http reads a small body
-// to its end first, to keep the connection usable; a client that does not send
-// it must not hold that up for ever.
-func (h *handler) refuse(w http.ResponseWriter, in *http.Request, a answer) {
-	if in.ContentLength != 0 {
-		// It fails on a closed connection only, where no answer arrives either.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.proxy.limits.linger))
+// FieldText implements [table.FieldSource].
+func (f fields) FieldText(name string, i int) (string, bool) {
+	values := http.Header(f).Values(name)
+	if i >= len(values) {
+		return "", false
 	}
-	a.write(w, h.counters, h.closing.Load() || in.Method == http.MethodConnect || isPreface(in))
+	return values[i], true
+}
+
+func clientOf(in *http.Request) netip.Addr {
+	endpoint, err := netip.ParseAddrPort(in.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return endpoint.Addr().Unmap()
+}
+
+// rewrite makes the outgoing request; [attempts] puts in the backend's address.
+func rewrite(r *httputil.ProxyRequest) {
+	route := tripOf(r.In.Context()).route
+	r.Out.URL.Scheme, r.Out.URL.Host = "http", "backend"
+	r.Out.Host = r.In.Host
+	r.SetXForwarded()
+	if w := route.Rewrite; w != nil {
+		target := string(w.AppendTarget(nil, r.In.URL.EscapedPath(), r.In.URL.RawQuery, r.In.URL.RawQuery != "" || r.In.URL.ForceQuery))
+		path, query, _ := strings.Cut(target, "?")
+		r.Out.URL.RawQuery = query
+		if plain, err := url.PathUnescape(path); err == nil { // it is escaped as it should be
+			r.Out.URL.Path, r.Out.URL.RawPath = plain, path
+		}
+		if w.Host != "" {
+			r.Out.Host = w.Host
+		}
+	}
+	edit(r.Out.Header, route.RequestEdits)
+}
+
+func editResponse(response *http.Response) error {
+	edit(response.Header, tripOf(response.Request.Context()).route.ResponseEdits)
+	return nil
+}
+
+func edit(h http.Header, edits []http1.Edit) {
+	for _, e := range edits {
+		switch e.Op {
+		case http1.EditSet:
+			h.Set(e.Name, e.Value)
+		case http1.EditAdd:
+			h.Add(e.Name, e.Value)
+		case http1.EditRemove:
+			h.Del(e.Name)
+		}
+	}
+}
+
+func redirect(w http.ResponseWriter, in *http.Request, to *table.Redirect) {
+	scheme := "http"
+	if in.TLS != nil {
+		scheme = "https"
+	}
+	location := to.AppendLocation(nil, table.RedirectRequest{
+		Scheme: scheme, Host: in.Host, Path: in.URL.EscapedPath(), Query: in.URL.RawQuery,
+		HasQuery: in.URL.RawQuery != "" || in.URL.ForceQuery,
+	})
+	w.Header().Set("Location", string(location))
+	w.WriteHeader(to.Status)
+}
+
+func respond(w http.ResponseWriter, status int, page *table.Page) {
+	w.Header().Set("Content-Type", page.ContentType)
+	w.WriteHeader(status)
+	// An error means that the client left, and nobody is owed anything then.
+	_, _ = w.Write(page.Body)
+}
+
+// answer is a response of Evenkeel's own; route may be nil.
+func answer(w http.ResponseWriter, route *table.Route, status int, text string) {
+	page := route.ErrorPage(status)
+	if page == nil {
+		page = &table.Page{Body: []byte("Evenkeel: " + text + ".\n"), ContentType: "text/plain; charset=utf-8"}
+	}
+	respond(w, status, page)
+}
+
+func answerError(w http.ResponseWriter, in *http.Request, err error) {
+	route := tripOf(in.Context()).route
+	var slow net.Error
+	switch {
+	case errors.Is(err, errNoBackend):
+		answer(w, route, http.StatusServiceUnavailable, "no backend is available for this request")
+	case errors.As(err, &slow) && slow.Timeout():
+		answer(w, route, http.StatusGatewayTimeout, "the backend did not answer in time")
+	default:
+		answer(w, route, http.StatusBadGateway, "the backend broke off or sent no valid response")
+	}
 }

@@ -38,16 +38,18 @@ func (b *Backend) Health() fsm.Health { return b.health }
 func (b *Backend) AdminState() fsm.AdminState { return b.spec.AdminState }
 
 // Endpoint returns the address to connect to; a backend with several takes
-// them in turn. ok is false for a host name that never resolved, which does
+// them in turn, on each loop. ok is false for a host name that never resolved, which does
 // not happen with a backend that [Pool.Pick] returned.
-func (b *Backend) Endpoint() (endpoint netip.AddrPort, ok bool) {
+func (b *Backend) Endpoint(loop int) (endpoint netip.AddrPort, ok bool) {
 	switch n := len(b.endpoints); n {
 	case 0:
 		return netip.AddrPort{}, false
 	case 1:
 		return b.endpoints[0], true
 	default:
-		turn := b.Stats.rotation.Add(1) - 1
+		local := b.Stats.Local(loop)
+		turn := local.rotation
+		local.rotation++
 		return b.endpoints[turn%uint32(n)], true
 	}
 }

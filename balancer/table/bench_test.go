@@ -37,7 +37,7 @@ type changer struct {
 }
 
 func newChanger(b *testing.B, backends int, change func(n int) fsm.Operation) *changer {
-	c := &changer{registry: sized(b, backends), builder: NewBuilder(newAnswers()), change: change}
+	c := &changer{registry: sized(b, backends), builder: NewBuilder(newAnswers(), Options{}), change: change}
 	c.builder.Update(c.State)
 	return c
 }
@@ -119,7 +119,7 @@ func BenchmarkFullRebuild(b *testing.B) {
 			r := sized(b, backends)
 			b.ReportAllocs()
 			for b.Loop() {
-				NewBuilder(newAnswers()).Update(r.State)
+				NewBuilder(newAnswers(), Options{}).Update(r.State)
 			}
 		})
 	}
@@ -128,7 +128,7 @@ func BenchmarkFullRebuild(b *testing.B) {
 // BenchmarkRequest measures what a request asks of a table.
 func BenchmarkRequest(b *testing.B) {
 	for _, backends := range []int{10, 10_000} {
-		t := NewBuilder(newAnswers()).Update(sized(b, max(backends, 10)).State)
+		t := NewBuilder(newAnswers(), Options{}).Update(sized(b, max(backends, 10)).State)
 		host := fmt.Sprintf("p%d.example.com", backends/20)
 		b.Run(fmt.Sprintf("route of %d", backends/10), func(b *testing.B) {
 			b.ReportAllocs()
@@ -142,7 +142,7 @@ func BenchmarkRequest(b *testing.B) {
 		b.Run(fmt.Sprintf("pool of %d and pick", backends/10), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if t.Pool(route).Pick(nil) == nil {
+				if t.Pool(route).Pick(new(Choice)) == nil {
 					b.Fatal("no backend")
 				}
 			}

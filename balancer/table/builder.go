@@ -11,17 +11,31 @@ import (
 // belongs to one goroutine; the tables may go to any.
 type Builder struct {
 	resolver Resolver
-	random   picker.Random
+	options  Options
 	last     *Table
 	users    map[string]map[string]struct{} // host name → the pools that use it
 }
 
+// Options are what tables depend on besides the registry.
+type Options struct {
+	// Loops is how many loops pick, each with state of its own; 0 means 1.
+	Loops int
+	// Zone is where this node stands; "" if that is not known.
+	Zone string
+	// StickyKeys are the keys of sticky cookies: the first one makes them, all are
+	// known. Without any, no pool is sticky.
+	StickyKeys [][]byte
+	// Random is the randomness of strategies; nil means that of the process.
+	Random picker.Random
+}
+
 // NewBuilder returns a builder whose last table is that of an empty registry.
-func NewBuilder(resolver Resolver) *Builder {
+func NewBuilder(resolver Resolver, options Options) *Builder {
+	options.Loops = max(options.Loops, 1)
 	return &Builder{
-		resolver: resolver,
-		last:     &Table{state: fsm.New(), router: newRouter(), pools: iradix.New[*Pool]()},
-		users:    map[string]map[string]struct{}{},
+		resolver: resolver, options: options,
+		last:  &Table{state: fsm.New(), router: newRouter(), pools: iradix.New[*Pool]()},
+		users: map[string]map[string]struct{}{},
 	}
 }
 
@@ -60,7 +74,7 @@ func (b *Builder) routes(changes *changes) router {
 			r = r.without(before)
 		}
 		if after := changes.after.Route(name); after != nil {
-			r = r.with(after, compileRoute(after, b.random))
+			r = r.with(after, compileRoute(after, b.options.Random))
 		}
 	}
 	return r
@@ -76,7 +90,7 @@ func (b *Builder) pools(changes *changes) *iradix.Tree[*Pool] {
 			b.moveHosts(name, previous, nil)
 			continue
 		}
-		pool := poolSource{changes.after, b.resolver, b.random, previous}.compile(object)
+		pool := poolSource{changes.after, b.resolver, &b.options, previous}.compile(object)
 		txn.Insert([]byte(name), pool)
 		b.moveHosts(name, previous, pool)
 	}

@@ -19,7 +19,7 @@ import (
 func TestOneChangeCompilesOnePool(t *testing.T) {
 	r := newRegistry(t)
 	r.do(putPool("a"), putPool("b"), putBackend("a", "x", "10.0.0.1:1"), putBackend("b", "x", "10.0.0.1:1"))
-	builder := NewBuilder(newAnswers())
+	builder := NewBuilder(newAnswers(), Options{})
 	table := builder.Update(r.State)
 	for _, c := range []struct {
 		name    string
@@ -91,9 +91,9 @@ func pools(t *Table) map[string]*Pool {
 func TestCountersStayWithTheBackend(t *testing.T) {
 	r := newRegistry(t)
 	r.do(putPool("p"), putBackend("p", "a", "10.0.0.1:1"), putBackend("p", "b", "10.0.0.2:1"))
-	builder := NewBuilder(newAnswers())
+	builder := NewBuilder(newAnswers(), Options{})
 	first := builder.Update(r.State).PoolNamed("p").Backends()[0]
-	first.Stats.Requests.Add(7)
+	first.Stats.Local(0).Requests.Add(7)
 
 	r.do(putBackend("p", "a", "10.0.0.1:1", weight(3), admin(fsm.AdminDrain)))
 	if got := builder.Update(r.State).PoolNamed("p").Backends()[0]; got.Stats != first.Stats {
@@ -104,7 +104,7 @@ func TestCountersStayWithTheBackend(t *testing.T) {
 		t.Error("a backend of a changed pool got new counters")
 	}
 	r.do(remove(fsm.KindBackend, "p", "a"), putBackend("p", "a", "10.0.0.1:1", weight(3), admin(fsm.AdminDrain)))
-	if got := builder.Update(r.State).PoolNamed("p").Backends()[0]; got.Stats == first.Stats || got.Stats.Requests.Load() != 0 {
+	if got := builder.Update(r.State).PoolNamed("p").Backends()[0]; got.Stats == first.Stats || got.Stats.Requests() != 0 {
 		t.Error("a later registration of the same name got the counters of the deleted one")
 	}
 }
@@ -112,7 +112,7 @@ func TestCountersStayWithTheBackend(t *testing.T) {
 func TestCountersOutliveAFullRebuild(t *testing.T) {
 	r := newRegistry(t)
 	r.do(putPool("p"), putPool("gone"), putBackend("p", "a", "10.0.0.1:1"), rule{name: "old"}.put())
-	builder := NewBuilder(newAnswers())
+	builder := NewBuilder(newAnswers(), Options{})
 	stats := builder.Update(r.State).PoolNamed("p").Backends()[0].Stats
 
 	r.do(remove(fsm.KindPool, "", "gone"), remove(fsm.KindRoute, "", "old"), rule{name: "new"}.put())
@@ -137,7 +137,7 @@ func TestCountersOutliveAFullRebuild(t *testing.T) {
 func TestAnotherClustersStateReplacesEverything(t *testing.T) {
 	r := newRegistry(t)
 	r.do(putPool("p"), putBackend("p", "a", "10.0.0.1:1"))
-	builder := NewBuilder(newAnswers())
+	builder := NewBuilder(newAnswers(), Options{})
 	builder.Update(r.State)
 
 	other := &registry{State: fsm.New(), t: t}
@@ -152,7 +152,7 @@ func TestAnotherClustersStateReplacesEverything(t *testing.T) {
 func TestCountersOfDeletedBackendsAreReleased(t *testing.T) {
 	r := newRegistry(t)
 	r.do(putPool("p"), putBackend("p", "a", "10.0.0.1:1"), putBackend("p", "b", "10.0.0.2:1"))
-	builder := NewBuilder(newAnswers())
+	builder := NewBuilder(newAnswers(), Options{})
 	inUse := builder.Update(r.State)
 	stats := weak.Make(inUse.PoolNamed("p").Backends()[0].Stats)
 	r.do(remove(fsm.KindBackend, "p", "a"))
@@ -174,13 +174,13 @@ func TestCountersOfDeletedBackendsAreReleased(t *testing.T) {
 func TestNewsOfAHostNameReachThePoolsThatUseIt(t *testing.T) {
 	r := newRegistry(t)
 	dns := newAnswers()
-	builder := NewBuilder(dns)
+	builder := NewBuilder(dns, Options{})
 	r.do(putPool("p"), putPool("q"), putBackend("p", "a", "Web.Example:1"), putBackend("p", "b", "10.0.0.2:1"), putBackend("q", "b", "10.0.0.2:1"))
 	table := builder.Update(r.State)
 	if got := picked(table.PoolNamed("p")); !slices.Equal(got, []string{"b"}) {
 		t.Fatalf("before the name resolved it picks %v", got)
 	}
-	if _, ok := table.PoolNamed("p").Backends()[0].Endpoint(); ok {
+	if _, ok := table.PoolNamed("p").Backends()[0].Endpoint(0); ok {
 		t.Fatal("a name that never resolved has an endpoint")
 	}
 
@@ -205,7 +205,7 @@ func TestNewsOfAHostNameReachThePoolsThatUseIt(t *testing.T) {
 func TestHostNamesNobodyUsesAreForgotten(t *testing.T) {
 	r := newRegistry(t)
 	dns := newAnswers()
-	builder := NewBuilder(dns)
+	builder := NewBuilder(dns, Options{})
 	update := func(want ...string) {
 		t.Helper()
 		builder.Update(r.State)
@@ -230,7 +230,7 @@ func TestHostNamesNobodyUsesAreForgotten(t *testing.T) {
 func TestStepByStepIsTheSameAsAtOnce(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		r := newRegistry(t)
-		builder := NewBuilder(newAnswers())
+		builder := NewBuilder(newAnswers(), Options{})
 		pool := rapid.SampledFrom([]string{"p0", "p1", "p2"})
 		name := rapid.SampledFrom([]string{"a", "b", "c", "d"})
 		rt.Repeat(map[string]func(*rapid.T){
@@ -254,7 +254,7 @@ func TestStepByStepIsTheSameAsAtOnce(t *testing.T) {
 				}
 			},
 			"update": func(rt *rapid.T) {
-				got, want := describe(builder.Update(r.State)), describe(NewBuilder(newAnswers()).Update(r.State))
+				got, want := describe(builder.Update(r.State)), describe(NewBuilder(newAnswers(), Options{}).Update(r.State))
 				if !slices.Equal(got, want) {
 					rt.Fatalf("step by step:\n%v\nat once:\n%v", got, want)
 				}
@@ -280,7 +280,7 @@ func TestRequestsGoOnWhileTablesAreReplaced(t *testing.T) {
 	for i := range 10 {
 		r.do(putBackend("p", fmt.Sprintf("b%d", i), fmt.Sprintf("10.0.0.%d:1", i+1)))
 	}
-	builder := NewBuilder(newAnswers())
+	builder := NewBuilder(newAnswers(), Options{})
 	var current atomic.Pointer[Table]
 	current.Store(builder.Update(r.State))
 	done := make(chan struct{})
@@ -295,14 +295,14 @@ func TestRequestsGoOnWhileTablesAreReplaced(t *testing.T) {
 				}
 				table := current.Load()
 				pool := table.Pool(table.Route(&Request{Listener: "web", Host: "www.example.com", Path: "/"}))
-				b := pool.Pick(nil)
-				b.Stats.InFlight.Add(1)
+				b := pool.Pick(new(Choice))
+				b.Stats.Load.Add(0, 1)
 				var tried Tried
 				tried.Add(b)
-				if other := pool.Pick(&tried); other == nil || other == b {
+				if other := pool.Pick(&Choice{Tried: &tried}); other == nil || other == b {
 					t.Error("a retry found no other backend")
 				}
-				b.Stats.InFlight.Add(-1)
+				b.Stats.Load.Add(0, -1)
 			}
 		})
 	}
@@ -313,7 +313,7 @@ func TestRequestsGoOnWhileTablesAreReplaced(t *testing.T) {
 	close(done)
 	requests.Wait()
 	for _, b := range current.Load().PoolNamed("p").Backends() {
-		if n := b.Stats.InFlight.Load(); n != 0 {
+		if n := b.Stats.InFlight(); n != 0 {
 			t.Errorf("backend %q has %d in flight after the last request", b.Name, n)
 		}
 	}

@@ -1,16 +1,14 @@
 package table
 
 import (
-	"net/url"
 	"regexp"
 	"slices"
-	"strings"
 
 	"evenkeel/fsm"
 )
 
 // Request is what routing looks at. Its strings may alias buffers that die
-// after the call; nothing of it is kept.
+// after the call: nothing of it is kept, and nothing is changed.
 type Request struct {
 	// Listener is the name of the listener that took the request.
 	Listener string
@@ -28,14 +26,16 @@ type Request struct {
 	Fields FieldSource
 }
 
-// FieldSource gives the header fields of a request.
+// FieldSource gives the header fields of a request. It is asked by the
+// goroutine that routes, during the call, and must not block.
 type FieldSource interface {
-	// FieldText returns the value of the i-th field of that name, compared
-	// without regard to case; ok is false behind the last.
+	// FieldText returns the value of the i-th field line of that name, compared
+	// without regard to case and counted from 0; ok is false behind the last.
 	FieldText(name string, i int) (value string, ok bool)
 }
 
-// conditions are what a route asks for besides host and path.
+// conditions are what a route asks for besides listener, host and path. They
+// are checked only for routes at whose host and path a request arrived.
 type conditions struct {
 	methods        []string
 	headers, query []valueMatch
@@ -48,36 +48,46 @@ type valueMatch struct {
 	absent      bool
 }
 
-// compileConditions returns nil if there are none. The registry validated the
-// patterns; one that does not compile matches nothing.
-func compileConditions(m fsm.RouteMatch) *conditions {
+// compileConditions returns nil if there are none.
+func compileConditions(m fsm.RouteMatch) (*conditions, error) {
 	if len(m.Methods)+len(m.Headers)+len(m.Query) == 0 {
-		return nil
+		return nil, nil
 	}
-	return &conditions{methods: m.Methods, headers: compileValues(m.Headers), query: compileValues(m.Query)}
+	headers, err := compileValues(m.Headers)
+	if err != nil {
+		return nil, err
+	}
+	query, err := compileValues(m.Query)
+	if err != nil {
+		return nil, err
+	}
+	return &conditions{methods: m.Methods, headers: headers, query: query}, nil
 }
 
-func compileValues(specs []fsm.ValueMatch) []valueMatch {
+func compileValues(specs []fsm.ValueMatch) ([]valueMatch, error) {
 	all := make([]valueMatch, len(specs))
 	for i, spec := range specs {
 		all[i] = valueMatch{name: spec.Name, value: spec.Value, absent: spec.Absent}
-		if spec.Regexp != "" {
-			all[i].pattern = compileWhole(spec.Regexp)
+		if spec.Regexp == "" {
+			continue
 		}
+		pattern, err := compileWhole(spec.Regexp)
+		if err != nil {
+			return nil, err
+		}
+		all[i].pattern = pattern
 	}
-	return all
+	return all, nil
 }
 
-// never matches nothing.
-var never = regexp.MustCompile(`\z.`)
-
-// compileWhole compiles an expression that must match all of a text.
-func compileWhole(expression string) *regexp.Regexp {
-	pattern, err := regexp.Compile(`\A(?:` + expression + `)\z`)
-	if err != nil {
-		return never
+// compileWhole compiles an expression that must match all of a text. An
+// expression may begin a quotation, \Q, and leave it open: then what is put
+// behind it would be part of the quotation, whose missing parenthesis tells.
+func compileWhole(expression string) (*regexp.Regexp, error) {
+	if pattern, err := regexp.Compile(`\A(?:` + expression + `)\z`); err == nil {
+		return pattern, nil
 	}
-	return pattern
+	return regexp.Compile(`\A(?:` + expression + `\E)\z`)
 }
 
 // count is how many conditions there are: the more, the earlier a route goes.
@@ -101,19 +111,20 @@ func (c *conditions) hold(q *Request) bool {
 		return false
 	}
 	for i := range c.headers {
-		if m := &c.headers[i]; m.foundInFields(q.Fields) == m.absent {
+		if m := &c.headers[i]; m.inFields(q.Fields) == m.absent {
 			return false
 		}
 	}
 	for i := range c.query {
-		if m := &c.query[i]; m.foundInQuery(q.Query) == m.absent {
+		if m := &c.query[i]; m.inQuery(q.Query) == m.absent {
 			return false
 		}
 	}
 	return true
 }
 
-func (m *valueMatch) foundInFields(fields FieldSource) bool {
+// inFields tells whether a field line has the name and, as a whole, the value.
+func (m *valueMatch) inFields(fields FieldSource) bool {
 	if fields == nil {
 		return false
 	}
@@ -122,41 +133,14 @@ func (m *valueMatch) foundInFields(fields FieldSource) bool {
 		if !ok {
 			return false
 		}
-		if m.accepts(value) {
+		switch {
+		case m.pattern != nil:
+			ok = m.pattern.MatchString(value)
+		case m.value != "":
+			ok = value == m.value
+		}
+		if ok {
 			return true
 		}
 	}
-}
-
-func (m *valueMatch) foundInQuery(query string) bool {
-	for query != "" {
-		var pair string
-		pair, query, _ = strings.Cut(query, "&")
-		name, value, _ := strings.Cut(pair, "=")
-		if unescapeQuery(name) == m.name && m.accepts(unescapeQuery(value)) {
-			return true
-		}
-	}
-	return false
-}
-
-// unescapeQuery decodes a part of a query, and leaves what is malformed.
-func unescapeQuery(text string) string {
-	if strings.IndexByte(text, '%') < 0 && strings.IndexByte(text, '+') < 0 {
-		return text
-	}
-	if plain, err := url.QueryUnescape(text); err == nil {
-		return plain
-	}
-	return text
-}
-
-func (m *valueMatch) accepts(value string) bool {
-	switch {
-	case m.pattern != nil:
-		return m.pattern.MatchString(value)
-	case m.value != "":
-		return value == m.value
-	}
-	return true
 }

@@ -11,8 +11,8 @@ import (
 // pathRoutes holds routes of one host by the path that they match.
 type pathRoutes struct {
 	any routes
-	// patterns are the routes whose path is a regular expression: each is tried,
-	// in the order of precedence, until one fits.
+	// patterns are the routes whose path is a regular expression. Each is tried,
+	// in the order of precedence, until one fits or no further one could win.
 	patterns routes
 	byPath   *iradix.Tree[pathEntry]
 }
@@ -28,22 +28,29 @@ func (p *pathRoutes) empty() bool {
 }
 
 func (p *pathRoutes) find(best *match, hostRank int, q *Request) {
-	path := q.Path
-	best.keepBetter(match{p.any.first(q), hostRank, rankNone})
-	best.keepBetter(match{p.patterns.first(q), hostRank, rankRegexp})
-	if p.byPath.Len() == 0 {
+	if p.byPath.Len() > 0 {
+		// The tree only reads its argument, and a copy would cost an allocation.
+		descend(p.byPath.Root().PathIterator(bytesOf(q.Path)), best, hostRank, q)
+	}
+	best.consider(p.patterns, hostRank, rankRegexp, q)
+	best.consider(p.any, hostRank, rankNone, q)
+}
+
+// descend considers the entries on the way to a path, the closest first: what
+// comes behind it is then mostly not tried at all.
+func descend(above *iradix.PathIterator[pathEntry], best *match, hostRank int, q *Request) {
+	key, entry, more := above.Next()
+	if !more {
 		return
 	}
-	// The tree only reads its argument, and a copy would cost an allocation.
-	above := p.byPath.Root().PathIterator(bytesOf(path))
-	for key, entry, more := above.Next(); more; key, entry, more = above.Next() {
-		whole := len(key) == len(path)
-		if whole && len(entry.exact) > 0 {
-			best.keepBetter(match{entry.exact.first(q), hostRank, rankExact})
-		}
-		if len(entry.prefix) > 0 && (whole || path[len(key)] == '/') {
-			best.keepBetter(match{entry.prefix.first(q), hostRank, len(key) + 1})
-		}
+	whole := len(key) == len(q.Path)
+	if !whole {
+		descend(above, best, hostRank, q)
+	} else {
+		best.consider(entry.exact, hostRank, rankExact, q)
+	}
+	if whole || q.Path[len(key)] == '/' {
+		best.consider(entry.prefix, hostRank, len(key)+1, q)
 	}
 }
 
@@ -77,19 +84,9 @@ func (p *pathRoutes) edit(m fsm.RouteMatch, change func(routes) routes) *pathRou
 // precedence first. The slice is never changed, only replaced.
 type routes []*Route
 
-// first returns the first route that accepts a request, or nil.
-func (r routes) first(q *Request) *Route {
-	for _, route := range r {
-		if route.accepts(q) {
-			return route
-		}
-	}
-	return nil
-}
-
 func (r routes) with(route *Route) routes {
 	at := 0
-	for at < len(r) && precedence(match{route: r[at]}, match{route: route}) < 0 {
+	for at < len(r) && precedence(&match{route: r[at]}, &match{route: route}) < 0 {
 		at++
 	}
 	next := make(routes, 0, len(r)+1)

@@ -26,22 +26,46 @@ type Pool struct {
 	choices  []*Backend // the eligible ones
 	picker   picker.Picker
 	hosts    []string // the host names to resolve, sorted, each once
+	hashing  *hashing // nil unless the strategy hashes
+	bounded  bool     // its loads
+	sticky   *sticky  // nil without a cookie
 }
 
-// Pick chooses a backend for an attempt, by the pool's strategy, among those
-// that are eligible and not in tried; nil if there is none. tried may be nil,
-// and is to be for the first attempt: a set that is passed lives on the heap.
-// Pick neither adds to tried nor counts anything.
-func (p *Pool) Pick(tried *Tried) *Backend {
-	var set *picker.Set
-	if tried != nil {
-		set = &tried.places
+// Pick chooses a backend for an attempt among those that are eligible and were
+// not tried: the one that a sticky cookie names, else by the pool's strategy;
+// nil if there is none. It neither adds to what was tried nor counts anything.
+func (p *Pool) Pick(q *Choice) *Backend {
+	if p.sticky != nil {
+		if b := p.sticky.named(q); b != nil {
+			return b
+		}
 	}
-	place := p.picker.Pick(set)
+	r := &q.request
+	*r = picker.Request{Loop: q.Loop, Now: q.Now}
+	if q.Tried != nil {
+		r.Tried = &q.Tried.places
+	}
+	if p.hashing != nil {
+		if !q.Keyed {
+			q.Key, q.Keyed = p.hashing.key(q), true
+		}
+		r.Hash = q.Key
+	}
+	place := p.picker.Pick(r)
 	if place < 0 {
 		return nil
 	}
 	return p.choices[place]
+}
+
+// ReadsLoads tells whether the strategy looks at what is in flight from other
+// loops, which then have to publish it.
+func (p *Pool) ReadsLoads() bool {
+	switch p.strategy {
+	case fsm.StrategyLeastConnections, fsm.StrategyPowerOfTwoChoices, fsm.StrategyPeakEWMA:
+		return true
+	}
+	return p.bounded
 }
 
 // Strategy is how the pool chooses, one of fsm's Strategy constants.
@@ -58,7 +82,7 @@ func (p *Pool) Eligible() int { return len(p.choices) }
 type poolSource struct {
 	state    *fsm.State
 	resolver Resolver
-	random   picker.Random
+	options  *Options
 	previous *Pool // of the last table; nil if there was none
 }
 
@@ -75,12 +99,13 @@ func (src poolSource) compile(object *fsm.Pool) *Pool {
 	for b := range src.state.PoolBackends(object.Name) {
 		stats := known[b.Meta.UID]
 		if stats == nil {
-			stats = new(Stats)
+			stats = newStats(src.options.Loops)
 		}
 		p.backends = append(p.backends, newBackend(b, stats, src.resolver))
 	}
-	p.choices = choose(p.backends)
-	p.picker = newPicker(p.strategy, p.choices, src.random)
+	p.choices = choose(p.backends, object.Spec, src.options.Zone)
+	p.picker = p.newPicker(object.Spec, src.options)
+	p.sticky = compileSticky(object.Spec.Sticky, p.uid, p.backends, src.options.StickyKeys)
 	p.hosts = hostsOf(p.backends)
 	return p
 }
@@ -96,9 +121,10 @@ func (p *Pool) stats() map[string]*Stats {
 	return stats
 }
 
-// choose returns the usable backends of the lowest tier that has one, and gives
-// each its place.
-func choose(backends []*Backend) []*Backend {
+// choose returns the usable backends of the lowest tier that has one, those of
+// this node's zone alone if the pool prefers them and one of them is usable, and
+// gives each its place.
+func choose(backends []*Backend, spec fsm.PoolSpec, zone string) []*Backend {
 	var choices []*Backend
 	for _, b := range backends {
 		if !b.usable() {
@@ -109,6 +135,12 @@ func choose(backends []*Backend) []*Backend {
 		}
 		if len(choices) == 0 || b.spec.Tier == choices[0].spec.Tier {
 			choices = append(choices, b)
+		}
+	}
+	if spec.PreferZone && zone != "" {
+		elsewhere := func(b *Backend) bool { return b.spec.Zone != zone }
+		if near := slices.DeleteFunc(slices.Clone(choices), elsewhere); len(near) > 0 {
+			choices = near
 		}
 	}
 	for place, b := range choices {
@@ -131,23 +163,44 @@ func hostsOf(backends []*Backend) []string {
 // newPicker maps the registry's strategies to pickers. A strategy that this
 // build does not know can only come from a state that it could not have
 // decoded; the default stands in, because traffic goes on whatever happens.
-func newPicker(strategy string, choices []*Backend, random picker.Random) picker.Picker {
-	candidates := make([]picker.Candidate, len(choices))
-	for i, b := range choices {
-		candidates[i] = picker.Candidate{Weight: b.spec.Weight, Load: &b.Stats.InFlight}
+func (p *Pool) newPicker(spec fsm.PoolSpec, options *Options) picker.Picker {
+	candidates := make([]picker.Candidate, len(p.choices))
+	for i, b := range p.choices {
+		if p.strategy == fsm.StrategyPeakEWMA && b.Stats.Latency == nil {
+			b.Stats.Latency = picker.NewLatency(options.Loops)
+		}
+		candidates[i] = picker.Candidate{Name: b.Name, Weight: b.spec.Weight, Load: b.Stats.Load, Latency: b.Stats.Latency}
 	}
-	switch strategy {
+	switch p.strategy {
 	case fsm.StrategyRoundRobin:
-		return picker.NewRoundRobin(candidates, random)
+		return picker.NewRoundRobin(candidates, options.Random)
 	case fsm.StrategyRandom:
-		return picker.NewWeightedRandom(candidates, random)
+		return picker.NewWeightedRandom(candidates, options.Random)
 	case fsm.StrategyLeastConnections:
-		return picker.NewLeastConnections(candidates, random)
+		return picker.NewLeastConnections(candidates, options.Random)
 	case fsm.StrategyPowerOfTwoChoices:
-		return picker.NewTwoChoices(candidates, random)
+		return picker.NewTwoChoices(candidates, options.Random)
+	case fsm.StrategyPeakEWMA:
+		return picker.NewPeakEWMA(candidates, options.Random)
+	case fsm.StrategyMaglev:
+		return p.hashingPicker(picker.NewMaglev(candidates), candidates, spec.EffectiveHash())
+	case fsm.StrategyRingHash:
+		return p.hashingPicker(picker.NewRingHash(candidates), candidates, spec.EffectiveHash())
+	case fsm.StrategyRendezvous:
+		return p.hashingPicker(picker.NewRendezvous(candidates), candidates, spec.EffectiveHash())
 	default:
-		return picker.NewSmoothWeighted(candidates, random)
+		return picker.NewSmoothWeighted(candidates, options.Random)
 	}
+}
+
+// hashingPicker notes what is hashed, and bounds the loads if that is asked for.
+func (p *Pool) hashingPicker(inner picker.Picker, candidates []picker.Candidate, hash fsm.HashSpec) picker.Picker {
+	p.hashing = &hashing{on: hash.On, name: hash.Name}
+	if hash.BalanceFactor == 0 {
+		return inner
+	}
+	p.bounded = true
+	return picker.NewBounded(inner, candidates, hash.BalanceFactor)
 }
 
 // uses tells whether a backend of the pool has that host name; a nil pool uses

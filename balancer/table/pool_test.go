@@ -52,7 +52,7 @@ func TestEligibleBackends(t *testing.T) {
 			for name, health := range c.votes {
 				r.vote("p", name, health)
 			}
-			pool := NewBuilder(newAnswers()).Update(r.State).PoolNamed("p")
+			pool := NewBuilder(newAnswers(), Options{}).Update(r.State).PoolNamed("p")
 			if got := picked(pool); !slices.Equal(got, c.want) {
 				t.Fatalf("picks %v, want %v", got, c.want)
 			}
@@ -77,7 +77,7 @@ func TestEachStrategyPicksEachBackendOnceWithRetries(t *testing.T) {
 			r := newRegistry(t)
 			r.do(fsm.Put{Name: "p", Spec: fsm.PoolSpec{Strategy: strategy}},
 				putBackend("p", "a", "10.0.0.1:1"), putBackend("p", "b", "10.0.0.2:1", weight(9)), putBackend("p", "c", "10.0.0.3:1"))
-			pool := NewBuilder(newAnswers()).Update(r.State).PoolNamed("p")
+			pool := NewBuilder(newAnswers(), Options{}).Update(r.State).PoolNamed("p")
 			if got := picked(pool); !slices.Equal(got, []string{"a", "b", "c"}) {
 				t.Fatalf("picks %v", got)
 			}
@@ -92,10 +92,10 @@ func TestLeastConnectionsReadsTheCounters(t *testing.T) {
 	r := newRegistry(t)
 	r.do(fsm.Put{Name: "p", Spec: fsm.PoolSpec{Strategy: fsm.StrategyLeastConnections}},
 		putBackend("p", "a", "10.0.0.1:1"), putBackend("p", "b", "10.0.0.2:1"))
-	pool := NewBuilder(newAnswers()).Update(r.State).PoolNamed("p")
-	pool.Backends()[0].Stats.InFlight.Add(1)
+	pool := NewBuilder(newAnswers(), Options{}).Update(r.State).PoolNamed("p")
+	pool.Backends()[0].Stats.Load.Add(0, 1)
 	for range 20 {
-		if b := pool.Pick(nil); b.Name != "b" {
+		if b := pool.Pick(new(Choice)); b.Name != "b" {
 			t.Fatal("took the busy one")
 		}
 	}
@@ -106,11 +106,11 @@ func TestEndpointsOfAHostNameTakeTurns(t *testing.T) {
 	dns := newAnswers()
 	dns.set("web.example", "10.0.0.1", "10.0.0.2", "2001:db8::1")
 	r.do(putPool("p"), putBackend("p", "a", "web.example:9000"), putBackend("p", "b", "10.0.0.9:9000"))
-	backends := NewBuilder(dns).Update(r.State).PoolNamed("p").Backends()
+	backends := NewBuilder(dns, Options{}).Update(r.State).PoolNamed("p").Backends()
 
 	got := map[netip.AddrPort]int{}
 	for range 30 {
-		endpoint, ok := backends[0].Endpoint()
+		endpoint, ok := backends[0].Endpoint(0)
 		if !ok {
 			t.Fatal("the name is resolved and yet there is no endpoint")
 		}
@@ -121,7 +121,7 @@ func TestEndpointsOfAHostNameTakeTurns(t *testing.T) {
 			t.Errorf("%s had %d of 30 turns, want 10", want, got[netip.MustParseAddrPort(want)])
 		}
 	}
-	if endpoint, ok := backends[1].Endpoint(); !ok || endpoint.String() != "10.0.0.9:9000" {
+	if endpoint, ok := backends[1].Endpoint(0); !ok || endpoint.String() != "10.0.0.9:9000" {
 		t.Errorf("the backend with an address has endpoint %v, %v", endpoint, ok)
 	}
 }
@@ -132,29 +132,32 @@ func TestDataPathAllocatesNothing(t *testing.T) {
 	r.do(putPool("q"), putRoute("d", fsm.RouteSpec{
 		Match: fsm.RouteMatch{Host: "two.example"}, Pools: []fsm.WeightedPool{{Name: "p", Weight: 1}, {Name: "q", Weight: 2}},
 	}), putBackend("p", "a", "10.0.0.1:1"), putBackend("p", "b", "10.0.0.2:1"), putBackend("q", "a", "10.0.0.1:1"))
-	table := NewBuilder(newAnswers()).Update(r.State)
+	table := NewBuilder(newAnswers(), Options{}).Update(r.State)
 	longPath := "/api/a-path-that-is-longer-than-what-a-conversion-keeps-on-the-stack"
+	choice, request := new(Choice), &Request{Listener: "web", Path: longPath}
 	for _, host := range []string{"WWW.example.com:8080", "two.example", "[::1]:80"} {
+		request.Host = host
 		if n := testing.AllocsPerRun(1000, func() {
-			table.Pool(table.Route(&Request{Listener: "web", Host: host, Path: longPath})).Pick(nil).Endpoint()
+			table.Pool(table.Route(request)).Pick(choice).Endpoint(0)
 		}); n != 0 {
 			t.Errorf("a request for %q allocates %v times", host, n)
 		}
 	}
 	pool, tried := table.PoolNamed("p"), new(Tried)
+	again := &Choice{Tried: tried}
 	if n := testing.AllocsPerRun(1000, func() {
 		tried.Reset()
-		tried.Add(pool.Pick(tried))
-		pool.Pick(tried)
+		tried.Add(pool.Pick(again))
+		pool.Pick(again)
 	}); n != 0 {
 		t.Errorf("a retry allocates %v times", n)
 	}
 }
 
 func TestResponsesAreCountedByClass(t *testing.T) {
-	var s Stats
+	s := newStats(2)
 	for _, status := range []int{200, 204, 404, 503, 101, 99, 600, -7} {
-		s.CountResponse(status)
+		s.Local(status & 1).CountResponse(status)
 	}
 	for class, want := range []uint64{3, 1, 2, 0, 1, 1} {
 		if got := s.Responses(class); got != want {
@@ -163,8 +166,8 @@ func TestResponsesAreCountedByClass(t *testing.T) {
 	}
 }
 
-func TestCountersOfTwoBackendsShareNoCacheLine(t *testing.T) {
-	if size := unsafe.Sizeof(Stats{}); size != 128 {
-		t.Fatalf("Stats has %d bytes, want a multiple of the cache line that is a size class of the allocator: 128", size)
+func TestLocalCountersShareNoCacheLine(t *testing.T) {
+	if size := unsafe.Sizeof(Local{}); size%64 != 0 {
+		t.Fatalf("Local has %d bytes, want a multiple of the cache line, 64", size)
 	}
 }

@@ -119,7 +119,7 @@ func picked(p *Pool) []string {
 	var names []string
 	var tried Tried
 	for {
-		b := p.Pick(&tried)
+		b := p.Pick(&Choice{Tried: &tried})
 		if b == nil {
 			slices.Sort(names)
 			return names

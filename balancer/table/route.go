@@ -20,18 +20,22 @@ type Route struct {
 	// neither if the route has pools.
 	Redirect *Redirect
 	Respond  *Respond
-	// Rewrite, RequestEdits and Mirror are for requests, ResponseEdits for
-	// responses.
-	Rewrite                     *Rewrite
-	RequestEdits, ResponseEdits []http1.Edit
-	Mirror                      *Mirror
+	// Rewrite, RequestEdits and Mirror are for requests that go to a backend.
+	Rewrite      *Rewrite
+	RequestEdits []http1.Edit
+	Mirror       *Mirror
+	// ResponseEdits are for every response to a request that took the route,
+	// Evenkeel's own included, but for interim ones and 101.
+	ResponseEdits []http1.Edit
 	// FirstByte, Request and Attempts replace the pool's, unless they are 0.
 	FirstByte, Request time.Duration
 	Attempts           int
 
 	priority   int
 	conditions *conditions
+	narrow     int            // how many conditions there are
 	pattern    *regexp.Regexp // the path has to match it; nil without one
+	unreadable bool           // an expression is, so the route takes no request
 	pages      map[int]*Page
 	pools      [][]byte // keys of the pools with a weight above 0
 	shares     *picker.WeightedRandom
@@ -42,11 +46,9 @@ func compileRoute(object *fsm.Route, random picker.Random) *Route {
 	r := &Route{
 		Name: object.Name, Access: compileAccess(spec),
 		RequestEdits: compileEdits(spec.RequestFields), ResponseEdits: compileEdits(spec.ResponseFields),
-		priority: spec.Priority, conditions: compileConditions(spec.Match),
+		priority: spec.Priority,
 	}
-	if spec.Match.PathRegexp != "" {
-		r.pattern = compileWhole(spec.Match.PathRegexp)
-	}
+	r.compileMatch(spec.Match)
 	r.compileAnswers(spec)
 	r.compileForwarding(spec)
 	var candidates []picker.Candidate
@@ -60,10 +62,23 @@ func compileRoute(object *fsm.Route, random picker.Random) *Route {
 	return r
 }
 
+// compileMatch compiles what is left to check at the place where the router
+// finds the route. The registry validated the expressions. Should one be
+// unreadable all the same, to this build, the route takes no request: one that
+// took more than was asked for might let in whom it is to keep out.
+func (r *Route) compileMatch(m fsm.RouteMatch) {
+	conditions, err := compileConditions(m)
+	r.conditions, r.narrow, r.unreadable = conditions, conditions.count(), err != nil
+	if m.PathRegexp != "" {
+		pattern, err := compileWhole(m.PathRegexp)
+		r.pattern, r.unreadable = pattern, r.unreadable || err != nil
+	}
+}
+
 // compileAnswers compiles what is answered without a backend.
 func (r *Route) compileAnswers(spec *fsm.RouteSpec) {
 	if to := spec.Redirect; to != nil {
-		r.Redirect = &Redirect{Status: to.Status, spec: *to, prefix: spec.Match.PathPrefix}
+		r.Redirect = compileRedirect(to, spec.Match.PathPrefix)
 	}
 	if with := spec.Respond; with != nil {
 		r.Respond = &Respond{Status: with.Status, Page: Page{Body: []byte(with.Body), ContentType: with.ContentType}}
@@ -79,11 +94,8 @@ func (r *Route) compileAnswers(spec *fsm.RouteSpec) {
 // compileForwarding compiles what happens to requests on their way.
 func (r *Route) compileForwarding(spec *fsm.RouteSpec) {
 	if w := spec.Rewrite; w != nil {
-		r.Rewrite = &Rewrite{Host: w.Host, spec: *w, prefix: spec.Match.PathPrefix}
-		if w.Regexp != "" {
-			// The registry validated it; one that does not compile changes nothing.
-			r.Rewrite.pattern, _ = regexp.Compile(w.Regexp)
-		}
+		rewrite, err := compileRewrite(w, spec.Match.PathPrefix)
+		r.Rewrite, r.unreadable = rewrite, r.unreadable || err != nil
 	}
 	if m := spec.Mirror; m != nil {
 		r.Mirror = &Mirror{Pool: m.Pool, Percent: m.Percent}
@@ -122,7 +134,7 @@ func (r *Route) ErrorPage(status int) *Page {
 
 // accepts tells whether a request whose host and path fit meets the rest.
 func (r *Route) accepts(q *Request) bool {
-	return (r.pattern == nil || r.pattern.MatchString(q.Path)) && r.conditions.hold(q)
+	return !r.unreadable && (r.pattern == nil || r.pattern.MatchString(q.Path)) && r.conditions.hold(q)
 }
 
 func (r *Route) draw() []byte {
@@ -151,20 +163,33 @@ const (
 	rankExact  = math.MaxInt
 )
 
-// keepBetter replaces m by other if that takes precedence.
-func (m *match) keepBetter(other match) {
-	if other.route != nil && (m.route == nil || precedence(other, *m) < 0) {
-		*m = other
+// consider replaces m by the first route of a list that accepts the request, if
+// that takes precedence. The routes were found at one place, so that they are in
+// their order; those that come too late are not even tried.
+func (m *match) consider(list routes, hostRank, pathRank int, q *Request) {
+	for _, route := range list {
+		other := match{route, hostRank, pathRank}
+		if m.route != nil && precedence(&other, m) > 0 {
+			return
+		}
+		if route.accepts(q) {
+			*m = other
+			return
+		}
 	}
 }
 
 // precedence is negative if a goes before b.
-func precedence(a, b match) int {
-	return cmp.Or(
-		cmp.Compare(b.route.priority, a.route.priority),
-		cmp.Compare(b.hostRank, a.hostRank),
-		cmp.Compare(b.pathRank, a.pathRank),
-		cmp.Compare(b.route.conditions.count(), a.route.conditions.count()),
-		cmp.Compare(a.route.Name, b.route.Name),
-	)
+func precedence(a, b *match) int {
+	switch {
+	case a.route.priority != b.route.priority:
+		return cmp.Compare(b.route.priority, a.route.priority)
+	case a.hostRank != b.hostRank:
+		return cmp.Compare(b.hostRank, a.hostRank)
+	case a.pathRank != b.pathRank:
+		return cmp.Compare(b.pathRank, a.pathRank)
+	case a.route.narrow != b.route.narrow:
+		return cmp.Compare(b.route.narrow, a.route.narrow)
+	}
+	return cmp.Compare(a.route.Name, b.route.Name)
 }

@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"net/http"
+	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,16 +18,21 @@ import (
 
 // rule is a route as tests write it.
 type rule struct {
-	name                   string
-	listeners              []string
-	host, path, pathPrefix string
-	priority               int
+	name                           string
+	listeners                      []string
+	host, path, pathPrefix, regexp string
+	methods                        []string
+	headers, query                 []fsm.ValueMatch
+	priority                       int
 }
 
 func (r rule) put() fsm.Put {
 	return putRoute(r.name, fsm.RouteSpec{
 		Listeners: r.listeners, Priority: r.priority,
-		Match: fsm.RouteMatch{Host: r.host, Path: r.path, PathPrefix: r.pathPrefix},
+		Match: fsm.RouteMatch{
+			Host: r.host, Path: r.path, PathPrefix: r.pathPrefix, PathRegexp: r.regexp,
+			Methods: r.methods, Headers: r.headers, Query: r.query,
+		},
 		Pools: []fsm.WeightedPool{{Name: "p", Weight: 1}},
 	})
 }
@@ -130,6 +138,35 @@ func TestRouteRules(t *testing.T) {
 			[]rule{{name: "a", path: "/x"}, {name: "b", host: "*.example.com"}}, "web", "www.example.com", "/x", "b"},
 		{"of equals the first name is taken",
 			[]rule{{name: "b", path: "/x"}, {name: "a", path: "/x"}, {name: "c", path: "/x"}}, "web", "h", "/x", "a"},
+		{"the exact path goes before a regular expression",
+			[]rule{{name: "a", regexp: "/x"}, {name: "b", path: "/x"}}, "web", "h", "/x", "b"},
+		{"a regular expression goes before a longer prefix",
+			[]rule{{name: "a", pathPrefix: "/x/y"}, {name: "b", regexp: "/x.*"}}, "web", "h", "/x/y", "b"},
+		{"a regular expression goes before no path",
+			[]rule{{name: "a"}, {name: "b", regexp: "/x"}}, "web", "h", "/x", "b"},
+		{"the host counts before a regular expression",
+			[]rule{{name: "a", regexp: "/x"}, {name: "b", host: "*.example.com"}}, "web", "www.example.com", "/x", "b"},
+		{"of two expressions that match the first name is taken, not the longer",
+			[]rule{{name: "b", regexp: "/x/[a-z]+"}, {name: "a", regexp: "/.*"}}, "web", "h", "/x/y", "a"},
+		{"an expression that does not match leaves the next to be tried",
+			[]rule{{name: "b", regexp: "/x/[a-z]+"}, {name: "a", regexp: "/y.*"}}, "web", "h", "/x/y", "b"},
+		{"a priority puts a prefix before an expression",
+			[]rule{{name: "b", pathPrefix: "/x", priority: 1}, {name: "a", regexp: "/x"}}, "web", "h", "/x", "b"},
+		{"an expression must match the whole path",
+			[]rule{{name: "r", regexp: "/x"}}, "web", "h", "/x/y", ""},
+		{"an expression must match from the beginning",
+			[]rule{{name: "r", regexp: "/y"}}, "web", "h", "/x/y", ""},
+		{"each alternative of an expression must match the whole path",
+			[]rule{{name: "r", regexp: "/a|/b"}}, "web", "h", "/a/b", ""},
+		{"a shorter alternative does not hide a longer one",
+			[]rule{{name: "r", regexp: "/a|/ab"}}, "web", "h", "/ab", "r"},
+		{"an expression's own flags and anchors hold",
+			[]rule{{name: "r", regexp: "(?i)^/A$"}}, "web", "h", "/a", "r"},
+		{"lines within a path are not the whole path",
+			[]rule{{name: "r", regexp: "(?m)^/a$"}}, "web", "h", "/a\n/b", ""},
+		{"a quotation that an expression leaves open ends with it",
+			[]rule{{name: "r", regexp: `/a\Q.b`}}, "web", "h", "/a.b", "r"},
+
 		{"the highest priority goes before everything",
 			[]rule{{name: "a", host: "www.example.com", path: "/x"}, {name: "b", priority: 1}}, "web", "www.example.com", "/x", "b"},
 		{"a negative priority goes after everything",
@@ -143,7 +180,7 @@ func TestRouteRules(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := withRules(t, c.rules...)
-			table := NewBuilder(newAnswers()).Update(r.State)
+			table := NewBuilder(newAnswers(), Options{}).Update(r.State)
 			if got := nameOf(table.Route(&Request{Listener: c.listener, Host: c.host, Path: c.path})); got != c.want {
 				t.Fatalf("listener %q, host %q, path %q took route %q, want %q", c.listener, c.host, c.path, got, c.want)
 			}
@@ -152,46 +189,26 @@ func TestRouteRules(t *testing.T) {
 }
 
 // reference does what the documentation of Table.Route says, one rule after
-// the other over all routes. host is normalised.
-func reference(s *fsm.State, listener, host, path string) string {
-	if path == "" {
-		path = "/"
-	}
+// the other over all routes. The host is normalised, the query valid.
+func reference(s *fsm.State, q *Request) string {
 	type candidate struct {
-		name                         string
-		priority, hostRank, pathRank int
+		name                                     string
+		priority, hostRank, pathRank, conditions int
 	}
 	var all []candidate
 	for r := range s.Routes() {
+		m := r.Spec.Match
 		c := candidate{name: r.Name, priority: r.Spec.Priority}
-		if len(r.Spec.Listeners) > 0 && !slices.Contains(r.Spec.Listeners, listener) {
+		if len(r.Spec.Listeners) > 0 && !slices.Contains(r.Spec.Listeners, q.Listener) {
 			continue
 		}
-		m := r.Spec.Match
-		if domain, wildcard := strings.CutPrefix(strings.ToLower(m.Host), "*"); wildcard {
-			if !strings.HasSuffix(host, domain) || len(host) == len(domain) {
-				continue
-			}
-			c.hostRank = len(domain)
-		} else if m.Host != "" {
-			if host != strings.ToLower(m.Host) {
-				continue
-			}
-			c.hostRank = math.MaxInt
+		var fits [3]bool
+		c.hostRank, fits[0] = referenceHost(m.Host, q.Host)
+		c.pathRank, fits[1] = referencePath(m, cmp.Or(q.Path, "/"))
+		c.conditions, fits[2] = referenceConditions(m, q)
+		if fits == [3]bool{true, true, true} {
+			all = append(all, c)
 		}
-		if m.Path != "" {
-			if path != m.Path {
-				continue
-			}
-			c.pathRank = math.MaxInt
-		} else if m.PathPrefix != "" {
-			prefix := strings.TrimRight(m.PathPrefix, "/")
-			if path != prefix && !strings.HasPrefix(path, prefix+"/") {
-				continue
-			}
-			c.pathRank = len(prefix) + 1
-		}
-		all = append(all, c)
 	}
 	if len(all) == 0 {
 		return ""
@@ -201,9 +218,92 @@ func reference(s *fsm.State, listener, host, path string) string {
 			cmp.Compare(b.priority, a.priority),
 			cmp.Compare(b.hostRank, a.hostRank),
 			cmp.Compare(b.pathRank, a.pathRank),
+			cmp.Compare(b.conditions, a.conditions),
 			strings.Compare(a.name, b.name),
 		)
 	}).name
+}
+
+func referenceHost(want, host string) (rank int, fits bool) {
+	want = strings.ToLower(want)
+	if domain, wildcard := strings.CutPrefix(want, "*"); wildcard {
+		return len(domain), strings.HasSuffix(host, domain) && len(host) > len(domain)
+	}
+	if want == "" {
+		return 0, true
+	}
+	return math.MaxInt, host == want
+}
+
+func referencePath(m fsm.RouteMatch, path string) (rank int, fits bool) {
+	switch {
+	case m.Path != "":
+		return math.MaxInt, path == m.Path
+	case m.PathRegexp != "":
+		return math.MaxInt - 1, matchesWhole(m.PathRegexp, path)
+	case m.PathPrefix != "":
+		prefix := strings.TrimRight(m.PathPrefix, "/")
+		return len(prefix) + 1, path == prefix || strings.HasPrefix(path, prefix+"/")
+	}
+	return 0, true
+}
+
+// matchesWhole looks for the longest match, which is all of a text if anything
+// is.
+func matchesWhole(expression, text string) bool {
+	pattern := regexp.MustCompile(expression)
+	pattern.Longest()
+	at := pattern.FindStringIndex(text)
+	return at != nil && at[0] == 0 && at[1] == len(text)
+}
+
+func referenceConditions(m fsm.RouteMatch, q *Request) (n int, fit bool) {
+	if len(m.Methods) > 0 {
+		n++
+		if !slices.Contains(m.Methods, q.Method) {
+			return n, false
+		}
+	}
+	fields, _ := q.Fields.(headers)
+	parameters, err := url.ParseQuery(q.Query)
+	if err != nil {
+		panic(err)
+	}
+	for _, want := range m.Headers {
+		if !referenceValue(want, http.Header(fields).Values(want.Name)) {
+			return n, false
+		}
+	}
+	for _, want := range m.Query {
+		if !referenceValue(want, parameters[want.Name]) {
+			return n, false
+		}
+	}
+	return n + len(m.Headers) + len(m.Query), true
+}
+
+func referenceValue(want fsm.ValueMatch, values []string) bool {
+	found := slices.ContainsFunc(values, func(value string) bool {
+		switch {
+		case want.Value != "":
+			return value == want.Value
+		case want.Regexp != "":
+			return matchesWhole(want.Regexp, value)
+		}
+		return true
+	})
+	return found != want.Absent
+}
+
+// headers are a [FieldSource].
+type headers http.Header
+
+func (h headers) FieldText(name string, i int) (string, bool) {
+	values := http.Header(h).Values(name)
+	if i >= len(values) {
+		return "", false
+	}
+	return values[i], true
 }
 
 // generators of few and similar values, so that rules meet.
@@ -213,7 +313,38 @@ var (
 	someSegment  = rapid.SampledFrom([]string{"x", "y", "xy", "", "x%", "x y"})
 	somePath     = rapid.Map(rapid.SliceOfN(someSegment, 1, 4), func(s []string) string { return "/" + strings.Join(s, "/") })
 	someListener = rapid.SampledFrom([]string{"web", "api"})
+	someRegexp   = rapid.SampledFrom([]string{"/x|/x/y", "/[xy]+", "/.*", "(?i)/X(/.*)?", "/(x|xy)y?", "x", `\Q/x`, "/x%"})
+	someMethod   = rapid.SampledFrom([]string{"GET", "POST", "PUT"})
+	someName     = rapid.SampledFrom([]string{"A", "b"})
+	someValue    = rapid.SampledFrom([]string{"", "x", "y z", "é", "x%"})
+	someQuery    = rapid.Map(rapid.MapOfN(someName, rapid.SliceOfN(someValue, 1, 2), 0, 2), func(m map[string][]string) string { return url.Values(m).Encode() })
+	someFields   = rapid.Map(rapid.MapOfN(someName, rapid.SliceOfN(someValue, 1, 2), 0, 2), func(m map[string][]string) headers {
+		h := http.Header{}
+		for name, values := range m {
+			for _, value := range values {
+				h.Add(name, value)
+			}
+		}
+		return headers(h)
+	})
+	someMatch = rapid.Custom(func(t *rapid.T) fsm.ValueMatch {
+		m := fsm.ValueMatch{Name: someName.Draw(t, "name"), Absent: rapid.Bool().Draw(t, "absent")}
+		switch rapid.IntRange(0, 2).Draw(t, "value match") {
+		case 1:
+			m.Value = someValue.Draw(t, "value")
+		case 2:
+			m.Regexp = rapid.SampledFrom([]string{"x|y z", ".", "(?i)X%?", `\Qx%`}).Draw(t, "expression")
+		}
+		return m
+	})
 )
+
+func drawRequest(t *rapid.T) *Request {
+	return &Request{
+		Listener: someListener.Draw(t, "listener"), Host: someHost.Draw(t, "host"), Path: somePath.Draw(t, "path"),
+		Method: someMethod.Draw(t, "method"), Query: someQuery.Draw(t, "query"), Fields: someFields.Draw(t, "fields"),
+	}
+}
 
 func drawRule(t *rapid.T) rule {
 	r := rule{
@@ -229,11 +360,18 @@ func drawRule(t *rapid.T) rule {
 	case 2:
 		r.host = "*." + host
 	}
-	switch path := somePath.Draw(t, "path"); rapid.IntRange(0, 2).Draw(t, "path match") {
+	switch path := somePath.Draw(t, "path"); rapid.IntRange(0, 3).Draw(t, "path match") {
 	case 1:
 		r.path = path
 	case 2:
 		r.pathPrefix = path
+	case 3:
+		r.regexp = someRegexp.Draw(t, "expression")
+	}
+	if rapid.Bool().Draw(t, "conditional") {
+		r.methods = rapid.SliceOfNDistinct(someMethod, 0, 2, rapid.ID).Draw(t, "methods")
+		r.headers = rapid.SliceOfN(someMatch, 0, 2).Draw(t, "headers")
+		r.query = rapid.SliceOfN(someMatch, 0, 2).Draw(t, "query")
 	}
 	return r
 }
@@ -243,7 +381,7 @@ func drawRule(t *rapid.T) rule {
 func TestRoutesAnswerAsTheReference(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		r := withRules(t)
-		builder := NewBuilder(newAnswers())
+		builder := NewBuilder(newAnswers(), Options{})
 		table := builder.Update(r.State)
 		rt.Repeat(map[string]func(*rapid.T){
 			"put": func(rt *rapid.T) { r.tryDo(drawRule(rt).put()) },
@@ -253,10 +391,9 @@ func TestRoutesAnswerAsTheReference(t *testing.T) {
 			"": func(rt *rapid.T) {
 				table = builder.Update(r.State)
 				for range 8 {
-					listener, host, path := someListener.Draw(rt, "listener"), someHost.Draw(rt, "host"), somePath.Draw(rt, "path")
-					got, want := nameOf(table.Route(&Request{Listener: listener, Host: host, Path: path})), reference(r.State, listener, host, path)
-					if got != want {
-						rt.Fatalf("listener %q, host %q, path %q took route %q, want %q", listener, host, path, got, want)
+					q := drawRequest(rt)
+					if got, want := nameOf(table.Route(q)), reference(r.State, q); got != want {
+						rt.Fatalf("%+v took route %q, want %q", q, got, want)
 					}
 				}
 			},
@@ -267,17 +404,32 @@ func TestRoutesAnswerAsTheReference(t *testing.T) {
 func FuzzRoute(f *testing.F) {
 	r := newRegistry(f)
 	seedRoutes(r)
-	table := NewBuilder(newAnswers()).Update(r.State)
-	for _, seed := range []struct{ listener, host, path string }{
-		{"web", "www.example.com", "/api/x"}, {"", "", ""}, {"web", "[", "*"}, {"api", "a.b.example.com:1", "//"},
-		{"web", ".example.com", "/api"}, {"web", "\x00", "/\x00"},
+	table := NewBuilder(newAnswers(), Options{}).Update(r.State)
+	for _, seed := range []Request{
+		{Listener: "web", Host: "www.example.com", Path: "/api/x", Method: "POST"}, {}, {Listener: "web", Host: "[", Path: "*"},
+		{Listener: "api", Host: "a.b.example.com:1", Path: "//", Query: "v=1&&v=%31&%zz=;+", Method: "GET"},
+		{Listener: "web", Host: ".example.com", Path: "/api"}, {Listener: "web", Host: "\x00", Path: "/\x00"},
+		{Listener: "web", Path: "/img/1.png", Query: "v=1", Method: "POST"},
 	} {
-		f.Add(seed.listener, seed.host, seed.path)
+		f.Add(seed.Listener, seed.Host, seed.Path, seed.Method, seed.Query, "x")
 	}
-	f.Fuzz(func(t *testing.T, listener, host, path string) {
-		got := table.Route(&Request{Listener: listener, Host: host, Path: path})
-		if want := reference(r.State, listener, backwards(appendHostKey(nil, host)), path); nameOf(got) != want {
-			t.Fatalf("listener %q, host %q, path %q took route %q, want %q", listener, host, path, nameOf(got), want)
+	f.Fuzz(func(t *testing.T, listener, host, path, method, query, field string) {
+		q := &Request{
+			Listener: listener, Host: host, Path: path, Method: method, Query: query,
+			Fields: headers{"X-Test": {field, "x" + field}},
+		}
+		before := *q
+		got := table.Route(q)
+		if q.Path != before.Path || q.Host != before.Host {
+			t.Fatalf("%+v was changed to %+v", before, *q)
+		}
+		if _, err := url.ParseQuery(query); err != nil {
+			return // only the URL standard says what that is
+		}
+		normal := *q
+		normal.Host = backwards(appendHostKey(nil, host))
+		if want := reference(r.State, &normal); nameOf(got) != want {
+			t.Fatalf("%+v took route %q, want %q", q, nameOf(got), want)
 		}
 	})
 }
@@ -290,7 +442,7 @@ func (r *registry) tryDo(op fsm.Operation) {
 
 func TestDeletedRoutesLeaveNothingBehind(t *testing.T) {
 	r := withRules(t)
-	builder := NewBuilder(newAnswers())
+	builder := NewBuilder(newAnswers(), Options{})
 	builder.Update(r.State)
 	seedRoutes(r)
 	builder.Update(r.State)
@@ -316,6 +468,11 @@ func seedRoutes(r *registry) {
 		{name: "exact", path: "/"},
 		{name: "own", listeners: []string{"api"}, pathPrefix: "/"},
 		{name: "own-host", listeners: []string{"api", "web"}, host: "a.b.example.com", path: "/x"},
+		{name: "regexp", regexp: "/img/[0-9]+\\.png"},
+		{name: "host-regexp", host: "www.example.com", regexp: "(?i)/API(/.*)?"},
+		{name: "method", methods: []string{"POST", "PUT"}, pathPrefix: "/api"},
+		{name: "header", headers: []fsm.ValueMatch{{Name: "x-test", Value: "xx"}, {Name: "none", Absent: true}}},
+		{name: "query", query: []fsm.ValueMatch{{Name: "v", Regexp: "[0-9]"}}},
 	} {
 		r.do(rule.put())
 	}
@@ -326,7 +483,7 @@ func TestWeightedPoolsShareARoute(t *testing.T) {
 	r.do(putPool("a"), putPool("b"), putPool("c"), putRoute("r", fsm.RouteSpec{
 		Pools: []fsm.WeightedPool{{Name: "a", Weight: 10}, {Name: "b", Weight: 0}, {Name: "c", Weight: 30}},
 	}))
-	table := NewBuilder(newAnswers()).Update(r.State)
+	table := NewBuilder(newAnswers(), Options{}).Update(r.State)
 	route := table.Route(&Request{Listener: "web", Host: "h", Path: "/"})
 	const draws = 40_000
 	got := map[string]int{}
@@ -343,7 +500,7 @@ func TestRouteWithoutWeightHasNoPool(t *testing.T) {
 	r := newRegistry(t)
 	r.do(putPool("a"), putPool("b"), putRoute("r", fsm.RouteSpec{Pools: []fsm.WeightedPool{{Name: "a", Weight: 1}}}))
 	route := compileRoute(&fsm.Route{Name: "r", Spec: fsm.RouteSpec{Pools: []fsm.WeightedPool{{Name: "a"}, {Name: "b"}}}}, nil)
-	table := NewBuilder(newAnswers()).Update(r.State)
+	table := NewBuilder(newAnswers(), Options{}).Update(r.State)
 	if pool := table.Pool(route); pool != nil {
 		t.Fatalf("got pool %q", pool.Name)
 	}

@@ -23,9 +23,6 @@ func newRouter() router {
 func (r router) find(q *Request) *Route {
 	var buffer [maxHost]byte
 	key := appendHostKey(buffer[:0], q.Host)
-	if q.Path == "" {
-		q.Path = "/"
-	}
 	var best match
 	r.common.find(&best, key, q)
 	if r.own.Len() > 0 {
@@ -82,18 +79,25 @@ func newHostRoutes() *hostRoutes {
 func (h *hostRoutes) empty() bool { return h.any.empty() && h.byHost.Len() == 0 }
 
 func (h *hostRoutes) find(best *match, key []byte, q *Request) {
+	if h.byHost.Len() > 0 {
+		descendHosts(h.byHost.Root().PathIterator(key), best, len(key), q)
+	}
 	h.any.find(best, rankNone, q)
-	if h.byHost.Len() == 0 {
+}
+
+// descendHosts considers the routes of a host and of the wildcards above it,
+// the closest first.
+func descendHosts(above *iradix.PathIterator[*pathRoutes], best *match, whole int, q *Request) {
+	found, paths, more := above.Next()
+	if !more {
 		return
 	}
-	above := h.byHost.Root().PathIterator(key)
-	for found, paths, more := above.Next(); more; found, paths, more = above.Next() {
-		switch exact, wildcard := len(found) == len(key), found[len(found)-1] == '.'; {
-		case wildcard && !exact:
-			paths.find(best, len(found), q)
-		case exact && !wildcard:
-			paths.find(best, rankExact, q)
-		}
+	descendHosts(above, best, whole, q)
+	switch exact, wildcard := len(found) == whole, found[len(found)-1] == '.'; {
+	case wildcard && !exact:
+		paths.find(best, len(found), q)
+	case exact && !wildcard:
+		paths.find(best, rankExact, q)
 	}
 }
 

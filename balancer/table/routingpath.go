@@ -5,9 +5,13 @@ import "strings"
 // RoutingPath is the path that routes are looked up for: decoded and without
 // dot segments, as the backend will understand it, so that "/public/../admin"
 // is not let through a route for "/public". It is raw itself if there is nothing
-// to do, else it aliases buffer, which it grows if it must. ok is false if an
-// escape is malformed.
+// to do, else it aliases buffer, which it grows if it must. An empty path is
+// "/". What does not begin with "/", which is "*" alone, is only decoded. ok is
+// false if an escape is malformed.
 func RoutingPath(buffer []byte, raw string) (path string, grown []byte, ok bool) {
+	if raw == "" {
+		return "/", buffer, true
+	}
 	path = raw
 	if strings.IndexByte(raw, '%') >= 0 {
 		if buffer, ok = unescape(buffer[:0], raw); !ok {
@@ -15,7 +19,7 @@ func RoutingPath(buffer []byte, raw string) (path string, grown []byte, ok bool)
 		}
 		path = aliased(buffer)
 	}
-	if strings.Contains(path, "/.") {
+	if path[0] == '/' && strings.Contains(path, "/.") {
 		buffer = append(buffer[:0], path...)
 		path = aliased(removeDotSegments(buffer))
 	}
@@ -26,10 +30,10 @@ func unescape(dst []byte, path string) ([]byte, bool) {
 	for i := 0; i < len(path); i++ {
 		c := path[i]
 		if c == '%' {
-			if i+2 >= len(path) || unhex(path[i+1]) < 0 || unhex(path[i+2]) < 0 {
+			if !isEscape(path[i:]) {
 				return dst, false
 			}
-			c = byte(unhex(path[i+1])<<4 | unhex(path[i+2]))
+			c = fromHex(path[i+1], path[i+2])
 			i += 2
 		}
 		dst = append(dst, c)
@@ -37,15 +41,21 @@ func unescape(dst []byte, path string) ([]byte, bool) {
 	return dst, true
 }
 
-// unhex returns the value of a hexadecimal digit, or -1.
-func unhex(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'a' <= c|0x20 && c|0x20 <= 'f':
-		return int(c|0x20-'a') + 10
+// isEscape tells whether a text begins with an escape (RFC 3986 section 2.1).
+func isEscape(text string) bool {
+	return len(text) >= 3 && text[0] == '%' && isHex(text[1]) && isHex(text[2])
+}
+
+func isHex(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f' }
+
+// fromHex returns the byte that two hexadecimal digits stand for.
+func fromHex(high, low byte) byte { return unhex(high)<<4 | unhex(low) }
+
+func unhex(c byte) byte {
+	if c <= '9' {
+		return c - '0'
 	}
-	return -1
+	return c | 0x20 - 'a' + 10
 }
 
 // removeDotSegments is RFC 3986 section 5.2.4, in place, for a path that begins

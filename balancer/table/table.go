@@ -25,16 +25,23 @@ func (t *Table) State() *fsm.State { return t.state }
 // Of all routes that match, the one with the highest priority is taken; then
 // the one with the exact host before the longest wildcard before none; then
 // the one with the exact path before a regular expression before the longest
-// prefix before none; then the one with more further conditions (methods as
-// one, each header field, each query parameter); then the one whose name comes
-// first. A regular expression goes before prefixes because it is the more
-// deliberate of the two.
+// prefix before none; then the one with more further conditions (methods are
+// one, and so is each header field and each query parameter); then the one
+// whose name comes first. A regular expression goes before prefixes because a
+// prefix is what catches the rest: "/" would hide every expression of its host.
 //
 // The cost does not depend on the number of routes with exact paths and
-// prefixes. Those with regular expressions are tried one after the other,
-// those of the request's host alone, and so are routes that differ in their
-// further conditions only.
-func (t *Table) Route(q *Request) *Route { return t.router.find(q) }
+// prefixes. Regular expressions of the request's host, and routes at its host
+// and path that differ in their further conditions only, are tried one after
+// the other in the order of precedence, until one fits.
+func (t *Table) Route(q *Request) *Route {
+	if q.Path == "" {
+		root := *q
+		root.Path = "/"
+		q = &root
+	}
+	return t.router.find(q)
+}
 
 // Pool draws one of the route's pools in proportion to their weights there; nil
 // if no pool has a weight above 0. The drawn pool may have no eligible backend,

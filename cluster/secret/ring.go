@@ -40,8 +40,10 @@ const (
 	hkdfSalt        = "evenkeel cluster secret v1"
 	gossipKeyLabel  = "gossip key"
 	authorityLabel  = "certificate authority seed"
+	stickyLabel     = "sticky cookie key"
 	loopbackText    = "evenkeel without a secret"
 	gossipKeyLength = 32
+	stickyKeyLength = 32
 )
 
 // New returns a new random secret of 256 bits as one printable line.
@@ -61,6 +63,7 @@ type Ring struct {
 // entry is all that is kept of one secret.
 type entry struct {
 	gossipKey []byte
+	stickyKey []byte
 	authority ed25519.PrivateKey
 }
 
@@ -128,6 +131,17 @@ func (r *Ring) GossipKeys() [][]byte {
 	return keys
 }
 
+// StickyKeys returns the keys that sign sticky cookies, 32 bytes each, in the
+// order of the secrets. The caller may keep and change them. Those of a node
+// without a secret are known to everyone: its clients can choose their backend.
+func (r *Ring) StickyKeys() [][]byte {
+	keys := make([][]byte, len(r.entries))
+	for i, e := range r.entries {
+		keys[i] = bytes.Clone(e.stickyKey)
+	}
+	return keys
+}
+
 // String describes the ring without its keys.
 func (r *Ring) String() string {
 	if r.loopback {
@@ -174,6 +188,7 @@ func check(line string) error {
 func derive(line string) entry {
 	return entry{
 		gossipKey: expand(line, gossipKeyLabel, gossipKeyLength),
+		stickyKey: expand(line, stickyLabel, stickyKeyLength),
 		authority: ed25519.NewKeyFromSeed(expand(line, authorityLabel, ed25519.SeedSize)),
 	}
 }

@@ -39,7 +39,8 @@ func serve(ctx context.Context, options *config.Config, log *slog.Logger) error 
 		return err
 	}
 	traffic, err := balancer.New(balancer.Config{
-		Loops: options.Loops, Bind: options.Bind, ListenerAddrs: options.ListenerAddrs,
+		Loops: options.Loops, Zone: options.Zone, StickyKeys: options.Secrets.StickyKeys(),
+		Bind: options.Bind, ListenerAddrs: options.ListenerAddrs,
 		DrainTimeout: options.DrainTimeout, Logger: log.With("part", "balancer"),
 	})
 	if err != nil {

@@ -1,0 +1,35 @@
+package exchange
+
+import "evenkeel/balancer/table"
+
+// local is what this loop counts of the present attempt's backend.
+func (x *exchange) local() *table.Local { return x.target.Stats.Local(x.loop.index) }
+
+// load counts n more requests in flight to a backend. Other loops learn of it
+// with the batch's end, if the pool's strategy looks at it.
+func (l *Loop) load(pool *table.Pool, b *table.Backend, n int64) {
+	b.Stats.Load.Add(l.index, n)
+	if l.loops > 1 && pool.ReadsLoads() {
+		l.unpublished = append(l.unpublished, b)
+	}
+}
+
+// unload counts the present attempt as done.
+func (x *exchange) unload() { x.loop.load(x.pool, x.target, -1) }
+
+// BatchEnded publishes what other loops' picks depend on.
+func (l *Loop) BatchEnded() {
+	for _, b := range l.unpublished {
+		b.Stats.Load.Publish(l.index)
+	}
+	clear(l.unpublished)
+	l.unpublished = l.unpublished[:0]
+}
+
+// answeredAt notes that the head of the response has come.
+func (x *exchange) answeredAt(now int64) {
+	x.local().FirstByte.Observe(now - x.tryAt)
+	if latency := x.target.Stats.Latency; latency != nil {
+		latency.Observe(x.loop.index, now-x.tryAt, now)
+	}
+}
