@@ -29,6 +29,7 @@ var (
 	badBody     = &answer{400, "Bad Request", "the request's body is malformed or incomplete", refused}
 	badHead     = &answer{400, "Bad Request", "the request is incomplete", refused}
 	badPath     = &answer{400, "Bad Request", "the path is not correctly escaped", refused}
+	longTarget  = &answer{414, "URI Too Long", "the path is too long once it is rewritten", refused}
 	forbidden   = &answer{403, "Forbidden", "this client may not use this route", refused}
 	noConnect   = &answer{405, "Method Not Allowed", "CONNECT is not supported, this is a gateway", refused}
 )

@@ -177,7 +177,7 @@ func (x *exchange) send() {
 		x.unsent()
 		return
 	}
-	if !x.method.IsIdempotent() && x.mirror == nil || len(x.request) > replayBytes {
+	if x.copies == nil && (!x.method.IsIdempotent() || len(x.request) > replayBytes) {
 		x.clear(replay)
 	}
 	x.uploaded()
@@ -245,8 +245,12 @@ func (x *exchange) late(conn *Backend) {
 		x.connectEnded(conn, errTimeout)
 		return
 	}
-	if x.has(tunnelling) {
+	switch {
+	case x.has(tunnelling):
 		x.cut()
+		return
+	case x.has(responded):
+		x.discardRest()
 		return
 	}
 	x.local().Failures.Add(1)

@@ -41,6 +41,9 @@ func (b *Backend) Data(p []byte) int {
 			return len(p)
 		case x.has(tunnelling):
 			n = x.tunnelDown(p[taken:])
+		case x.has(responded): // nobody asked for more
+			x.discardRest()
+			return len(p)
 		case !x.has(headSent):
 			n = x.readResponse(p[taken:])
 		default:
@@ -69,6 +72,8 @@ func (b *Backend) EOF() {
 		x.set(backendHalf)
 		x.client.link.CloseWrite()
 		x.tunnelEnded()
+	case x.has(responded):
+		x.discardRest()
 	case !x.has(headSent):
 		b.link.Close()
 		x.broke(b, nil)
@@ -100,6 +105,8 @@ func (b *Backend) Failed(err error) {
 	case x.has(tunnelling):
 		x.backend, b.x = nil, nil
 		x.cut()
+	case x.has(responded):
+		x.discardRest()
 	case !x.has(headSent):
 		x.broke(b, err)
 	default:

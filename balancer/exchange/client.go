@@ -30,7 +30,6 @@ const (
 	clientEnded                             // the client's end was read
 	clientLingering                         // the last response is out, what comes is thrown away
 	clientPaused
-	clientAsked // the client itself asked for the end
 	clientGone
 )
 
@@ -149,7 +148,7 @@ func (c *Client) discard(p []byte) int {
 // next waits for the client's next request.
 func (c *Client) next() {
 	switch {
-	case c.has(clientLast) && c.has(clientEnded|clientAsked):
+	case c.has(clientLast) && c.has(clientEnded):
 		c.close()
 		return
 	case c.has(clientLast):

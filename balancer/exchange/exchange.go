@@ -15,7 +15,8 @@ type exchange struct {
 	settings *Settings
 	routed   *table.Route // nil if none matched
 	pool     *table.Pool
-	mirror   *table.Mirror  // where a copy is still to go
+	copies   *table.Pool    // where a copy is still to go, nil if nowhere
+	copyTo   *table.Backend // of that pool
 	target   *table.Backend // of the present attempt
 	backend  *Backend       // its connection, nil between attempts
 	limits   table.PoolTimeouts
@@ -65,6 +66,8 @@ const (
 	backendHalf                             // and its backend
 	accounted                               // the request was counted as done
 	queued                                  // it waits for a backend below its bound
+	discarding                              // the response is out, the rest of the request is thrown away
+	responded                               // the response is out, the rest of the request goes to its backend
 	picked                                  // the key of the choice is known
 	setCookie                               // the client is to return to this backend
 	backendPaused                           // the backend waits for the client to read
@@ -89,7 +92,7 @@ func (c *Client) begin(settings *Settings, p []byte) int {
 	c.x = x
 	c.live().Requests.Add(1)
 	if request.Close {
-		c.state |= clientLast | clientAsked
+		c.state |= clientLast
 	}
 	if c.listener.Closing.Load() {
 		c.state |= clientLast
@@ -104,6 +107,7 @@ func (c *Client) begin(settings *Settings, p []byte) int {
 		x.clientDeadline(0)
 	}
 	if err != nil {
+		c.state |= clientLast // where the next request begins is not known
 		x.answer(badBody)
 		return len(p)
 	}
@@ -160,15 +164,19 @@ func (x *exchange) route(body []byte) {
 			x.clientDeadline(x.settings.Body)
 		}
 	}
-	x.compose(route, body)
-	x.mirrored(route)
+	if !x.compose(route, body) {
+		x.answer(longTarget)
+		return
+	}
+	x.mirrored(view, route)
 	x.failure = noBackend
 	l.budgetOf(x.pool).request(x.began)
 	x.try()
 }
 
-// compose writes the request as backends get it.
-func (x *exchange) compose(route *table.Route, body []byte) {
+// compose writes the request as backends get it. It is false if the route makes
+// its target too long.
+func (x *exchange) compose(route *table.Route, body []byte) bool {
 	request, settings := &x.loop.request, x.settings
 	w := &x.loop.rewrite
 	*w = http1.RequestRewrite{
@@ -183,10 +191,11 @@ func (x *exchange) compose(route *table.Route, body []byte) {
 			w.Host = append(x.loop.host[:0], rewrite.Host...)
 			x.loop.host = w.Host
 		}
-		if request.Form == http1.OriginForm || request.Form == http1.AbsoluteForm && len(request.Path) > 1 {
-			w.Target = rewrite.AppendTarget(x.loop.target[:0], text(request.Path), text(request.Query), request.HasQuery)
-			x.loop.target = w.Target
+		w.Target = rewrite.AppendTarget(x.loop.target[:0], text(request.Path), text(request.Query), request.HasQuery)
+		if w.Target == nil {
+			return false
 		}
+		x.loop.target = w.Target
 	}
 	if request.Upgrade != nil && !offersH2C(request.Upgrade) {
 		w.Upgrade = true
@@ -199,6 +208,7 @@ func (x *exchange) compose(route *table.Route, body []byte) {
 	x.request = request.AppendTo(x.request[:0], w)
 	x.request = append(x.request, body...)
 	x.set(replay)
+	return true
 }
 
 // clientDeadline sets how long the client may take for what is due from it.
@@ -224,9 +234,16 @@ func (x *exchange) fromClient(p []byte) int {
 	}
 	n, err := x.upload.Advance(p)
 	x.client.counters().BytesIn.Add(uint64(n))
-	if err != nil {
+	switch {
+	case err != nil && x.has(discarding|responded):
+		x.giveUpload()
+		return len(p)
+	case err != nil:
 		x.badUpload(badBody)
 		return len(p)
+	case x.has(discarding):
+		x.discarded(n)
+		return n
 	}
 	x.clear(expects)
 	x.sendBody(p[:n])
@@ -235,7 +252,7 @@ func (x *exchange) fromClient(p []byte) int {
 
 // sendBody passes a piece of the request's body on.
 func (x *exchange) sendBody(p []byte) {
-	if x.has(replay) && len(x.request)+len(p) > replayBytes && x.has(sent) {
+	if x.has(replay) && len(x.request)+len(p) > replayBytes && x.has(sent) && x.copies == nil {
 		x.clear(replay)
 	}
 	if x.has(replay) {
@@ -246,6 +263,10 @@ func (x *exchange) sendBody(p []byte) {
 		return
 	}
 	if !x.backend.link.Write(p, false) {
+		if x.has(responded) {
+			x.discardRest()
+			return
+		}
 		// There may be a response that came before the connection broke: reading
 		// goes on, and its end tells.
 		x.client.pause()
@@ -263,6 +284,8 @@ func (x *exchange) uploaded() {
 		x.client.pause()
 		x.clientDeadline(0)
 		x.backend.deadline(x.limits.Body)
+	case x.upload.Done() && x.has(responded):
+		x.release(true)
 	case x.upload.Done():
 		x.sendMirror()
 		x.client.resume()
@@ -286,6 +309,7 @@ func (x *exchange) uploaded() {
 // to take what it got for whole, so its connection is cut.
 func (x *exchange) badUpload(a *answer) {
 	x.dropBackend()
+	x.client.state |= clientLast
 	if x.has(headSent) {
 		x.cut()
 		return
@@ -300,6 +324,8 @@ func (x *exchange) clientEnded() {
 		x.set(clientHalf)
 		x.backend.link.CloseWrite()
 		x.tunnelEnded()
+	case x.has(discarding | responded):
+		x.giveUpload()
 	case !x.upload.Done():
 		x.badUpload(badBody)
 	}
@@ -330,6 +356,8 @@ func (x *exchange) clientExpired() {
 			return
 		}
 		x.answer(gatewayTimeout)
+	case x.has(discarding | responded):
+		x.giveUpload()
 	case x.has(expects):
 		x.continueNow()
 	case !x.upload.Done() && !x.has(tunnelling) && x.client.link.Buffered() == 0:
@@ -363,8 +391,7 @@ func (x *exchange) answer(a *answer) {
 		c.state |= clientLast
 	}
 	a.count(c.counters()).Add(1)
-	if page := x.routed.ErrorPage(a.status); page != nil {
-		x.respondWith(a.status, page, "")
+	if x.answerAsRouted(a) {
 		return
 	}
 	closing := x.closeBefore()
@@ -379,9 +406,8 @@ func (x *exchange) closeBefore() bool {
 	if c.listener.Closing.Load() {
 		c.state |= clientLast
 	}
-	if !x.upload.Done() { // it goes on sending
+	if !x.upload.Done() && !x.mayDiscard() {
 		c.state |= clientLast
-		c.state &^= clientAsked
 	}
 	return c.has(clientLast)
 }
@@ -389,9 +415,14 @@ func (x *exchange) closeBefore() bool {
 // deliver ends the request with a response that is whole.
 func (x *exchange) deliver(out []byte) {
 	c := x.client
-	x.end()
+	x.account()
 	c.link.Write(out, false)
-	c.next()
+	if x.upload.Done() || c.has(clientLast) {
+		x.end()
+		c.next()
+		return
+	}
+	x.discardRest()
 }
 
 // appendConnection writes what the client is told of its connection.

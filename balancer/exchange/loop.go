@@ -27,7 +27,7 @@ type Loop struct {
 	choice       table.Choice     // what is picked by
 	unpublished  []*table.Backend // whose loads other loops do not know yet
 	mirrors      int              // copies under way
-	mirrorTurn   int              // how far the next copy is, in percent
+	mirrorTurn   uint64           // decides which request is copied, see mirrored
 }
 
 // NewLoop returns the exchanges' part of the loop with that index, of

@@ -83,12 +83,6 @@ func (x *exchange) respond(response *http1.Response, p []byte, n int) int {
 	if x.minor == 1 && x.body.Done() {
 		x.account()
 	}
-	if x.has(expects) && response.Status < 300 && !response.Close {
-		// It may be an answer to the body, before it and without a 100.
-		x.clear(expects)
-		x.client.link.Write([]byte(continueHead), true)
-	}
-	x.clear(expects)
 	if !x.sendFirst(out, rest[:k], w.Unchunk) {
 		return len(p)
 	}
@@ -123,9 +117,8 @@ func (x *exchange) closing(response *http1.Response) *http1.ResponseRewrite {
 	if c.listener.Closing.Load() || w.Unchunk || response.Framing == http1.FramingClose {
 		c.state |= clientLast
 	}
-	if !x.upload.Done() { // what it goes on sending would be in the way
-		c.state |= clientLast
-		c.state &^= clientAsked
+	if x.has(expects) || !x.upload.Done() && response.Close && !x.mayDiscard() {
+		c.state |= clientLast // what it may go on sending would be in the way
 	}
 	w.Close = c.has(clientLast)
 	w.KeepAlive = x.minor == 0 && !w.Close
@@ -278,13 +271,28 @@ func (x *exchange) broken() {
 // finish ends a request whose response is complete. clean tells that nothing
 // came behind it.
 func (x *exchange) finish(clean bool) {
-	c, conn := x.client, x.backend
+	x.account()
 	x.local().Whole.Observe(x.loop.now() - x.began)
+	if x.upload.Done() {
+		x.release(clean)
+		return
+	}
+	if !clean || !x.backend.keep || x.client.has(clientLast) {
+		x.discardRest()
+		return
+	}
+	x.set(responded)
+	x.backend.link.SetDeadline(0)
+	x.uploaded()
+}
+
+// release gives both connections back after request and response.
+func (x *exchange) release(clean bool) {
+	c, conn := x.client, x.backend
 	idle, most := x.limits.Idle, x.pool.Limits.IdleConnections
 	x.backend, conn.x = nil, nil
-	keep := clean && conn.keep && x.upload.Done()
 	x.end()
-	if keep && conn.loop.keep(conn, most) {
+	if clean && conn.keep && conn.loop.keep(conn, most) {
 		conn.used = true
 		conn.deadline(idle)
 	} else {
