@@ -67,7 +67,7 @@ func equalFold[T, U string | []byte](a T, b U) bool {
 	return true
 }
 
-// tokenLen is how many bytes of b are a token.
+// tokenLen is how many bytes at the start of b are a token.
 func tokenLen(b []byte) int {
 	for i, c := range b {
 		if classes[c]&inToken == 0 {
@@ -104,8 +104,8 @@ const (
 // is too.
 func plainLen(b []byte) int {
 	i := 0
-	for ; len(b)-i >= 8; i += 8 {
-		x := binary.LittleEndian.Uint64(b[i:])
+	for ; i+8 <= len(b); i += 8 {
+		x := binary.LittleEndian.Uint64(b[i : i+8])
 		del := x ^ ones*0x7f
 		if found := ((x-ones*' ')&^x | (del-ones)&^del) & highs; found != 0 {
 			return i + bits.TrailingZeros64(found)/8
@@ -133,15 +133,16 @@ func isValue(b []byte) bool {
 
 // isTarget tells whether all bytes may be in a request target.
 func isTarget(b []byte) bool {
-	for len(b) >= 8 {
-		x := binary.LittleEndian.Uint64(b)
-		del, hash := x^ones*0x7f, x^ones*'#'
-		if ((x-ones*'!')&^x|x|(del-ones)&^del|(hash-ones)&^hash)&highs != 0 {
-			return false
-		}
-		b = b[8:]
+	if len(b) < 8 {
+		return all(b, inTarget)
 	}
-	return all(b, inTarget)
+	var found uint64
+	for i := 0; i < len(b); i += 8 {
+		x := binary.LittleEndian.Uint64(b[min(i, len(b)-8):]) // the last eight may overlap
+		del, hash := x^ones*0x7f, x^ones*'#'
+		found |= (x-ones*'!')&^x | x | (del-ones)&^del | (hash-ones)&^hash
+	}
+	return found&highs == 0
 }
 
 // trim cuts optional white space (RFC 9110 section 5.6.3) off both ends.

@@ -65,7 +65,7 @@ func TestClassesAreThoseOfTheGrammar(t *testing.T) {
 		for c := range 256 {
 			want := strings.IndexByte(test.accept, byte(c)) >= 0
 			if got := classes[c]&test.class != 0; got != want {
-				t.Errorf("%s: %q is %v", name, c, got)
+				t.Errorf("%s: %q is %v", name, byte(c), got)
 			}
 		}
 	}
@@ -164,6 +164,14 @@ func TestFieldsCanBeLookedUp(t *testing.T) {
 		if want == "none" && ok || want != "none" && (!ok || string(value) != want) {
 			t.Errorf("%q: %q, %v", name, value, ok)
 		}
+	}
+	var response Response
+	answered := crlf("HTTP/1.1 200 OK\nA: b\n\n")
+	if n, err := response.Parse(answered, &p, nil, GET); n == 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	if value, ok := response.Field("a"); !ok || string(value) != "b" {
+		t.Errorf("of a response: %q, %v", value, ok)
 	}
 	var all []string
 	for name, value := range r.Fields {

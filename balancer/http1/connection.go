@@ -107,6 +107,7 @@ func (h *head) noteUpgrade(value []byte) {
 		h.seen |= seenUpgrades
 	}
 	h.seen |= seenUpgrade
+	h.offer = value
 }
 
 // upgrade returns the protocols offered or agreed, nil if there are none.
@@ -114,7 +115,7 @@ func (h *head) upgrade() []byte {
 	if h.seen&(seenUpgrade|seenUpgrades|seenUpgrading|seenMinor0) != seenUpgrade|seenUpgrading {
 		return nil
 	}
-	return h.one(kindUpgrade)
+	return h.offer
 }
 
 // isProtocols tells whether a list names protocols that can be passed through:

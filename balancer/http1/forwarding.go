@@ -94,7 +94,7 @@ func (r *Request) endsInQuotes() bool {
 	h := &r.head
 	for i := range h.fields {
 		f := &h.fields[i]
-		if f.kind != kindForwarded || f.named {
+		if f.kind != kindForwarded {
 			continue
 		}
 		value := h.valueOf(f)

@@ -1,5 +1,7 @@
 package http1
 
+import "slices"
+
 // head is what requests and responses have in common: the field lines between
 // the start line and the empty line.
 type head struct {
@@ -12,6 +14,7 @@ type head struct {
 	seen   marks  // what the fields so far say
 	sizes  uint64 // lengths of the names so far, modulo 64
 	host   []byte // value of Host
+	offer  []byte // value of Upgrade
 
 	options, maxOptions int
 }
@@ -47,11 +50,11 @@ const (
 	seenExpect                      // Expect: 100-continue
 )
 
-func (m marks) has(all marks) bool { return m&all == all }
-
 // reset makes ready for a call of Parse.
 func (h *head) reset(buf []byte, p *Progress, l *Limits) {
-	*h = head{buf: buf, fields: h.fields[:0], length: -1, seen: p.seen, options: int(p.options), maxOptions: l.Fields}
+	h.buf, h.fields, h.host = buf, h.fields[:0], nil
+	h.length, h.seen, h.sizes = -1, p.seen, 0
+	h.options, h.maxOptions = int(p.options), l.Fields
 }
 
 // parseFields reads field lines from where p is, until the empty line (done),
@@ -60,20 +63,20 @@ func (h *head) reset(buf []byte, p *Progress, l *Limits) {
 func (h *head) parseFields(p *Progress, l *Limits) (done bool, fault *Fault) {
 	h.first = int(p.line)
 	whole := h.buf[:min(len(h.buf), l.Head)]
-	for at := h.first; ; at = int(p.line) {
-		var f field
+	for at := h.first; ; {
+		f, end := h.next(), 0
 		if int(p.scanned) <= at { // else an earlier call saw that the line is not whole
-			f = quickField(whole, at)
+			end = quickField(whole, at, f)
 		}
-		if int(f.end)-at > l.Line || f.end == 0 {
-			if f, fault = h.slowField(p, l); f.end == 0 {
+		if end == 0 || end-at > l.Line {
+			if end, fault = h.slowField(p, l, f); end == 0 {
 				p.seen, p.options = h.seen, uint16(h.options)
 				return false, fault
 			}
 		}
-		p.line = f.end
-		if int(f.end)-at == 2 {
-			h.end = int(f.end)
+		p.line = uint32(end)
+		if end-at == 2 {
+			h.end = end
 			return true, nil
 		}
 		if int(p.fields) == l.Fields {
@@ -83,89 +86,91 @@ func (h *head) parseFields(p *Progress, l *Limits) (done bool, fault *Fault) {
 		if fault := h.add(f); fault != nil {
 			return false, fault
 		}
+		at = end
 	}
 }
 
-// add takes in a field line.
-func (h *head) add(f field) *Fault {
-	name := h.nameOf(&f)
-	h.sizes |= 1 << (len(name) & 63)
-	if len(name) > 0 {
-		f.kind = kindOf(name)
+// next is where the next field goes; add counts it. It is written in place,
+// because copying what was just written in small parts stalls the processor.
+func (h *head) next() *field {
+	n := len(h.fields)
+	if n == cap(h.fields) {
+		h.fields = slices.Grow(h.fields, 16)
 	}
-	h.fields = append(h.fields, f)
+	return &h.fields[:n+1][n]
+}
+
+// add takes in the field that was written to next.
+func (h *head) add(f *field) *Fault {
+	h.fields = h.fields[:len(h.fields)+1]
+	name := h.nameOf(f)
+	h.sizes |= 1 << (len(name) & 63)
+	f.kind, f.named = kindOf(name), false
 	if f.kind == kindOther {
 		return nil
 	}
-	return h.note(f.kind, h.valueOf(&f))
+	return h.note(f.kind, h.valueOf(f))
 }
 
 // quickField reads the line at start if it is a field line that is there whole
-// and well-formed, or an empty line, in one pass; else the end is 0 and
-// slowField is to be asked.
-func quickField(buf []byte, start int) (f field) {
-	i := start
-	for i < len(buf) && classes[buf[i]]&inToken != 0 {
-		i++
-	}
+// and well-formed, or an empty line, in one pass, and returns where it ends;
+// else 0, and slowField is to be asked.
+func quickField(buf []byte, start int, f *field) (end int) {
+	i := start + tokenLen(buf[start:])
 	colon := i
-	if i++; i < len(buf) && buf[i] == ' ' {
-		i++
+	if i+1 >= len(buf) {
+		return 0
 	}
-	if i >= len(buf) {
-		return field{}
+	if buf[i] != ':' || i == start {
+		if i == start && buf[i] == '\r' && buf[i+1] == '\n' {
+			return i + 2
+		}
+		return 0
+	}
+	i++
+	for i < len(buf) && buf[i] == ' ' {
+		i++
 	}
 	value := i
-	if colon == start || buf[colon] != ':' {
-		if buf[start] != '\r' || buf[start+1] != '\n' {
-			return field{}
-		}
-		return field{end: uint32(start + 2)}
-	}
 	i += plainLen(buf[i:])
 	if i+1 >= len(buf) || buf[i] != '\r' || buf[i+1] != '\n' {
-		return field{}
+		return 0
 	}
-	end := i
-	for end > value && buf[end-1] == ' ' {
-		end--
+	end = i + 2
+	for i > value && buf[i-1] == ' ' {
+		i--
 	}
-	for value < end && buf[value] == ' ' {
-		value++
-	}
-	return field{
-		start: uint32(start), colon: uint32(colon), value: uint32(value), valueEnd: uint32(end), end: uint32(i + 2),
-	}
+	f.start, f.colon, f.end = uint32(start), uint32(colon), uint32(end)
+	f.value, f.valueEnd = uint32(value), uint32(i)
+	return end
 }
 
-// slowField reads the line that p is at: RFC 9112 section 5. The end is 0 if it
-// is not complete or at fault.
-func (h *head) slowField(p *Progress, l *Limits) (f field, fault *Fault) {
-	end, fault := p.lineEnd(h.buf, l, FaultLineTooLong)
-	if end == 0 {
-		return field{}, fault
-	}
+// slowField reads the line that p is at: RFC 9112 section 5. It returns where
+// the line ends, or 0 if it is not complete or at fault.
+func (h *head) slowField(p *Progress, l *Limits, f *field) (end int, fault *Fault) {
+	end, fault = p.lineEnd(h.buf, l, FaultLineTooLong)
 	start := int(p.line)
-	if end-start == 2 {
-		return field{end: uint32(end)}, nil
+	if end == 0 || end-start == 2 {
+		return end, fault
 	}
 	line := h.buf[start : end-2]
 	colon := tokenLen(line)
 	if colon == 0 || colon == len(line) || line[colon] != ':' {
-		return field{}, nameFault(line, colon)
+		return 0, nameFault(line, colon)
 	}
-	value := trim(line[colon+1:])
-	if !isValue(value) {
-		return field{}, controlFault(value)
-	}
-	from := start + colon + 1
-	for from < end && isWhite(h.buf[from]) {
+	from, to := start+colon+1, end-2
+	for from < to && isWhite(h.buf[from]) {
 		from++
 	}
-	return field{
-		start: uint32(start), colon: uint32(start + colon),
-		value: uint32(from), valueEnd: uint32(from + len(value)), end: uint32(end),
-	}, nil
+	for from < to && isWhite(h.buf[to-1]) {
+		to--
+	}
+	if value := h.buf[from:to]; !isValue(value) {
+		return 0, controlFault(value)
+	}
+	f.start, f.colon, f.end = uint32(start), uint32(start+colon), uint32(end)
+	f.value, f.valueEnd = uint32(from), uint32(to)
+	return end, nil
 }
 
 // nameFault tells what is wrong with a field line whose first n bytes are a
@@ -191,7 +196,7 @@ func controlFault(value []byte) *Fault {
 			return FaultBareCR
 		}
 		if classes[c]&inValue == 0 {
-			return FaultControl
+			break
 		}
 	}
 	return FaultControl
@@ -242,14 +247,4 @@ func (h *head) each(yield func(name, value []byte) bool) {
 			return
 		}
 	}
-}
-
-// one returns the value of the first field of a kind.
-func (h *head) one(k kind) []byte {
-	for i := range h.fields {
-		if f := &h.fields[i]; f.kind == k {
-			return h.valueOf(f)
-		}
-	}
-	return nil
 }

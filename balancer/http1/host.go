@@ -54,17 +54,27 @@ func hostLen(b []byte) int {
 		}
 		return 0
 	}
-	i := 0
-	for ; i < len(b); i++ {
-		if classes[b[i]]&inHost != 0 {
-			continue
+	for i, c := range b {
+		if classes[c]&inHost == 0 {
+			return i + escapedLen(b[i:])
 		}
-		if b[i] != '%' || len(b)-i < 3 || !all(b[i+1:i+3], inHex) {
+	}
+	return len(b)
+}
+
+// escapedLen is how many bytes at the start of b, the rest of a name, belong to
+// it, if the first is perhaps an escape (RFC 3986 section 2.1).
+func escapedLen(b []byte) (n int) {
+	for n < len(b) {
+		if b[n] == '%' && len(b)-n >= 3 && all(b[n+1:n+3], inHex) {
+			n += 3
+		} else if classes[b[n]]&inHost != 0 {
+			n++
+		} else {
 			break
 		}
-		i += 2
 	}
-	return i
+	return n
 }
 
 // isIPv6 tells whether b is an IPv6 address: RFC 3986 section 3.2.2.
@@ -80,7 +90,7 @@ func isIPv6(b []byte) bool {
 		}
 		if n < len(b) && b[n] == '.' { // the last 32 bits as an IPv4 address
 			groups += 2
-			return isIPv4(b) && (groups == 8 || gap && groups < 8)
+			return isIPv4(b) && enough(groups, gap)
 		}
 		if n == 0 || n > 4 {
 			return false
@@ -99,12 +109,18 @@ func isIPv6(b []byte) bool {
 			gap, b = true, b[1:]
 		}
 	}
-	return groups == 8 || gap && groups < 8
+	return enough(groups, gap)
+}
+
+// enough tells whether so many groups make an address: a gap stands for at
+// least one.
+func enough(groups int, gap bool) bool {
+	return groups <= 8 && gap == (groups < 8)
 }
 
 // isIPv4 tells whether b is an IPv4 address in dotted decimal.
 func isIPv4(b []byte) bool {
-	for part := range 4 {
+	for dots := 3; ; dots-- {
 		n := 0
 		for n < len(b) && classes[b[n]]&inDigits != 0 {
 			n++
@@ -112,7 +128,7 @@ func isIPv4(b []byte) bool {
 		if n == 0 || n > 3 || n > 1 && b[0] == '0' || decimal(b[:n]) > 255 {
 			return false
 		}
-		if b = b[n:]; part == 3 {
+		if b = b[n:]; dots == 0 {
 			return len(b) == 0
 		}
 		if len(b) == 0 || b[0] != '.' {
@@ -120,5 +136,4 @@ func isIPv4(b []byte) bool {
 		}
 		b = b[1:]
 	}
-	return false
 }

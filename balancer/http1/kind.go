@@ -28,13 +28,6 @@ const (
 // kinds is a set of kinds.
 type kinds uint32
 
-func kindsOf(list ...kind) (set kinds) {
-	for _, k := range list {
-		set |= 1 << k
-	}
-	return set
-}
-
 func (s kinds) has(k kind) bool { return s>>k&1 != 0 }
 
 // is tells whether a token is a name that is given in lower case. A byte of a
@@ -43,14 +36,17 @@ func is(token []byte, name string) bool {
 	if len(token) != len(name) {
 		return false
 	}
-	i := 0
-	for ; i+8 <= len(name); i += 8 {
-		if binary.LittleEndian.Uint64(token[i:])|ones*0x20 != word(name[i:]) {
-			return false
+	if len(name) < 8 {
+		for i := range len(name) {
+			if token[i]|0x20 != name[i] {
+				return false
+			}
 		}
+		return true
 	}
-	for ; i < len(name); i++ {
-		if token[i]|0x20 != name[i] {
+	for i := 0; i < len(name); i += 8 {
+		at := min(i, len(name)-8) // the last eight may overlap
+		if binary.LittleEndian.Uint64(token[at:])|ones*0x20 != word(name[at:]) {
 			return false
 		}
 	}

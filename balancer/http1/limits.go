@@ -41,7 +41,7 @@ func (l Limits) WithDefaults() Limits {
 // Progress is how far the head at the start of a buffer was looked at by
 // earlier calls of Parse; its zero value is the beginning. Each connection
 // needs one. Parse leaves it at the beginning again when it returns a head or a
-// fault.
+// fault; who gives up a head that is not complete sets it to zero.
 type Progress struct {
 	line    uint32 // where the first line begins that is not complete
 	scanned uint32 // up to where that line was searched for its end

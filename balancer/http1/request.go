@@ -36,8 +36,8 @@ type Request struct {
 
 // Parse reads the head at the start of buf. It returns its length n, or 0 if
 // the head is not complete yet: then it is to be called again with the same
-// bytes and more, which may have moved, and the same p. Only then is r valid;
-// with n 0 its contents mean nothing.
+// bytes and more, which may have moved, and the same p. Unless n is more than
+// 0, r means nothing.
 //
 // The error is a [*Fault], reported at the latest when the line is complete
 // that holds it. limits may be nil.

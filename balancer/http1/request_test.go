@@ -181,6 +181,8 @@ var requestTests = map[string]struct {
 	"a Host with two ports":           {"3.2", "GET / HTTP/1.1\nHost: a:80:81\n", "", FaultPort},
 	"a Host that only a URI would allow": {"RFC 3986 3.2.2", "GET / HTTP/1.1\nHost: a_b!$&'()*+,;=~%c3%A4\n\n",
 		`1/GET/1 origin / host="a_b!$&'()*+,;=~%c3%A4" path="/" none`, nil},
+	"a Host with an escape in it":      {"RFC 3986 3.2.2", "GET / HTTP/1.1\nHost: a%20b%2fc:1\n\n", `1/GET/1 origin / host="a%20b%2fc:1" path="/" none`, nil},
+	"a Host with a bad escape later":   {"RFC 3986 2.1", "GET / HTTP/1.1\nHost: a%20b%2\n", "", FaultHost},
 	"a Host with a bad escape":         {"RFC 3986 2.1", "GET / HTTP/1.1\nHost: a%zz\n", "", FaultHost},
 	"a Host with half an escape":       {"RFC 3986 2.1", "GET / HTTP/1.1\nHost: a%a\n", "", FaultHost},
 	"a Host of IPv6":                   {"RFC 3986 3.2.2", "GET / HTTP/1.1\nHost: [2001:db8::1]:80\n\n", `1/GET/1 origin / host="[2001:db8::1]:80" path="/" none`, nil},

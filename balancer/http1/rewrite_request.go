@@ -5,11 +5,13 @@ import "net/netip"
 // RequestRewrite says how a request head is written for the next hop. Fields
 // for one hop (RFC 9110 section 7.6.1) are left out in any case.
 type RequestRewrite struct {
-	// Target replaces the target; nil keeps it, in origin form (RFC 9112
-	// section 3.2.1), and for OPTIONS without a path "*" (section 3.2.4).
+	// Target replaces the target by one that may be in a request line; nil
+	// keeps it, in origin form (RFC 9112 section 3.2.1), and for OPTIONS without
+	// a path "*" (section 3.2.4).
 	Target []byte
-	// Host replaces the Host field; nil keeps it, unless a target in absolute
-	// form names another host, which counts (RFC 9112 section 3.2.2).
+	// Host replaces the Host field by a host and perhaps a port; nil keeps it,
+	// unless a target in absolute form names another host, which counts (RFC
+	// 9112 section 3.2.2).
 	Host []byte
 
 	Peer    netip.Addr // the client, for the forwarding fields; the zero Addr if unknown
@@ -31,7 +33,8 @@ type RequestRewrite struct {
 const hopByHop = kinds(1<<kindHopByHop | 1<<kindConnection | 1<<kindTE | 1<<kindUpgrade)
 
 // AppendTo appends the head as it is to be sent to the next hop, with the empty
-// line at its end. The buffer that r was parsed from must still be there.
+// line at its end. r must hold what Parse returned, and the buffer that it was
+// parsed from must still be there.
 func (r *Request) AppendTo(dst []byte, w *RequestRewrite) []byte {
 	h := &r.head
 	drop := hopByHop

@@ -13,7 +13,8 @@ type ResponseRewrite struct {
 }
 
 // AppendTo appends the head as it is to be sent to the client, with the empty
-// line at its end. The buffer that r was parsed from must still be there.
+// line at its end. r must hold what Parse returned, and the buffer that it was
+// parsed from must still be there.
 func (r *Response) AppendTo(dst []byte, w *ResponseRewrite) []byte {
 	h := &r.head
 	drop := hopByHop

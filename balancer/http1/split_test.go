@@ -113,20 +113,69 @@ func everywhere(text []byte) []int {
 }
 
 // stride makes of all splits of a large text a sample.
-func stride(text []byte) int { return 1 + len(text)/2048 }
+func stride(text []byte) int {
+	if len(text) <= 2048 {
+		return 1
+	}
+	return len(text) / 101
+}
 
 // unsplit parses a text whole, holds that no split makes a difference, and
 // returns the outcome.
 func (m message) unsplit(t testing.TB, text []byte) string {
 	t.Helper()
 	want := m.feed(text)
-	if got := m.feed(text, everywhere(text)...); got != want {
-		t.Errorf("byte by byte: %s\nwhole: %s", got, want)
+	if err := m.sameWhenCut(text, want, everywhere(text)...); err != nil {
+		t.Error(err)
 	}
 	for cut := 0; cut < len(text); cut += stride(text) {
-		if got := m.feed(text, cut); got != want {
-			t.Errorf("cut after %q: %s\nwhole: %s", text[:cut], got, want)
+		if err := m.sameWhenCut(text, want, cut); err != nil {
+			t.Error(err)
 		}
 	}
 	return want
+}
+
+// sameWhenCut is the oracle that cuts make no difference.
+func (m message) sameWhenCut(text []byte, want string, cuts ...int) error {
+	if got := m.feed(text, cuts...); got != want {
+		return fmt.Errorf("%q cut after %d… bytes: %s\nwhole: %s", text, cuts[:min(len(cuts), 3)], got, want)
+	}
+	return nil
+}
+
+func TestAReusedParserShowsNothingOfTheMessageBefore(t *testing.T) {
+	everything := crlf("POST /a?b HTTP/1.1\nHost: c\nConnection: upgrade, te, close, x-named\nX-Named: d\nX-Named: d\nX-Named: d\n" +
+		"Upgrade: websocket\nTE: trailers\nExpect: 100-continue\nContent-Length: 5\n\n")
+	absolute := crlf("GET http://a/b?c HTTP/1.0\nConnection: keep-alive\n\n")
+	for name, test := range requestTests {
+		for _, before := range [][]byte{everything, absolute, everything[:40]} {
+			var fresh, reused Request
+			want := requestMessage(&fresh, nil).feed(crlf(test.in))
+			m := requestMessage(&reused, nil)
+			m.feed(before)
+			if got := m.feed(crlf(test.in)); got != want {
+				t.Errorf("%s: after %q: %s\nfresh: %s", name, before, got, want)
+			}
+			if fresh.Size == 0 {
+				continue
+			}
+			if a, b := reused.AppendTo(nil, &quiet), fresh.AppendTo(nil, &quiet); !bytes.Equal(a, b) {
+				t.Errorf("%s: after %q it is written as %q, fresh %q", name, before, a, b)
+			}
+		}
+	}
+	switching := crlf("HTTP/1.1 101 S\nConnection: upgrade, x-named\nUpgrade: websocket\nX-Named: a\n\n")
+	plain := crlf("HTTP/1.1 200 OK\nContent-Length: 5\nConnection: x-named\nX-Named: a\nX-Named: a\n\n")
+	for name, test := range responseTests {
+		for _, before := range [][]byte{switching, plain, plain[:30]} {
+			var fresh, reused Response
+			want := responseMessage(&fresh, nil, test.method).feed(crlf(test.in))
+			m := responseMessage(&reused, nil, test.method)
+			m.feed(before)
+			if got := m.feed(crlf(test.in)); got != want {
+				t.Errorf("%s: after %q: %s\nfresh: %s", name, before, got, want)
+			}
+		}
+	}
 }

@@ -96,7 +96,7 @@ func (b *Body) narrow(c byte) {
 		return
 	}
 	for i, name := range refusedTrailers {
-		if at < len(name) && name[at] != c || at >= len(name) && name != xForwarded {
+		if at < len(name) && name[at] != c {
 			b.names &^= 1 << i
 		}
 	}
