@@ -58,6 +58,11 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 		done || exit 1; \
 	done
 
+.PHONY: model
+MODEL ?= 1h
+model: ## random pipelines against backends that misbehave, for MODEL (1h)
+	go test -count=1 -timeout 0 -v -run '^TestModel' ./balancer/conformance -args -model.duration $(MODEL)
+
 ci: ## everything that must hold before a change lands
 	.ci/run
 
@@ -79,6 +84,10 @@ figure-registry: ## 100,000 backends: from the start of a node until it serves
 
 figure-memory: ## an idle node's anonymous memory with 100 backends
 	$(FIGURE) '^BenchmarkIdleMemory$$'
+
+.PHONY: bench-http
+bench-http: ## the data path beside HAProxy, nginx and Caddy, as they are installed; BENCH='--quick' and other flags
+	go run ./e2e/httpbench $(BENCH)
 
 bench-pick: ## one Pick among 100 backends, by strategy
 	go test -run '^$$' -bench '^BenchmarkPick$$' -benchmem ./balancer/picker
