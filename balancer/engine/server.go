@@ -55,6 +55,7 @@ func (e *Engine) Listen(ctx context.Context, name, address string, counters []ex
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.servers[s] = struct{}{}
+	s.settle(e.Table().State().Listener(name)) // it may have changed meanwhile
 	return s, nil
 }
 
@@ -70,6 +71,9 @@ func (s *Server) settle(spec *fsm.Listener) {
 		of = spec.Spec
 	}
 	s.listener.Settings.Store(settingsOf(of))
+	if s.socket != nil { // there may be room for connections that wait
+		s.socket.Wake()
+	}
 }
 
 // settingsOf parses what the registry validated; what it would not accept is

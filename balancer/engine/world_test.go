@@ -71,6 +71,7 @@ func (n names) Forget(string)                   {}
 type tuning struct {
 	exchange.Bounds
 	drainIdle time.Duration
+	loops     int // 1 unless a test sets it
 	listener  fsm.ListenerTimeouts
 	pool      fsm.PoolSpec
 }
@@ -87,10 +88,10 @@ func newWorld(t testing.TB, tune func(*tuning), backends ...string) *world {
 	}
 	w.builder = table.NewBuilder(names{
 		"two.test": {netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.1")},
-	}, table.Options{})
+	}, table.Options{Loops: max(with.loops, 1)})
 	logger := slog.New(slog.NewTextHandler(&w.log, nil))
 	var err error
-	if w.engine, err = New(Config{Loops: 1, DrainTimeout: patience, Logger: logger}); err != nil {
+	if w.engine, err = New(Config{Loops: max(with.loops, 1), DrainTimeout: patience, Logger: logger}); err != nil {
 		t.Fatal(err)
 	}
 	w.engine.bounds, w.engine.drainIdle = with.Bounds, with.drainIdle

@@ -1,6 +1,10 @@
 package exchange
 
-import "evenkeel/balancer/table"
+import (
+	"time"
+
+	"evenkeel/balancer/table"
+)
 
 // local is what this loop counts of the present attempt's backend.
 func (x *exchange) local() *table.Local { return x.target.Stats.Local(x.loop.index) }
@@ -32,4 +36,20 @@ func (x *exchange) answeredAt(now int64) {
 	if latency := x.target.Stats.Latency; latency != nil {
 		latency.Observe(x.loop.index, now-x.tryAt, now)
 	}
+}
+
+// blame counts an attempt that got a connection and no complete response.
+func (x *exchange) blame() {
+	x.local().Failures.Add(1)
+	x.disappoint()
+}
+
+// failureTakes is what a failed attempt counts as, where response times decide:
+// otherwise a backend that fails at once would seem the fastest of all.
+const failureTakes = int64(time.Second)
+
+// disappoint notes a failure as a long response time.
+func (x *exchange) disappoint() {
+	now := x.loop.now()
+	x.target.Stats.Latency.Observe(x.loop.index, max(now-x.tryAt, failureTakes), now)
 }

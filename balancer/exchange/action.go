@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
+	"strings"
 
 	"evenkeel/balancer/http1"
 	"evenkeel/balancer/table"
@@ -31,7 +33,7 @@ func (f fields) FieldText(name string, i int) (string, bool) {
 // all.
 func (x *exchange) act(route *table.Route) bool {
 	switch {
-	case !route.Access.Allows(x.clientAddr()):
+	case route.Access != nil && !route.Access.Allows(x.clientAddr()):
 		x.answer(forbidden)
 	case route.Redirect != nil:
 		x.redirect(route.Redirect)
@@ -43,30 +45,9 @@ func (x *exchange) act(route *table.Route) bool {
 	return true
 }
 
-// clientAddr is whom access rules are about: the connection's peer, or whom a
-// trusted one names last in X-Forwarded-For.
+// clientAddr is whom access rules are about.
 func (x *exchange) clientAddr() netip.Addr {
-	peer := x.client.peer
-	if len(x.settings.Trusted) == 0 || !x.settings.isTrusted(peer) {
-		return peer
-	}
-	last, found := []byte(nil), false
-	for name, value := range x.loop.request.Fields {
-		if bytes.EqualFold(name, []byte("X-Forwarded-For")) {
-			last, found = value, true
-		}
-	}
-	if !found {
-		return peer
-	}
-	if comma := bytes.LastIndexByte(last, ','); comma >= 0 {
-		last = last[comma+1:]
-	}
-	named, err := netip.ParseAddr(string(bytes.TrimSpace(last)))
-	if err != nil {
-		return peer
-	}
-	return named.Unmap()
+	return table.ClientAddr(x.client.peer, x.settings.Trusted, fields{&x.loop.request})
 }
 
 // redirect answers with another address. A host that the client did not send is
@@ -77,11 +58,29 @@ func (x *exchange) redirect(to *table.Redirect) {
 		Scheme: "http", Host: text(request.Host),
 		Path: text(request.Path), Query: text(request.Query), HasQuery: request.HasQuery,
 	})
-	x.respondWith(to.Status, &table.Page{}, string(location))
+	x.respondWith(to.Status, &table.Page{}, "Location: "+string(location)+"\r\n")
 }
 
-// respondWith answers with a response that a route describes.
-func (x *exchange) respondWith(status int, page *table.Page, location string) {
+const noStore = "Cache-Control: no-store\r\n"
+
+// answerAsRouted answers as the request's route has it, and tells whether that
+// has anything to say of it.
+func (x *exchange) answerAsRouted(a *answer) bool {
+	page := x.routed.ErrorPage(a.status)
+	switch {
+	case page != nil:
+	case x.routed != nil && len(x.routed.ResponseEdits) > 0:
+		page = &table.Page{Body: a.body(), ContentType: answerType}
+	default:
+		return false
+	}
+	x.respondWith(a.status, page, noStore)
+	return true
+}
+
+// respondWith answers with a response that a route describes. extra is a further
+// field line.
+func (x *exchange) respondWith(status int, page *table.Page, extra string) {
 	closing := x.closeBefore()
 	out := x.loop.world.Scratch()
 	out = append(out, "HTTP/1.1 "...)
@@ -89,12 +88,9 @@ func (x *exchange) respondWith(status int, page *table.Page, location string) {
 	out = append(out, ' ')
 	out = append(out, http.StatusText(status)...)
 	out = append(out, "\r\n"...)
+	lines := len(out)
 	out = append(out, x.loop.world.Date()...)
-	if location != "" {
-		out = append(out, "Location: "...)
-		out = append(out, location...)
-		out = append(out, "\r\n"...)
-	}
+	out = append(out, extra...)
 	if len(page.Body) > 0 {
 		out = append(out, "Content-Type: "...)
 		out = append(out, page.ContentType...)
@@ -107,9 +103,44 @@ func (x *exchange) respondWith(status int, page *table.Page, location string) {
 		out = append(out, "\r\n"...)
 	}
 	out = x.appendConnection(out, closing)
+	if x.routed != nil {
+		out = editLines(out, lines, x.routed.ResponseEdits)
+	}
 	out = append(out, "\r\n"...)
 	if x.method != http1.HEAD && !bodiless {
 		out = append(out, page.Body...)
 	}
 	x.deliver(out)
+}
+
+// editLines makes edits of the field lines that begin at from, as package http1
+// makes them of heads that it read.
+func editLines(head []byte, from int, edits []http1.Edit) []byte {
+	if len(edits) == 0 {
+		return head
+	}
+	kept := head[:from]
+	for rest := head[from:]; len(rest) > 0; {
+		end := bytes.IndexByte(rest, '\n') + 1
+		if name := rest[:bytes.IndexByte(rest, ':')]; !replaces(edits, text(name)) {
+			kept = append(kept, rest[:end]...)
+		}
+		rest = rest[end:]
+	}
+	for i, edit := range edits {
+		if edit.Op != http1.EditRemove && !replaces(edits[i+1:], edit.Name) {
+			kept = append(kept, edit.Name...)
+			kept = append(kept, ": "...)
+			kept = append(kept, edit.Value...)
+			kept = append(kept, "\r\n"...)
+		}
+	}
+	return kept
+}
+
+// replaces tells whether one of the edits removes what was there before it.
+func replaces(edits []http1.Edit, name string) bool {
+	return slices.ContainsFunc(edits, func(e http1.Edit) bool {
+		return e.Op != http1.EditAdd && strings.EqualFold(e.Name, name)
+	})
 }

@@ -48,15 +48,21 @@ func refusal(f *http1.Fault) *answer {
 	return &answer{f.Status, reason, f.Reason, refused}
 }
 
+const (
+	answerType             = "text/plain; charset=utf-8"
+	beforeText, behindText = "Evenkeel: ", ".\n"
+)
+
+func (a *answer) body() []byte { return []byte(beforeText + a.text + behindText) }
+
 // appendTo writes the answer behind the version, with a Date line. A response to
 // HEAD has the head alone.
 func (a *answer) appendTo(dst, date []byte, head, closing, old bool) []byte {
-	const before, after = "Evenkeel: ", ".\n"
 	dst = strconv.AppendInt(dst, int64(a.status), 10)
 	dst = append(dst, ' ')
 	dst = append(dst, a.reason...)
-	dst = append(dst, "\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\nContent-Length: "...)
-	dst = strconv.AppendInt(dst, int64(len(before)+len(a.text)+len(after)), 10)
+	dst = append(dst, "\r\nContent-Type: "+answerType+"\r\n"+noStore+"Content-Length: "...)
+	dst = strconv.AppendInt(dst, int64(len(beforeText)+len(a.text)+len(behindText)), 10)
 	dst = append(dst, "\r\n"...)
 	dst = append(dst, date...)
 	switch {
@@ -69,7 +75,7 @@ func (a *answer) appendTo(dst, date []byte, head, closing, old bool) []byte {
 	if head {
 		return dst
 	}
-	dst = append(dst, before...)
+	dst = append(dst, beforeText...)
 	dst = append(dst, a.text...)
-	return append(dst, after...)
+	return append(dst, behindText...)
 }

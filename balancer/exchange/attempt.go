@@ -156,6 +156,7 @@ func (x *exchange) notConnected(err error) {
 	}
 	if !x.loop.world.IsLocal(err) {
 		x.local().ConnectFailures.Add(1)
+		x.disappoint()
 	}
 	x.exclude(x.target)
 }
@@ -194,7 +195,7 @@ func (x *exchange) unsent() {
 func (x *exchange) stale() {
 	x.clear(sent | answered)
 	if x.fresh++; x.fresh > x.loop.bounds.Fresh {
-		x.local().Failures.Add(1)
+		x.blame()
 		x.answer(badGateway)
 		return
 	}
@@ -214,12 +215,12 @@ func (x *exchange) broke(conn *Backend, err error) {
 	case x.has(replay) && !x.has(answered) && x.method.IsIdempotent() && x.mayRepeat():
 		x.repeats++
 		x.failure = badGateway
-		x.local().Failures.Add(1)
+		x.blame()
 		x.exclude(x.target)
 		x.clear(sent)
 		x.try()
 	default:
-		x.local().Failures.Add(1)
+		x.blame()
 		x.answer(badGateway)
 	}
 }
@@ -253,7 +254,7 @@ func (x *exchange) late(conn *Backend) {
 		x.discardRest()
 		return
 	}
-	x.local().Failures.Add(1)
+	x.blame()
 	x.dropBackend()
 	if x.has(headSent) {
 		x.cut()

@@ -348,7 +348,7 @@ func (x *exchange) clientExpired() {
 		x.answer(noBackend)
 	case x.whole != 0 && x.loop.now() >= x.whole:
 		if x.target != nil && x.backend != nil {
-			x.local().Failures.Add(1)
+			x.blame()
 		}
 		x.dropBackend()
 		if x.has(headSent) {

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"math/bits"
 	"time"
 
 	"evenkeel/balancer/http1"
@@ -15,51 +16,60 @@ const (
 	maxMirrors = 256
 )
 
-// mirrored decides whether this request is copied to the route's mirror.
-func (x *exchange) mirrored(route *table.Route) {
+// mirrored decides whether this request is copied to the route's mirror, and
+// where to: the mirror's pool may choose by fields of the request, which are not
+// there later.
+func (x *exchange) mirrored(view *View, route *table.Route) {
 	m, request := route.Mirror, &x.loop.request
 	if m == nil || request.Framing == http1.FramingChunked || request.Length > mirrorBytes || x.has(offered) {
 		return
 	}
-	// Every request in turn gets its share: 30 of each 100 for 30 percent.
-	x.loop.mirrorTurn += m.Percent
-	if x.loop.mirrorTurn < 100 {
+	// Multiples of the golden ratio, less their whole parts, are spread evenly,
+	// and so is every n-th of them (Weyl): each route on the loop gets its share.
+	x.loop.mirrorTurn += 0x9e3779b97f4a7c15
+	if turn, _ := bits.Mul64(x.loop.mirrorTurn, 100); int(turn) >= m.Percent {
 		return
 	}
-	x.loop.mirrorTurn -= 100
-	x.mirror = m
+	pool := view.Table.PoolNamed(m.Pool)
+	if pool == nil {
+		return
+	}
+	if b := pool.Pick(x.choice(nil)); b != nil {
+		x.copies, x.copyTo = pool, b
+	}
 }
 
 // sendMirror sends the copy, once the request is whole.
 func (x *exchange) sendMirror() {
-	if x.mirror == nil || !x.upload.Done() || !x.has(replay) {
+	pool, b, l := x.copies, x.copyTo, x.loop
+	if pool == nil || !x.has(replay) {
 		return
 	}
-	to := x.mirror
-	x.mirror = nil
-	l := x.loop
-	pool := l.world.View().Table.PoolNamed(to.Pool)
-	if pool == nil || l.mirrors >= maxMirrors {
+	x.copies, x.copyTo = nil, nil
+	if l.mirrors >= maxMirrors {
 		return
 	}
-	b := pool.Pick(nil)
-	if b == nil {
-		return
-	}
-	endpoint, ok := b.Endpoint(x.loop.index)
+	endpoint, ok := b.Endpoint(l.index)
 	if !ok {
 		return
 	}
-	m := &mirror{loop: l, pool: pool, target: b, method: x.method, request: append([]byte(nil), x.request...)}
+	m := &mirror{loop: l, pool: pool, target: b, method: x.method}
+	if most := pool.Limits.BackendRequests; most > 0 {
+		if !l.acquire(b, most) {
+			return
+		}
+		m.permitted = true
+	}
 	b.Stats.Local(l.index).Requests.Add(1)
 	link, err := l.world.Dial(endpoint, m)
 	if err != nil {
-		b.Stats.Local(l.index).ConnectFailures.Add(1)
+		m.connectFailed(err)
+		m.returnPermit()
 		return
 	}
 	l.load(pool, b, 1)
 	l.mirrors++
-	m.link = link
+	m.link, m.request = link, append([]byte(nil), x.request...)
 	m.deadline(pool.Timeouts.Connect)
 }
 
@@ -76,6 +86,8 @@ type mirror struct {
 	body     http1.Body
 	began    bool // the response's head has come
 	ended    bool
+	// permitted tells that it holds a permit of its backend.
+	permitted bool
 }
 
 func (m *mirror) deadline(after time.Duration) {
@@ -90,7 +102,22 @@ func (m *mirror) end() {
 	m.ended = true
 	m.loop.mirrors--
 	m.loop.load(m.pool, m.target, -1)
+	m.returnPermit()
 	m.link.Close()
+}
+
+func (m *mirror) returnPermit() {
+	if m.permitted {
+		m.permitted = false
+		m.loop.release(m.target, m.pool)
+	}
+}
+
+// connectFailed counts what is the backend's fault.
+func (m *mirror) connectFailed(err error) {
+	if !m.loop.world.IsLocal(err) {
+		m.target.Stats.Local(m.loop.index).ConnectFailures.Add(1)
+	}
 }
 
 // Connected sends the request.
@@ -136,14 +163,19 @@ func (m *mirror) Drained() {}
 
 // Failed ends it.
 func (m *mirror) Failed(err error) {
-	if !m.began && m.request != nil && !m.loop.world.IsLocal(err) {
-		m.target.Stats.Local(m.loop.index).ConnectFailures.Add(1)
+	if m.request != nil { // it waits for the connection
+		m.connectFailed(err)
 	}
 	m.end()
 }
 
 // Expired ends it.
-func (m *mirror) Expired() { m.end() }
+func (m *mirror) Expired() {
+	if m.request != nil {
+		m.connectFailed(errTimeout)
+	}
+	m.end()
+}
 
 // Relayed is of no concern.
 func (m *mirror) Relayed(int64, error) {}

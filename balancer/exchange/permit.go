@@ -52,9 +52,12 @@ func (l *Loop) acquire(b *table.Backend, most int) bool {
 // while somebody waits.
 func (l *Loop) release(b *table.Backend, pool *table.Pool) {
 	held := l.leases[b.Stats]
+	if held == nil { // the backend went meanwhile, and with it the lease
+		held = new(lease)
+	}
 	held.free++
 	waiting := pool.Shared.Waiting.Load() > 0
-	if waiting || held.free > l.blockOf(pool.Limits.BackendRequests) || pool.Limits.BackendRequests == 0 {
+	if waiting || l.leases[b.Stats] == nil || held.free > l.blockOf(pool.Limits.BackendRequests) || pool.Limits.BackendRequests == 0 {
 		b.Stats.Leased.Add(-held.free)
 		held.free = 0
 	}
@@ -73,4 +76,12 @@ func (l *Loop) returnLeases(pool *table.Pool) (any bool) {
 		}
 	}
 	return any
+}
+
+// dropLease gives back what the loop has leased of a backend that is gone.
+func (l *Loop) dropLease(stats *table.Stats) {
+	if held := l.leases[stats]; held != nil {
+		stats.Leased.Add(-held.free)
+		delete(l.leases, stats)
+	}
 }

@@ -35,7 +35,7 @@ func (x *exchange) readResponse(p []byte) int {
 // badResponse answers for a backend that sent what is no response. Its
 // connection is never used again.
 func (x *exchange) badResponse() {
-	x.local().Failures.Add(1)
+	x.blame()
 	x.dropBackend()
 	x.answer(badGateway)
 }
@@ -264,7 +264,7 @@ func (x *exchange) relayed(n int64, err error) {
 
 // broken ends a response that its backend does not complete.
 func (x *exchange) broken() {
-	x.local().Failures.Add(1)
+	x.blame()
 	x.cut()
 }
 

@@ -63,6 +63,7 @@ func (l *Loop) forget(conn *Backend) {
 // Drop closes the idle connections to a backend, and has those that are busy
 // closed when they no longer are.
 func (l *Loop) Drop(stats *table.Stats) {
+	l.dropLease(stats)
 	u := l.upstreams[stats]
 	if u == nil {
 		return

@@ -5,69 +5,62 @@ package picker
 // to its next one (Mirrokni, Thorup and Zadimoghaddam, "Consistent Hashing with
 // Bounded Loads", SODA 2018). O(n), for the sum of the loads.
 //
-// It is as exact over several loops as [Load]. Where all loads are known, two
-// nodes may differ in the choice for a full candidate alone.
+// It is as exact over several loops as [Load]. Nodes count for themselves, so
+// they may differ in where they send a key whose candidate is full on one of
+// them.
 type Bounded struct {
-	inner      Picker
-	candidates []Candidate
-	weights    []uint32
-	total      float64 // of the weights
-	factor     float64
+	inner      Hashing
+	candidates []weighed
+	total      int64 // of the weights
+	percent    int64
+}
+
+// Hashing is one of the hashing strategies, [Maglev], [RingHash] and
+// [Rendezvous].
+type Hashing interface {
+	Picker
+	// within picks the key's first candidate that was not tried and has room.
+	within(r *Request, room room) int
+}
+
+// room is what candidates may have in flight. It is passed by value, so that no
+// pick allocates; the zero value is no bound.
+type room struct {
+	of       *Bounded
+	inFlight int64
+	loop     int
 }
 
 // NewBounded bounds what inner, built from the same candidates, chooses; they
 // need Load. percent is 101 or more: 125 means 1.25 times the share.
-func NewBounded(inner Picker, candidates []Candidate, percent int) *Bounded {
-	b := &Bounded{inner: inner, candidates: candidates, weights: weightsOf(candidates), factor: float64(percent) / 100}
-	for _, w := range b.weights {
-		b.total += float64(w)
+func NewBounded(inner Hashing, candidates []Candidate, percent int) *Bounded {
+	b := &Bounded{inner: inner, candidates: weigh(candidates), percent: int64(percent)}
+	for i := range b.candidates {
+		b.total += int64(b.candidates[i].weight)
 	}
 	return b
 }
 
-// Pick implements [Picker].
+// Pick implements [Picker]. If all that were not tried are full, the key's own
+// choice stands.
 func (b *Bounded) Pick(r *Request) int {
-	i := b.inner.Pick(r)
-	if i < 0 {
+	limit := room{of: b, inFlight: 1, loop: r.loop()} // with this one
+	for i := range b.candidates {
+		limit.inFlight += b.candidates[i].load.At(limit.loop)
+	}
+	if i := b.inner.within(r, limit); i >= 0 {
 		return i
 	}
-	inFlight := int64(1) // with this one
-	for n := range b.candidates {
-		inFlight += b.candidates[n].Load.At(r.loop())
-	}
-	if b.hasRoom(i, inFlight, r) {
-		return i
-	}
-	return b.further(i, inFlight, r)
+	return b.inner.Pick(r)
 }
 
-// hasRoom tells whether one more request keeps a candidate within its bound,
-// rounded up.
-func (b *Bounded) hasRoom(i int, inFlight int64, r *Request) bool {
-	share := b.factor * float64(inFlight) * float64(b.weights[i]) / b.total
-	return float64(b.candidates[i].Load.At(r.loop())) < share
-}
-
-// further follows the key's order behind a candidate that is full. If all that
-// were not tried are, the first choice stands.
-func (b *Bounded) further(first int, inFlight int64, r *Request) int {
-	next := Request{}
-	if r != nil {
-		next = *r
+// at tells whether a candidate with one more request stays within its bound,
+// rounded up. In integers, because at a bound that is a whole number a rounding
+// error would let one more through.
+func (m room) at(i int) bool {
+	if m.of == nil {
+		return true
 	}
-	var full Set
-	if tried := r.tried(); tried != nil {
-		full.inline = tried.inline
-		full.spill = append(full.spill, tried.spill...)
-	}
-	next.Tried = &full
-	for i := first; ; {
-		full.Add(i)
-		if i = b.inner.Pick(&next); i < 0 {
-			return first
-		}
-		if b.hasRoom(i, inFlight, r) {
-			return i
-		}
-	}
+	c := &m.of.candidates[i]
+	return c.load.At(m.loop)*100*m.of.total < m.of.percent*m.inFlight*int64(c.weight)
 }

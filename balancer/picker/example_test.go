@@ -30,3 +30,26 @@ func Example() {
 	// try red:9000
 	// left: -1
 }
+
+// Equal keys go to the same server, in every process that knows the servers by
+// the same names, and none gets more than 1.25 times its share.
+func Example_hash() {
+	load := func() *picker.Load { return picker.NewLoad(1) }
+	candidates := []picker.Candidate{
+		{Name: "red", Weight: 1, Load: load()},
+		{Name: "green", Weight: 1, Load: load()},
+		{Name: "blue", Weight: 2, Load: load()},
+	}
+	pool := picker.NewBounded(picker.NewMaglev(candidates), candidates, 125)
+
+	request := new(picker.Request) // of which one is enough
+	for _, user := range []string{"ann", "carl", "dora", "ann"} {
+		request.Hash = picker.HashString(user)
+		fmt.Println(user, "is served by", candidates[pool.Pick(request)].Name)
+	}
+	// Output:
+	// ann is served by red
+	// carl is served by red
+	// dora is served by green
+	// ann is served by red
+}

@@ -1,6 +1,9 @@
 package picker
 
-import "math"
+import (
+	"math"
+	"math/bits"
+)
 
 // LeastConnections takes the candidate with the fewest requests in flight
 // relative to its weight (the weighted least-connection scheduling of the
@@ -25,41 +28,36 @@ func NewLeastConnections(candidates []Candidate, random Random) *LeastConnection
 // Pick implements [Picker].
 func (p *LeastConnections) Pick(r *Request) int {
 	tried, loop := r.tried(), r.loop()
-	first, least, tied := -1, int64(math.MaxInt64), uint64(0)
+	chosen, least, tied := -1, int64(math.MaxInt64), uint64(0)
+	var lot uint64
 	candidates := p.candidates
 	for i := range candidates {
 		c := &candidates[i]
 		cost := c.cost(loop)
-		if cost > least || tried.Has(i) {
+		if cost > least || tried != nil && tried.has(i) {
 			continue
 		}
-		if cost < least {
-			first, least, tied = i, cost, 0
+		weight := uint64(c.weight)
+		if cost < least || chosen < 0 {
+			chosen, least, tied = i, cost, weight
+			continue
 		}
-		tied += uint64(c.weight)
+		// Reservoir sampling: the k-th equal takes the place with its share of
+		// those so far. So loads are read once, and may change meanwhile.
+		if lot == 0 {
+			lot = p.random() | 1
+		}
+		lot *= lotFactor
+		tied += weight
+		if high, _ := bits.Mul64(lot, tied); high < weight {
+			chosen = i
+		}
 	}
-	if first < 0 || tied == uint64(p.candidates[first].weight) {
-		return first
-	}
-	return p.drawEqual(first, least, p.random.below(tied), r)
+	return chosen
 }
 
-// drawEqual returns the holder of the ticket among those that cost least. If
-// other picks changed the loads meanwhile there may be none; then it returns
-// the last that still costs least, or the first that did.
-func (p *LeastConnections) drawEqual(first int, least int64, ticket uint64, r *Request) int {
-	tried, loop := r.tried(), r.loop()
-	holder, candidates := first, p.candidates
-	for i := range candidates {
-		c := &candidates[i]
-		if c.cost(loop) != least || tried.Has(i) {
-			continue
-		}
-		holder = i
-		if ticket < uint64(c.weight) {
-			break
-		}
-		ticket -= uint64(c.weight)
-	}
-	return holder
-}
+// lotFactor draws one lot from another: a multiplicative congruential generator
+// modulo 2^64 of period 2^62 (Steele and Vigna, "Computationally Easy,
+// Spectrally Good Multipliers for Congruential Pseudorandom Number Generators",
+// 2022), of which the high bits decide.
+const lotFactor = 0xf1357aea2e62a9c5

@@ -3,8 +3,10 @@ package picker
 // RoundRobin takes turns in the order of the candidates, whatever their
 // weights: the oldest strategy there is (Nagle, "On Packet Switches With
 // Infinite Storage", RFC 970, 1985, for its fairness). A pick costs O(1).
-// Over any n picks in a row, by however many goroutines, each of n candidates
-// is chosen exactly once, retries aside.
+// Over any n picks in a row of one loop, by however many goroutines, each of n
+// candidates is chosen exactly once, retries aside. Loops take turns by
+// themselves from random places on, so that over all of l loops, up to 16, two
+// candidates differ by at most l.
 type RoundRobin struct{ *cycle }
 
 // NewRoundRobin builds the picker; random may be nil.

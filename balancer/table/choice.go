@@ -42,8 +42,8 @@ func (h *hashing) key(q *Choice) uint64 {
 		for rest := q.Query; rest != ""; {
 			var pair string
 			pair, rest, _ = strings.Cut(rest, "&")
-			if name, value, _ := strings.Cut(pair, "="); name == h.name {
-				return picker.HashString(value)
+			if name, value, _ := strings.Cut(pair, "="); pair != "" && equalDecoded(name, h.name) {
+				return hashDecoded(value)
 			}
 		}
 	case fsm.HashHeader:
@@ -59,6 +59,23 @@ func (h *hashing) key(q *Choice) uint64 {
 	}
 	address := q.Client.As16()
 	return picker.HashBytes(address[:])
+}
+
+// hashDecoded hashes what a part of a query stands for, so that all spellings of
+// a value are the same key. It allocates for values that are escaped and longer
+// than the room here.
+func hashDecoded(value string) uint64 {
+	if !strings.ContainsAny(value, "%+") {
+		return picker.HashString(value)
+	}
+	var room [256]byte
+	plain := room[:0]
+	for at := 0; at < len(value); {
+		c, n := nextDecoded(value[at:])
+		plain = append(plain, c)
+		at += n
+	}
+	return picker.HashBytes(plain)
 }
 
 // hashing is what a pool hashes.

@@ -17,8 +17,8 @@ const maxHops = 32
 // Forwarded (RFC 7239). A request without either is the proxy's own. The zero
 // address is returned if a trusted proxy names something else than an address
 // ("unknown", a name), or more than 32 of them: falling back to the proxy's own
-// would let in everybody who can make it do so. peer may be an IPv4 address mapped to IPv6; the result is
-// not, and it has no zone.
+// would let in everybody who can make it do so. peer may be an IPv4 address
+// mapped to IPv6; the result is not, and it has no zone.
 func ClientAddr(peer netip.Addr, trusted []netip.Prefix, fields FieldSource) netip.Addr {
 	client := peer.Unmap().WithZone("")
 	if fields == nil || !networks(trusted).hold(client) {
@@ -40,22 +40,23 @@ func ClientAddr(peer netip.Addr, trusted []netip.Prefix, fields FieldSource) net
 			if line = strings.TrimRight(line, ", \t"); line == "" {
 				break
 			}
-			var element string
-			line, element = cutLast(line, ',')
+			before, element, ok := cutLast(line, ',')
+			if hops++; !ok || hops > maxHops {
+				return netip.Addr{}
+			}
 			if client = read(element); !networks(trusted).hold(client) {
 				return client
 			}
-			if hops++; hops > maxHops {
-				return netip.Addr{}
-			}
+			line = before
 		}
 	}
 	return client
 }
 
 // cutLast cuts the last element off a list. A separator within quotes (RFC 9110
-// section 5.6.4) is none; quotes that never end take the rest with them.
-func cutLast(list string, separator byte) (before, last string) {
+// section 5.6.4) is none. ok is false if quotes never end: a client that opens
+// them could hide what its proxy appends.
+func cutLast(list string, separator byte) (before, last string, ok bool) {
 	at, quoted := -1, false
 	for i := 0; i < len(list); i++ {
 		switch c := list[i]; {
@@ -68,9 +69,9 @@ func cutLast(list string, separator byte) (before, last string) {
 		}
 	}
 	if at < 0 {
-		return "", strings.Trim(list, " \t")
+		return "", strings.Trim(list, " \t"), !quoted
 	}
-	return list[:at], strings.Trim(list[at+1:], " \t")
+	return list[:at], strings.Trim(list[at+1:], " \t"), !quoted
 }
 
 // readAddr reads an address with or without brackets and port; the zero address
@@ -96,7 +97,7 @@ func readAddr(text string) netip.Addr {
 func readForwarded(element string) netip.Addr {
 	for element != "" {
 		var pair string
-		element, pair = cutLast(element, ';')
+		element, pair, _ = cutLast(element, ';')
 		name, node, _ := strings.Cut(pair, "=")
 		if !strings.EqualFold(name, "for") {
 			continue

@@ -7,7 +7,9 @@
 // next state, at a cost that follows the size of the change: only changed
 // routes and pools are compiled anew, everything else is shared.
 //
-// The package owns matching, eligibility, choice and the counters of backends,
-// which belong to the backend's UID and outlive tables. It refuses to own
-// sockets, clocks, goroutines and DNS: who resolves names is its [Resolver].
+// The package owns matching, what routes make of addresses and paths,
+// eligibility, choice and the counters of backends, which belong to the
+// backend's UID and outlive tables. It refuses to own sockets, messages, clocks,
+// goroutines and DNS: who resolves names is its [Resolver]. docs/routes.md tells
+// users what routes do.
 package table

@@ -24,6 +24,7 @@ type Pool struct {
 	strategy string
 	backends []*Backend // all that are registered, in the order of their names
 	choices  []*Backend // the eligible ones
+	near     int        // how many of them, the first, the strategy chooses among
 	picker   picker.Picker
 	hosts    []string // the host names to resolve, sorted, each once
 	hashing  *hashing // nil unless the strategy hashes
@@ -53,9 +54,25 @@ func (p *Pool) Pick(q *Choice) *Backend {
 	}
 	place := p.picker.Pick(r)
 	if place < 0 {
-		return nil
+		return p.pickFar(q.Tried)
 	}
 	return p.choices[place]
+}
+
+// pickFar returns a backend beyond this node's zone, once all within it were
+// tried in vain; nil if there is none.
+func (p *Pool) pickFar(tried *Tried) *Backend {
+	far := p.choices[p.near:]
+	if len(far) == 0 {
+		return nil
+	}
+	start := tried.Len() // not all of them to the same one
+	for i := range far {
+		if b := far[(start+i)%len(far)]; !tried.Has(b) {
+			return b
+		}
+	}
+	return nil
 }
 
 // ReadsLoads tells whether the strategy looks at what is in flight from other
@@ -103,7 +120,7 @@ func (src poolSource) compile(object *fsm.Pool) *Pool {
 		}
 		p.backends = append(p.backends, newBackend(b, stats, src.resolver))
 	}
-	p.choices = choose(p.backends, object.Spec, src.options.Zone)
+	p.choices, p.near = choose(p.backends, object.Spec, src.options.Zone)
 	p.picker = p.newPicker(object.Spec, src.options)
 	p.sticky = compileSticky(object.Spec.Sticky, p.uid, p.backends, src.options.StickyKeys)
 	p.hosts = hostsOf(p.backends)
@@ -121,11 +138,10 @@ func (p *Pool) stats() map[string]*Stats {
 	return stats
 }
 
-// choose returns the usable backends of the lowest tier that has one, those of
-// this node's zone alone if the pool prefers them and one of them is usable, and
-// gives each its place.
-func choose(backends []*Backend, spec fsm.PoolSpec, zone string) []*Backend {
-	var choices []*Backend
+// choose returns the usable backends of the lowest tier that has one, and gives
+// each its place. If the pool prefers this node's zone and one of them stands
+// there, those come first, and near is how many they are; else near counts all.
+func choose(backends []*Backend, spec fsm.PoolSpec, zone string) (choices []*Backend, near int) {
 	for _, b := range backends {
 		if !b.usable() {
 			continue
@@ -137,16 +153,19 @@ func choose(backends []*Backend, spec fsm.PoolSpec, zone string) []*Backend {
 			choices = append(choices, b)
 		}
 	}
+	near = len(choices)
 	if spec.PreferZone && zone != "" {
 		elsewhere := func(b *Backend) bool { return b.spec.Zone != zone }
-		if near := slices.DeleteFunc(slices.Clone(choices), elsewhere); len(near) > 0 {
-			choices = near
+		here := slices.DeleteFunc(slices.Clone(choices), elsewhere)
+		if len(here) > 0 {
+			there := slices.DeleteFunc(choices, func(b *Backend) bool { return b.spec.Zone == zone })
+			choices, near = append(here, there...), len(here)
 		}
 	}
 	for place, b := range choices {
 		b.place = place
 	}
-	return choices
+	return choices, near
 }
 
 func hostsOf(backends []*Backend) []string {
@@ -164,10 +183,10 @@ func hostsOf(backends []*Backend) []string {
 // build does not know can only come from a state that it could not have
 // decoded; the default stands in, because traffic goes on whatever happens.
 func (p *Pool) newPicker(spec fsm.PoolSpec, options *Options) picker.Picker {
-	candidates := make([]picker.Candidate, len(p.choices))
-	for i, b := range p.choices {
-		if p.strategy == fsm.StrategyPeakEWMA && b.Stats.Latency == nil {
-			b.Stats.Latency = picker.NewLatency(options.Loops)
+	candidates := make([]picker.Candidate, p.near)
+	for i, b := range p.choices[:p.near] {
+		if p.strategy == fsm.StrategyPeakEWMA {
+			b.Stats.Latency.Learn(options.Loops)
 		}
 		candidates[i] = picker.Candidate{Name: b.Name, Weight: b.spec.Weight, Load: b.Stats.Load, Latency: b.Stats.Latency}
 	}
@@ -194,7 +213,7 @@ func (p *Pool) newPicker(spec fsm.PoolSpec, options *Options) picker.Picker {
 }
 
 // hashingPicker notes what is hashed, and bounds the loads if that is asked for.
-func (p *Pool) hashingPicker(inner picker.Picker, candidates []picker.Candidate, hash fsm.HashSpec) picker.Picker {
+func (p *Pool) hashingPicker(inner picker.Hashing, candidates []picker.Candidate, hash fsm.HashSpec) picker.Picker {
 	p.hashing = &hashing{on: hash.On, name: hash.Name}
 	if hash.BalanceFactor == 0 {
 		return inner

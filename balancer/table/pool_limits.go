@@ -44,6 +44,8 @@ type RetryBudget struct{ Percent, Min int }
 type PoolStats struct {
 	// Waiting is how many requests of this node wait for one of the backends.
 	Waiting atomic.Int64
+
+	_ [56]byte // no two pools share a cache line
 }
 
 // Choices returns the eligible backends. The slice must not be changed.

@@ -71,7 +71,8 @@ func TestEligibleBackends(t *testing.T) {
 func TestEachStrategyPicksEachBackendOnceWithRetries(t *testing.T) {
 	for _, strategy := range []string{
 		fsm.StrategyRoundRobin, fsm.StrategyWeightedRoundRobin, fsm.StrategyRandom,
-		fsm.StrategyLeastConnections, fsm.StrategyPowerOfTwoChoices,
+		fsm.StrategyLeastConnections, fsm.StrategyPowerOfTwoChoices, fsm.StrategyPeakEWMA,
+		fsm.StrategyMaglev, fsm.StrategyRingHash, fsm.StrategyRendezvous,
 	} {
 		t.Run(strategy, func(t *testing.T) {
 			r := newRegistry(t)

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -47,7 +48,7 @@ func (r *Redirect) AppendLocation(dst []byte, q RedirectRequest) []byte {
 	dst = r.path.appendTo(dst, q.Path)
 	if !absolute && len(dst) > start+1 && dst[start+1] == '/' {
 		// "//x" would be read as the host x (RFC 3986 section 4.2).
-		dst = append(append(dst[:start], "/."...), dst[start:]...)
+		dst = slices.Insert(dst, start, '/', '.')
 	}
 	if q.HasQuery && !r.dropQuery {
 		dst = appendQuery(dst, q.Query)

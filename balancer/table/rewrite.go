@@ -59,8 +59,9 @@ func (w *Rewrite) AppendTarget(dst []byte, path, query string, hasQuery bool) []
 	return dst
 }
 
-// replaceAll is [regexp.Regexp.ReplaceAllString] with a bound.
-func (w *Rewrite) replaceAll(path string) (string, bool) {
+// replaceAll is [regexp.Regexp.ReplaceAllString] with a bound, at which it gives
+// up (ok is false).
+func (w *Rewrite) replaceAll(path string) (made string, ok bool) {
 	var out []byte
 	at := 0
 	for _, found := range w.pattern.FindAllStringSubmatchIndex(path, -1) {
@@ -68,7 +69,7 @@ func (w *Rewrite) replaceAll(path string) (string, bool) {
 		out = w.pattern.ExpandString(out, w.replacement, path, found)
 		at = found[1]
 		if len(out) > maxTarget {
-			return "", false
+			return aliased(out), false
 		}
 	}
 	out = append(out, path[at:]...)

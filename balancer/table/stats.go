@@ -19,13 +19,16 @@ type Stats struct {
 	// are not done. Who picks adds 1 right after the pick and takes it back when
 	// the exchange ends or the connect failed. Pickers read it.
 	Load *picker.Load
-	// Latency is how fast it answers; nil unless the pool's strategy reads it.
+	// Latency is how fast it answers. It learns nothing unless the pool's strategy
+	// reads it, or did.
 	Latency *picker.Latency
 	// Leased is how many permits for requests at once the loops have leased, if
 	// the pool bounds those.
 	Leased atomic.Int64
 
 	locals []atomic.Pointer[Local]
+
+	_ [16]byte // no two backends share a cache line
 }
 
 // Local is what one loop counts of a backend. Only that loop writes it; anybody
@@ -53,7 +56,10 @@ type Local struct {
 }
 
 func newStats(loops int) *Stats {
-	return &Stats{Load: picker.NewLoad(loops), locals: make([]atomic.Pointer[Local], max(loops, 1))}
+	return &Stats{
+		Load: picker.NewLoad(loops), Latency: new(picker.Latency),
+		locals: make([]atomic.Pointer[Local], max(loops, 1)),
+	}
 }
 
 // Local returns what a loop counts, 0 to the number of loops less one.

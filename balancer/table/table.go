@@ -9,8 +9,8 @@ import (
 )
 
 // Table is one version of the registry, compiled for the data path. All
-// methods may be called from any goroutine, and none of them allocates or
-// blocks.
+// methods may be called from any goroutine, and none of them blocks, or
+// allocates but where it says so.
 type Table struct {
 	state  *fsm.State
 	router router
@@ -30,10 +30,13 @@ func (t *Table) State() *fsm.State { return t.state }
 // whose name comes first. A regular expression goes before prefixes because a
 // prefix is what catches the rest: "/" would hide every expression of its host.
 //
-// The cost does not depend on the number of routes with exact paths and
-// prefixes. Regular expressions of the request's host, and routes at its host
-// and path that differ in their further conditions only, are tried one after
-// the other in the order of precedence, until one fits.
+// The cost is bounded by the length of host and path, however many routes have
+// exact paths and prefixes. Regular expressions of the request's host, and
+// routes at its host and path that differ in their further conditions only, are
+// tried one after the other in the order of precedence, until one fits.
+//
+// Nothing is allocated, unless a query's value is escaped and met by a regular
+// expression.
 func (t *Table) Route(q *Request) *Route {
 	if q.Path == "" {
 		root := *q
