@@ -33,9 +33,7 @@ func (l *Loop) BatchEnded() {
 // answeredAt notes that the head of the response has come.
 func (x *exchange) answeredAt(now int64) {
 	x.local().FirstByte.Observe(now - x.tryAt)
-	if latency := x.target.Stats.Latency; latency != nil {
-		latency.Observe(x.loop.index, now-x.tryAt, now)
-	}
+	x.target.Stats.Latency.Observe(x.loop.index, now-x.tryAt, now)
 }
 
 // blame counts an attempt that got a connection and no complete response.

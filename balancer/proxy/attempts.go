@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"evenkeel/balancer/table"
 )
@@ -84,15 +85,15 @@ func (a *attempts) send(out *http.Request, t *trip, b *table.Backend) (*http.Res
 		var failed *connectError
 		if errors.As(err, &failed) {
 			local.ConnectFailures.Add(1)
+			// A backend that refuses at once must not seem the fastest.
+			b.Stats.Latency.Observe(0, int64(time.Second), a.now())
 		} else if out.Context().Err() == nil {
 			local.Failures.Add(1)
 		}
 		return nil, err
 	}
 	local.CountResponse(response.StatusCode)
-	if b.Stats.Latency != nil {
-		b.Stats.Latency.Observe(0, a.now()-began, a.now())
-	}
+	b.Stats.Latency.Observe(0, a.now()-began, a.now())
 	if !t.pool.IsNamed(&t.choice, b) {
 		response.Header.Add("Set-Cookie", t.pool.Cookie(b))
 	}

@@ -92,26 +92,26 @@ func TestAnAddressThatCannotBeReachedIsAnErrorAtOnceOrLater(t *testing.T) {
 	w.noneOpen()
 }
 
+// TestTheServerMaySpeakFirst has the greeting arrive with the connect, before
+// the loop looks.
 func TestTheServerMaySpeakFirst(t *testing.T) {
 	w := start(t, 1)
-	greet := func(s *script) { s.write("welcome"); s.eof = func() { s.close() } }
-	w.accepting(greet)
 	addr, servers := server(t)
-	for _, at := range []string{w.addr, addr} { // a loop's own, in one batch, and another
-		for range 20 {
-			got := make(chan string, 1)
-			s := w.dial(at, func(s *script) {
-				s.data = func(p []byte) int { got <- string(p); return len(p) }
-			})
-			if at == addr {
-				await(t, servers, "the connection").send("welcome")
-			}
-			if greeting := await(t, got, "the greeting"); greeting != "welcome" {
-				t.Errorf("got %q", greeting)
-			}
-			w.on(0, func(*Loop) { s.close() })
+	got := make(chan string, 1)
+	s := w.script(nil)
+	s.data = func(p []byte) int { got <- string(p); return len(p) }
+	w.on(0, func(l *Loop) {
+		var err error
+		if s.c, err = l.Dial(netip.MustParseAddrPort(addr), s); err != nil {
+			t.Error(err)
+			return
 		}
+		await(t, servers, "the connection").send("welcome")
+	})
+	if greeting := await(t, got, "the greeting"); greeting != "welcome" {
+		t.Errorf("got %q", greeting)
 	}
+	w.on(0, func(*Loop) { s.close() })
 }
 
 func TestAServerThatEndsAtOnceIsConnectedFirst(t *testing.T) {

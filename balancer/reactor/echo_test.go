@@ -97,7 +97,7 @@ type pinger struct {
 	bare
 	message []byte
 	left    int
-	done    func()
+	done    func(p *pinger)
 }
 
 func (p *pinger) Connected() { p.ping() }
@@ -111,14 +111,14 @@ func (p *pinger) Data(got []byte) int {
 	if p.left--; p.left > 0 {
 		p.ping()
 	} else {
-		p.done()
+		p.done(p)
 	}
 	return len(p.message)
 }
 
 // pingPong has loop 0 exchange a message with the world's listener and calls
 // done on the loop after that many round trips.
-func (w *world) pingPong(rounds int, done func()) *pinger {
+func (w *world) pingPong(rounds int, done func(p *pinger)) {
 	p := &pinger{message: []byte("a request of some bytes that is answered as it came"), left: rounds, done: done}
 	w.on(0, func(l *Loop) {
 		var err error
@@ -127,7 +127,6 @@ func (w *world) pingPong(rounds int, done func()) *pinger {
 		}
 	})
 	w.t.Cleanup(func() { w.on(0, func(*Loop) { p.c.Abort() }) })
-	return p
 }
 
 func TestAKeptConnectionAllocatesNothing(t *testing.T) {
@@ -136,10 +135,9 @@ func TestAKeptConnectionAllocatesNothing(t *testing.T) {
 	const warm, rounds = 1000, 10_000
 	var before, after runtime.MemStats
 	done := make(chan struct{})
-	var p *pinger
-	p = w.pingPong(warm, func() {
+	w.pingPong(warm, func(p *pinger) {
 		runtime.ReadMemStats(&before)
-		p.left, p.done = rounds, func() {
+		p.left, p.done = rounds, func(*pinger) {
 			runtime.ReadMemStats(&after)
 			close(done)
 		}
@@ -181,7 +179,7 @@ func TestWhatOneLoopDialsItMayAcceptItself(t *testing.T) {
 	w := start(t, 1)
 	w.accepting(echo)
 	done := make(chan struct{})
-	w.pingPong(100, func() { close(done) })
+	w.pingPong(100, func(*pinger) { close(done) })
 	await(t, done, "a loop that talks to itself")
 }
 

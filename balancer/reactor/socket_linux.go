@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"syscall"
 	"unsafe"
@@ -146,4 +147,24 @@ func refuseNew(fd int32) error {
 	}
 	return unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
 		&unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]})
+}
+
+// peerOf reads an address that a system call returned. IPv4 that came in over
+// an IPv6 socket is IPv4.
+func peerOf(raw *unix.RawSockaddrAny) netip.AddrPort {
+	switch raw.Addr.Family {
+	case unix.AF_INET:
+		in := (*unix.RawSockaddrInet4)(unsafe.Pointer(raw))
+		return netip.AddrPortFrom(netip.AddrFrom4(in.Addr), hostOrder(in.Port))
+	case unix.AF_INET6:
+		in := (*unix.RawSockaddrInet6)(unsafe.Pointer(raw))
+		return netip.AddrPortFrom(netip.AddrFrom16(in.Addr).Unmap(), hostOrder(in.Port))
+	}
+	return netip.AddrPort{}
+}
+
+func hostOrder(port uint16) uint16 {
+	var bytes [2]byte
+	binary.NativeEndian.PutUint16(bytes[:], port)
+	return binary.BigEndian.Uint16(bytes[:])
 }

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"math/rand/v2"
 	"slices"
 
 	"evenkeel/balancer/picker"
@@ -24,7 +25,8 @@ type Pool struct {
 	strategy string
 	backends []*Backend // all that are registered, in the order of their names
 	choices  []*Backend // the eligible ones
-	near     int        // how many of them, the first, the strategy chooses among
+	random   func() uint64
+	near     int // how many of them, the first, the strategy chooses among
 	picker   picker.Picker
 	hosts    []string // the host names to resolve, sorted, each once
 	hashing  *hashing // nil unless the strategy hashes
@@ -66,7 +68,7 @@ func (p *Pool) pickFar(tried *Tried) *Backend {
 	if len(far) == 0 {
 		return nil
 	}
-	start := tried.Len() // not all of them to the same one
+	start := int(p.random() % uint64(len(far))) // not all of them to the same one
 	for i := range far {
 		if b := far[(start+i)%len(far)]; !tried.Has(b) {
 			return b
@@ -121,6 +123,10 @@ func (src poolSource) compile(object *fsm.Pool) *Pool {
 		p.backends = append(p.backends, newBackend(b, stats, src.resolver))
 	}
 	p.choices, p.near = choose(p.backends, object.Spec, src.options.Zone)
+	p.random = rand.Uint64
+	if src.options.Random != nil {
+		p.random = src.options.Random
+	}
 	p.picker = p.newPicker(object.Spec, src.options)
 	p.sticky = compileSticky(object.Spec.Sticky, p.uid, p.backends, src.options.StickyKeys)
 	p.hosts = hostsOf(p.backends)

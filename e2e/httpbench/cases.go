@@ -1,0 +1,23 @@
+//go:build linux
+
+package main
+
+import "context"
+
+// runCase runs one of [caseNames].
+func (b *bench) runCase(ctx context.Context, name string) error {
+	b.out.progress("case %s", name)
+	for _, c := range costCases() {
+		if c.name == name {
+			return b.runCost(ctx, c)
+		}
+	}
+	return map[string]func(context.Context) error{
+		"p99":         b.runTail,
+		"memory":      b.runMemory,
+		"allocations": b.runAllocations,
+		"registry":    b.runRegistry,
+		"stall":       b.runStall,
+		"loops":       b.runLoops,
+	}[name](ctx)
+}
