@@ -1,0 +1,153 @@
+package exchange
+
+import (
+	"strings"
+	"testing"
+
+	"evenkeel/fsm"
+)
+
+const (
+	get      = "GET /x HTTP/1.1\r\nHost: a.example\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n"
+	response = "HTTP/1.1 200 OK\r\nDate: Thu, 26 Nov 2026 12:00:00 GMT\r\nContent-Length: 5\r\n\r\nhello"
+)
+
+func TestARequestAndItsResponsePass(t *testing.T) {
+	w := newWorld(t, fsm.PoolSpec{}, 1)
+	client := w.client()
+	client.give(get)
+	backend := w.dialled[0]
+	backend.events.Connected()
+	if got := backend.take(); !strings.HasPrefix(got, "GET /x HTTP/1.1\r\nHost: a.example\r\n") || !strings.Contains(got, "\r\nX-Forwarded-For: 192.0.2.1\r\n") {
+		t.Fatalf("the backend got %q", got)
+	}
+	backend.give(response)
+	if got := client.take(); got != response {
+		t.Fatalf("the client got %q", got)
+	}
+	w.atRest(t)
+	if w.loop.Idle() != 1 {
+		t.Errorf("%d connections are kept, want 1", w.loop.Idle())
+	}
+}
+
+// atRest fails if a request is still accounted for.
+func (w *world) atRest(t testing.TB) {
+	t.Helper()
+	if n := w.listener.Live[0].Requests.Load(); n != 0 {
+		t.Fatalf("%d requests are under way", n)
+	}
+	for _, b := range w.view.Table.PoolNamed("p").Backends() {
+		if n := b.Stats.InFlight(); n != 0 {
+			t.Fatalf("%d requests are in flight to %s", n, b.Name)
+		}
+	}
+}
+
+func TestTheOutcomeDoesNotDependOnHowBytesAreSplit(t *testing.T) {
+	const requests = "POST /1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" + get
+	const answers = "HTTP/1.1 200 OK\r\nDate: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX: y\r\n\r\n"
+	var want string
+	for step := len(requests); step > 0; step-- {
+		w := newWorld(t, fsm.PoolSpec{}, 1)
+		client := w.client()
+		got := ""
+		for at := 0; at < len(requests); at += step {
+			client.give(requests[at:min(at+step, len(requests))])
+			got += w.serve(client, answers, step)
+		}
+		got += w.serve(client, answers, step)
+		w.atRest(t)
+		if want == "" {
+			want = got
+		}
+		if got != want {
+			t.Fatalf("in steps of %d:\ngot  %q\nwant %q", step, got, want)
+		}
+	}
+	if strings.Count(want, "HTTP/1.1 200 OK") != 2 {
+		t.Fatalf("got %q", want)
+	}
+}
+
+// serve has the backend answer each whole request in pieces of step bytes, and
+// returns what the client got.
+func (w *world) serve(client *wire, answer string, step int) string {
+	for _, b := range w.dialled {
+		if conn := b.events.(*Backend); !conn.connected {
+			b.events.Connected()
+			client.settle()
+		}
+		for {
+			x := b.events.(*Backend).x
+			if x == nil || !x.upload.Done() {
+				break
+			}
+			for at := 0; at < len(answer); at += step {
+				b.give(answer[at:min(at+step, len(answer))])
+			}
+			client.settle()
+		}
+	}
+	return client.take()
+}
+
+func TestAKeptAliveRequestAllocatesNothing(t *testing.T) {
+	w := newWorld(t, fsm.PoolSpec{}, 2)
+	client := w.client()
+	request, answer := []byte(get), []byte(response)
+	once := func() {
+		client.events.Data(request)
+		for _, b := range w.dialled {
+			conn := b.events.(*Backend)
+			if !conn.connected {
+				conn.Connected()
+			}
+			if conn.x != nil {
+				conn.Data(answer)
+			}
+			b.out = b.out[:0]
+		}
+		client.out = client.out[:0]
+		w.loop.BatchEnded()
+	}
+	for range 10 {
+		once()
+	}
+	if n := testing.AllocsPerRun(1000, once); n != 0 {
+		t.Errorf("a request allocates %v times", n)
+	}
+	w.atRest(t)
+}
+
+func TestAPostThatMayHaveBeenSentIsNeverSentAgain(t *testing.T) {
+	w := newWorld(t, fsm.PoolSpec{}, 2)
+	client := w.client()
+	client.give("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+	w.dialled[0].events.Connected()
+	w.dialled[0].end()
+	if len(w.dialled) != 1 {
+		t.Fatalf("%d connections were made", len(w.dialled))
+	}
+	if got := client.take(); !strings.HasPrefix(got, "HTTP/1.1 502 ") {
+		t.Fatalf("the client got %q", got)
+	}
+	w.atRest(t)
+}
+
+func TestAGetGoesToAnotherBackendOnce(t *testing.T) {
+	w := newWorld(t, fsm.PoolSpec{}, 3)
+	client := w.client()
+	client.give(get)
+	for i := range 2 {
+		w.dialled[i].events.Connected()
+		w.dialled[i].end()
+	}
+	if len(w.dialled) != 2 {
+		t.Fatalf("%d connections were made, want 2", len(w.dialled))
+	}
+	if got := client.take(); !strings.HasPrefix(got, "HTTP/1.1 502 ") {
+		t.Fatalf("the client got %q", got)
+	}
+	w.atRest(t)
+}

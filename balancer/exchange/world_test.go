@@ -1,0 +1,164 @@
+package exchange
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"evenkeel/balancer/http1"
+	"evenkeel/balancer/table"
+	"evenkeel/fsm"
+)
+
+// world is a loop without sockets: a test gives events and reads orders.
+type world struct {
+	t        testing.TB
+	loop     *Loop
+	now      int64
+	scratch  []byte
+	view     View
+	listener *Listener
+	dialled  []*wire // connections to backends, in the order of their dials
+	refuse   bool    // dials fail at once
+}
+
+type noNames struct{}
+
+func (noNames) Lookup(string) []netip.Addr { return nil }
+func (noNames) Changed() []string          { return nil }
+func (noNames) Forget(string)              {}
+
+func newWorld(t testing.TB, pool fsm.PoolSpec, backends int) *world {
+	state := fsm.New()
+	seq := uint64(0)
+	do := func(op fsm.Operation) {
+		seq++
+		next, results := fsm.Apply(state, []fsm.Command{{ID: fsm.CommandID{Origin: "test", Seq: seq}, Op: op}})
+		if results[0].Err != nil {
+			t.Fatal(results[0].Err)
+		}
+		state = next
+	}
+	pool.Strategy = fsm.StrategyRoundRobin
+	do(fsm.Init{ClusterID: "test", FeatureLevel: fsm.FeatureLevel, Objects: []fsm.Put{{Name: "p", Spec: pool}}})
+	do(fsm.Put{Name: "r", Spec: fsm.RouteSpec{Pools: []fsm.WeightedPool{{Name: "p", Weight: 1}}}})
+	for i := range backends {
+		do(fsm.Put{Pool: "p", Name: fmt.Sprintf("b%d", i), Spec: fsm.BackendSpec{
+			Address: fmt.Sprintf("127.0.0.1:%d", 9000+i), Weight: 1, AdminState: fsm.AdminReady,
+		}})
+	}
+	w := &world{t: t, scratch: make([]byte, 0, 128<<10), now: int64(time.Second)}
+	w.view.Table = table.NewBuilder(noNames{}, table.Options{}).Update(state)
+	bounds := DefaultBounds()
+	w.loop = NewLoop(w, 0, 1, &bounds)
+	w.listener = &Listener{Name: "web", Counters: make([]Counters, 1), Live: make([]Live, 1)}
+	w.listener.Settings.Store(&Settings{
+		Limits: http1.Limits{}.WithDefaults(), ClientHead: time.Second, ClientIdle: time.Second, Body: time.Second,
+	})
+	return w
+}
+
+func (w *world) Now() int64                { return w.now }
+func (w *world) Scratch() []byte           { return w.scratch[:0] }
+func (w *world) Date() []byte              { return []byte("Date: Thu, 26 Nov 2026 12:00:00 GMT\r\n") }
+func (w *world) Knows(*table.Backend) bool { return true }
+func (w *world) Wake(string)               {}
+func (w *world) IsLocal(error) bool        { return false }
+func (w *world) View() *View               { return &w.view }
+func (w *world) Dial(_ netip.AddrPort, events Events) (Link, error) {
+	if w.refuse {
+		return nil, errors.New("refused")
+	}
+	wire := &wire{events: events}
+	w.dialled = append(w.dialled, wire)
+	return wire, nil
+}
+
+// client is a new connection of a client.
+func (w *world) client() *wire {
+	wire := new(wire)
+	wire.events = w.loop.NewClient(wire, w.listener, netip.MustParseAddr("192.0.2.1"))
+	return wire
+}
+
+// wire is a connection: what was written to it, and what was not consumed.
+type wire struct {
+	events   Events
+	out, in  []byte
+	sent     int64
+	deadline int64
+	ended    bool // the peer's end was told
+	paused   bool
+	broken   bool
+	fin      bool
+	closed   bool
+	aborted  bool
+}
+
+// Write implements [Link].
+func (c *wire) Write(p []byte, _ bool) bool {
+	if c.broken || c.closed {
+		return false
+	}
+	c.out = append(c.out, p...)
+	c.sent += int64(len(p))
+	return true
+}
+
+// The rest of [Link].
+func (c *wire) Buffered() int        { return 0 }
+func (c *wire) Sent() int64          { return c.sent }
+func (c *wire) Pause()               { c.paused = true }
+func (c *wire) Resume()              { c.paused = false }
+func (c *wire) LastRead()            {}
+func (c *wire) CloseWrite()          { c.fin = true }
+func (c *wire) Close()               { c.closed = true }
+func (c *wire) Abort()               { c.closed, c.aborted = true, true }
+func (c *wire) SetDeadline(at int64) { c.deadline = at }
+func (c *wire) Relay(Link, int64)    {}
+func (c *wire) Alive() bool          { return !c.closed && !c.broken && !c.ended }
+
+// give has bytes arrive.
+func (c *wire) give(p string) {
+	c.in = append(c.in, p...)
+	c.settle()
+}
+
+// settle gives what was kept, as a loop does.
+func (c *wire) settle() {
+	for !c.closed && !c.paused && len(c.in) > 0 {
+		n := c.events.Data(c.in)
+		if n == 0 {
+			return
+		}
+		c.in = slices.Delete(c.in, 0, n)
+	}
+}
+
+// end has the peer's end arrive.
+func (c *wire) end() {
+	if !c.closed && !c.ended && !c.paused {
+		c.ended = true
+		c.events.EOF()
+	}
+}
+
+// expire has the deadline come.
+func (c *wire) expire(w *world) {
+	if c.closed || c.deadline == 0 {
+		return
+	}
+	w.now = max(w.now, c.deadline)
+	c.deadline = 0
+	c.events.Expired()
+}
+
+// take returns what was written since the last time.
+func (c *wire) take() string {
+	out := string(c.out)
+	c.out = c.out[:0]
+	return out
+}
