@@ -86,7 +86,7 @@ func newModel(t *testing.T) *model {
 		}
 	})
 	const wait = fsm.Duration(2 * time.Second)
-	operations, err := w.addSlot("model", profile{
+	s, operations, err := w.addSlot(profile{
 		refusing: 1,
 		listener: fsm.ListenerSpec{Timeouts: &fsm.ListenerTimeouts{ClientHead: wait, Body: wait}},
 		pool: fsm.PoolSpec{
@@ -95,7 +95,7 @@ func newModel(t *testing.T) *model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.slot = w.all[0]
+	m.slot = s
 	for i := range 3 {
 		b := newModelBackend(t)
 		m.backends = append(m.backends, b)

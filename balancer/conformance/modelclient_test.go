@@ -58,7 +58,8 @@ func (c *modelClient) pipeline(name string, faultless bool) (all []*sentRequest)
 	var b strings.Builder
 	for i := range n {
 		r := c.request(fmt.Sprintf("%s-%d", name, i))
-		if !faultless && i == n-1 && c.random.IntN(12) == 0 {
+		// Whether the answer to a malformed HEAD has a body is anybody's guess.
+		if !faultless && i == n-1 && r.method != "HEAD" && c.random.IntN(12) == 0 {
 			r.bad = true
 		}
 		all = append(all, r)
@@ -199,8 +200,8 @@ func readModelResponse(r *bufio.Reader, head bool) (got gotResponse, err error) 
 		}
 		got.id, got.status, got.body, got.whole = strings.Join(m.values("X-Id"), ","), m.status(), string(m.body), m.whole
 		got.closing = hasToken(m.values("Connection"), "close") || m.framing == untilClose
-		if end := endOf(err); err != nil && strings.HasPrefix(end, "malformed") {
-			got.fault = end
+		if err != nil && strings.HasPrefix(endOf(err), "malformed") {
+			got.fault = endOf(err)
 		}
 		return got, err
 	}

@@ -111,10 +111,11 @@ func newWorld(all map[string]profile) (*world, error) {
 		p := all[name]
 		w.slots[name] = make(chan *slot, p.slots)
 		for range p.slots {
-			more, err := w.addSlot(name, p)
+			s, more, err := w.addSlot(p)
 			if err != nil {
 				return nil, err
 			}
+			w.slots[name] <- s
 			operations = append(operations, more...)
 		}
 	}
@@ -140,13 +141,12 @@ func (w *world) start() (err error) {
 }
 
 // addSlot makes a slot and returns what the registry must hold for it.
-func (w *world) addSlot(profileName string, p profile) ([]fsm.Operation, error) {
+func (w *world) addSlot(p profile) (*slot, []fsm.Operation, error) {
 	s := &slot{name: fmt.Sprintf("s%d", len(w.all))}
 	w.all = append(w.all, s)
-	w.slots[profileName] <- s
 	port, err := w.freePort()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s.address = "127.0.0.1:" + port
 	p.listener.Address, p.listener.Protocol = ":"+port, fsm.ProtocolHTTP
@@ -162,7 +162,7 @@ func (w *world) addSlot(profileName string, p profile) ([]fsm.Operation, error) 
 		operations = append(operations, fsm.Put{Pool: s.name, Name: "b" + strconv.Itoa(i),
 			Spec: fsm.BackendSpec{Address: address, Weight: 1, AdminState: fsm.AdminReady}})
 	}
-	return operations, err
+	return s, operations, err
 }
 
 func (w *world) backendsOf(s *slot, p profile) (addresses []string, err error) {

@@ -33,30 +33,39 @@ func (p placing) loadCores() []int {
 
 // measure runs a job against a server.
 func (b *bench) measure(ctx context.Context, p placing, s *server, job Job) (Outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, job.Warmup+job.Window+startLimit)
+	outcome, err := b.runJob(ctx, b.aimed(s, job), p.loadCores())
+	if err != nil {
+		return outcome, fmt.Errorf("load %s: %w", s.name, errors.Join(err, s.process.running()))
+	}
+	if outcome.Requests == 0 && outcome.Faults == 0 {
+		outcome.Faults, outcome.FirstFault = 1, "there was none at all in the window"
+	}
+	return outcome, s.process.running()
+}
+
+// runJob runs the load generator.
+func (b *bench) runJob(ctx context.Context, job Job, cores []int) (Outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, job.Warmup+job.Window+job.Patience+startLimit)
 	defer cancel()
-	input, err := json.Marshal(b.aimed(s, job))
+	input, err := json.Marshal(job)
 	if err != nil {
 		return Outcome{}, err
 	}
 	var output bytes.Buffer
-	c := b.modeCommand("load", modeLoad, p.loadCores())
+	c := b.modeCommand("load", modeLoad, cores)
 	c.input, c.output = bytes.NewReader(input), &output
 	load, err := b.start(c)
 	if err != nil {
 		return Outcome{}, err
 	}
 	if err := b.wait(ctx, load); err != nil {
-		return Outcome{}, fmt.Errorf("load %s: %w", s.name, errors.Join(err, s.process.running()))
+		return Outcome{}, err
 	}
 	var outcome Outcome
 	if err := json.Unmarshal(output.Bytes(), &outcome); err != nil {
-		return outcome, fmt.Errorf("read what the load measured of %s: %w", s.name, err)
+		return outcome, fmt.Errorf("read what the load measured: %w", err)
 	}
-	if outcome.Requests == 0 && outcome.Faults == 0 {
-		outcome.Faults, outcome.FirstFault = 1, "there was none at all in the window"
-	}
-	return outcome, s.process.running()
+	return outcome, nil
 }
 
 // aimed completes a job with where the server is and what is to be watched.
@@ -75,9 +84,15 @@ type holder struct {
 
 // hold opens idle connections on a server, one request on each.
 func (b *bench) hold(ctx context.Context, s *server, connections int) (*holder, error) {
+	job := Job{Shape: GetSmall, Connections: connections, Requests: connections, Hold: true, Window: startLimit}
+	return b.holdJob(ctx, s.name, b.aimed(s, job), []int{loadCore})
+}
+
+// holdJob runs a load generator that holds connections, until it has them all.
+func (b *bench) holdJob(ctx context.Context, name string, job Job, cores []int) (*holder, error) {
 	fromUs, input := io.Pipe()
 	output, toUs := io.Pipe()
-	c := b.modeCommand("load", modeLoad, []int{loadCore})
+	c := b.modeCommand("load", modeLoad, cores)
 	c.input, c.output = fromUs, toUs
 	load, err := b.start(c)
 	if err != nil {
@@ -89,16 +104,16 @@ func (b *bench) hold(ctx context.Context, s *server, connections int) (*holder, 
 		fromUs.Close()
 	}()
 	h := &holder{process: load, input: input, output: json.NewDecoder(output)}
-	job := b.aimed(s, Job{Shape: GetSmall, Connections: connections, Requests: connections, Hold: true, Window: startLimit})
 	stop := context.AfterFunc(ctx, func() { input.CloseWithError(context.Cause(ctx)) })
 	defer stop()
 	var outcome Outcome
 	if err := errors.Join(json.NewEncoder(input).Encode(job), h.output.Decode(&outcome)); err != nil {
-		return h, err
+		return nil, errors.Join(fmt.Errorf("open idle connections on %s: %w", name, err), b.end(load))
 	}
-	b.out.check(fmt.Sprintf("%s, %d idle connections", s.name, connections), outcome)
-	if outcome.Requests < connections && outcome.Faults == 0 {
-		return h, fmt.Errorf("open idle connections: %d of %d within %v", outcome.Requests, connections, startLimit)
+	b.out.check(fmt.Sprintf("%s, %d idle connections", name, job.Connections), outcome)
+	if outcome.Requests < job.Connections && outcome.Faults == 0 {
+		err := fmt.Errorf("open idle connections on %s: %d of %d within %v", name, outcome.Requests, job.Connections, job.Window)
+		return nil, errors.Join(err, b.end(load))
 	}
 	return h, nil
 }

@@ -61,8 +61,33 @@ func (b *bench) largeNode(ctx context.Context) (*server, error) {
 	took := time.Since(begin)
 	b.out.print("\nregistered %d backends in %v, %.0f/s; the checks of their pools are %s", registryPools*poolBackends,
 		took.Round(time.Second), registryPools*poolBackends/took.Seconds(), onOff(b.options.registryChecks))
+	if err := b.waitRest(ctx, s); err != nil {
+		return nil, errors.Join(err, b.end(s.process))
+	}
 	b.large = s
 	return s, nil
+}
+
+// waitRest waits until a server uses next to nothing: after so many writes its
+// garbage collector and its snapshots have more to do. On a machine with other
+// work it gives up after a while.
+func (b *bench) waitRest(ctx context.Context, s *server) error {
+	const span, limit = 500 * time.Millisecond, 40
+	for range limit {
+		before, err := cpuTime(s.process.pid())
+		if err != nil {
+			return err
+		}
+		if err := pause(ctx, span); err != nil {
+			return err
+		}
+		after, err := cpuTime(s.process.pid())
+		if err != nil || after-before < span/50 {
+			return err
+		}
+	}
+	b.out.print("%s did not come to rest within %v", s.name, limit*span)
+	return nil
 }
 
 // fill registers the pools and their backends, which are the bench's own: with
