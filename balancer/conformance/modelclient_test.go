@@ -172,7 +172,7 @@ func (c *modelClient) read() {
 			}
 			return
 		}
-		got, err := readModelResponse(r, n < len(c.record.requests) && c.record.requests[n].method == "HEAD")
+		got, err := readModelResponse(r, c.isHead(n))
 		c.h.mu.Lock()
 		c.record.got = append(c.record.got, got)
 		c.h.mu.Unlock()
@@ -180,6 +180,13 @@ func (c *modelClient) read() {
 			return
 		}
 	}
+}
+
+// isHead tells whether the nth response is to a HEAD that was sent whole.
+func (c *modelClient) isHead(n int) bool {
+	c.h.mu.Lock()
+	defer c.h.mu.Unlock()
+	return n < len(c.record.requests) && c.record.requests[n].method == "HEAD" && c.record.requests[n].complete
 }
 
 func readModelResponse(r *bufio.Reader, head bool) (got gotResponse, err error) {
