@@ -193,7 +193,10 @@ func (b *bodyReader) chunk() error {
 	if err != nil {
 		return err
 	}
-	digits, _, _ := strings.Cut(line, ";")
+	digits, _, extended := strings.Cut(line, ";")
+	if extended { // section 7.1.1 allows white space before an extension
+		digits = strings.TrimRight(digits, " \t")
+	}
 	size, err := strconv.ParseUint(digits, 16, 31)
 	if err != nil {
 		return malformed(fmt.Sprintf("chunk size %q", line))
