@@ -363,9 +363,10 @@ func (x *exchange) clientExpired() {
 	case !x.upload.Done() && !x.has(tunnelling) && x.client.link.Buffered() == 0:
 		x.badUpload(bodyTimeout)
 	default: // it does not read, or a tunnel was silent for too long
-		x.client.leave()
-		x.client.gone()
-		x.client.link.Abort()
+		c := x.client // which the exchange forgets
+		c.leave()
+		c.gone()
+		c.link.Abort()
 	}
 }
 

@@ -151,3 +151,21 @@ func TestAGetGoesToAnotherBackendOnce(t *testing.T) {
 	}
 	w.atRest(t)
 }
+
+func TestAClientThatDoesNotReadIsLetGo(t *testing.T) {
+	w := newWorld(t, fsm.PoolSpec{}, 1)
+	client := w.client()
+	client.full = true
+	client.give(get)
+	backend := w.dialled[0]
+	backend.events.Connected()
+	backend.give("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nhello")
+	client.expire(w)
+	if !client.aborted || !backend.closed {
+		t.Errorf("the client is aborted: %v, the backend closed: %v", client.aborted, backend.closed)
+	}
+	w.atRest(t)
+	if n := w.listener.Counters[0].ClientLeft.Load(); n != 1 {
+		t.Errorf("%d clients left", n)
+	}
+}

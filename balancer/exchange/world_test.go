@@ -92,6 +92,7 @@ type wire struct {
 	deadline int64
 	ended    bool // the peer's end was told
 	paused   bool
+	full     bool // nothing that is written is taken
 	broken   bool
 	fin      bool
 	closed   bool
@@ -109,7 +110,12 @@ func (c *wire) Write(p []byte, _ bool) bool {
 }
 
 // The rest of [Link].
-func (c *wire) Buffered() int        { return 0 }
+func (c *wire) Buffered() int {
+	if c.full {
+		return len(c.out)
+	}
+	return 0
+}
 func (c *wire) Sent() int64          { return c.sent }
 func (c *wire) Pause()               { c.paused = true }
 func (c *wire) Resume()              { c.paused = false }
