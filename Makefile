@@ -86,7 +86,7 @@ figure-memory: ## an idle node's anonymous memory with 100 backends
 	$(FIGURE) '^BenchmarkIdleMemory$$'
 
 .PHONY: bench-http
-bench-http: ## the data path beside HAProxy, nginx and Caddy, as they are installed; BENCH='--quick' and other flags
+bench-http: ## CPU per HTTP request beside HAProxy, nginx and Caddy, in about 20 minutes; BENCH='--quick' or other flags
 	go run ./e2e/httpbench $(BENCH)
 
 bench-pick: ## one Pick among 100 backends, by strategy

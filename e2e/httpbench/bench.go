@@ -85,7 +85,9 @@ func (b *bench) prepare(ctx context.Context) error {
 	if b.evenkeel, err = filepath.Abs(b.evenkeel); err != nil {
 		return err
 	}
-	b.findPrograms(ctx)
+	if err := b.findPrograms(ctx); err != nil {
+		return err
+	}
 	for range backendCount {
 		address, err := b.freeAddress()
 		if err != nil {

@@ -36,7 +36,11 @@ type window struct {
 func read(job Job) (reading, error) {
 	r := reading{at: time.Now(), processes: map[string]processReading{}}
 	for _, watched := range job.Watch {
-		p, err := readProcess(watched.PID)
+		pid := watched.PID
+		if pid == 0 {
+			pid = os.Getpid()
+		}
+		p, err := readProcess(pid)
 		if err != nil {
 			return r, fmt.Errorf("read the clocks of %s: %w", watched.Name, err)
 		}

@@ -34,9 +34,10 @@ type Job struct {
 const (
 	watchProxy   = "proxy"
 	watchBackend = "backend"
+	watchLoad    = "load"
 )
 
-// Watched is a process.
+// Watched is a process; PID 0 is the load generator's.
 type Watched struct {
 	Name string
 	PID  int
@@ -76,6 +77,12 @@ func (o Outcome) rate() float64 { return float64(o.Requests) / o.Elapsed.Seconds
 func (o Outcome) p50() float64  { return o.P50.Seconds() }
 func (o Outcome) p99() float64  { return o.P99.Seconds() }
 func (o Outcome) most() float64 { return o.Most.Seconds() }
+
+// others returns the share of the load's core that other programs used.
+func (o Outcome) others() float64 {
+	own := o.Usage[watchLoad].CPU + o.Usage[watchBackend].CPU
+	return max(0, 1-o.CoreIdle-own.Seconds()/o.Elapsed.Seconds())
+}
 
 // cpuPerRequest returns the CPU time of a process per request, in
 // microseconds.

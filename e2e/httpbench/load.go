@@ -162,7 +162,7 @@ func (g *generator) turn() error {
 	now := g.now()
 	switch g.phase {
 	case warming:
-		if now < g.job.Warmup {
+		if now < g.job.Warmup && g.faults < maxFaults {
 			return nil
 		}
 		var err error
@@ -209,6 +209,8 @@ func (g *generator) done() bool {
 func (g *generator) timeout() time.Duration {
 	var next time.Duration
 	switch {
+	case g.faults >= maxFaults:
+		return 0 // there may be no connection left that has events
 	case g.phase == warming:
 		next = g.job.Warmup
 	case g.phase == finishing:

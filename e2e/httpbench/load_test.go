@@ -80,7 +80,7 @@ func runLoad(t *testing.T, job Job) Outcome {
 }
 
 func TestRightAnswersAreNoFaults(t *testing.T) {
-	right := rightAnswer()
+	right, rightBig := rightAnswer(), newPattern().body(bigSize)
 	whole := func(w io.Writer, _ int) bool { _, err := io.WriteString(w, right); return err == nil }
 	inPieces := func(w io.Writer, _ int) bool {
 		for _, piece := range []string{right[:7], right[7:30], right[30:50], right[50:900], right[900:]} {
@@ -104,11 +104,12 @@ func TestRightAnswersAreNoFaults(t *testing.T) {
 		"the same, in pieces": {then(inPieces, false), func(j *Job) { j.Reconnect = true }},
 		"in an open loop":     {whole, func(j *Job) { j.Rate = 200 }},
 		"of 1 MB": {func(w io.Writer, _ int) bool {
-			_, err := fmt.Fprintf(w, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", bigSize, newPattern().body(bigSize))
+			_, err := fmt.Fprintf(w, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", bigSize, rightBig)
 			return err == nil
 		}, func(j *Job) { j.Shape = GetBig }},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			job := quickJob(newScripted(t, c.answer))
 			c.change(&job)
 			o := runLoad(t, job)
@@ -146,6 +147,7 @@ func TestEachKindOfWrongAnswerIsCaught(t *testing.T) {
 		"a head without end":             {strings.Repeat("HTTP/1.1 200 OK\r\nA: b", maxHead/16), false, "head of more than"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			job := quickJob(newScripted(t, func(w io.Writer, n int) bool {
 				answer, goOn := right, true
 				if n == 9 {
@@ -255,10 +257,15 @@ func TestHeldConnectionsAreOpenAndIdle(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newTestBench(t)
 			var answered atomic.Int64
+			closed := make(chan struct{})
 			s := &server{name: "scripted", address: newScripted(t, func(w io.Writer, n int) bool {
-				_, err := io.WriteString(w, right)
 				answered.Add(1)
-				return err == nil && n != c.closes
+				_, err := io.WriteString(w, right)
+				if n == c.closes {
+					err = w.(net.Conn).Close()
+					close(closed)
+				}
+				return err == nil
 			})}
 			h, err := b.holdJob(t.Context(), s.name, Job{Target: s.address, Shape: GetSmall, Connections: 150, Requests: 150, Hold: true,
 				Window: 20 * time.Second, Patience: 20 * time.Second}, []int{anyCore(t)})
@@ -267,6 +274,9 @@ func TestHeldConnectionsAreOpenAndIdle(t *testing.T) {
 			}
 			if got := answered.Load(); got != 150 {
 				t.Errorf("%d requests were sent, want one on each of 150 connections", got)
+			}
+			if c.closes >= 0 {
+				<-closed
 			}
 			if fault := fmt.Sprint(b.release(t.Context(), h)); c.want != "" && !strings.Contains(fault, c.want) || c.want == "" && fault != "<nil>" {
 				t.Errorf("release: %s, want %q", fault, c.want)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -25,6 +26,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// benches counts the benches of this run, so that those of parallel tests look
+// for free ports in different places.
+var benches atomic.Int64
+
 // newTestBench returns a bench without programs. Its processes end with the
 // test.
 func newTestBench(t *testing.T) *bench {
@@ -34,7 +39,7 @@ func newTestBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	b := &bench{
-		self: self, dir: filepath.Join(t.TempDir(), "bench"), port: firstPort,
+		self: self, dir: filepath.Join(t.TempDir(), "bench"), port: firstPort + 20*int(benches.Add(1)%500),
 		processes: map[*process]struct{}{}, out: newReport(io.Discard, options{}),
 	}
 	if err := os.Mkdir(b.dir, 0o755); err != nil {

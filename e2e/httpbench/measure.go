@@ -40,6 +40,9 @@ func (b *bench) measure(ctx context.Context, p placing, s *server, job Job) (Out
 	if outcome.Requests == 0 && outcome.Faults == 0 {
 		outcome.Faults, outcome.FirstFault = 1, "there was none at all in the window"
 	}
+	if p.threads == 1 { // otherwise the balancer is on that core, too
+		b.out.others = append(b.out.others, outcome.others())
+	}
 	return outcome, s.process.running()
 }
 
@@ -71,7 +74,7 @@ func (b *bench) runJob(ctx context.Context, job Job, cores []int) (Outcome, erro
 // aimed completes a job with where the server is and what is to be watched.
 func (b *bench) aimed(s *server, job Job) Job {
 	job.Target, job.Core, job.Patience = s.address, loadCore, patience
-	job.Watch = []Watched{{watchProxy, s.process.pid()}, {watchBackend, b.backend.pid()}}
+	job.Watch = []Watched{{watchProxy, s.process.pid()}, {watchBackend, b.backend.pid()}, {watchLoad, 0}}
 	return job
 }
 

@@ -49,8 +49,8 @@ type server struct {
 }
 
 // findPrograms keeps those that are installed, and says how to install the
-// others.
-func (b *bench) findPrograms(ctx context.Context) {
+// others. Without Evenkeel there is nothing to measure.
+func (b *bench) findPrograms(ctx context.Context) error {
 	all := []program{
 		evenkeelProgram(b.evenkeel),
 		haproxyProgram(nameHAProxy, ""), haproxyProgram(nameSplice, "splice-response"), haproxyProgram(nameAuto, "splice-auto"),
@@ -68,11 +68,14 @@ func (b *bench) findPrograms(ctx context.Context) {
 			if !p.onlyBig {
 				b.out.print("%s: %s", p.name, version)
 			}
+		case p.name == nameEvenkeel:
+			return fmt.Errorf("run %s: %w", b.evenkeel, err)
 		case !missing[p.install]:
 			missing[p.install] = true
 			b.out.print("%s: left out, because %v; to install it: apt-get install %s", p.name, err, p.install)
 		}
 	}
+	return nil
 }
 
 // version returns what the program says of itself, or why it cannot run.

@@ -14,7 +14,8 @@ import (
 type report struct {
 	w        io.Writer
 	verdicts []verdict
-	wrong    []string // runs with wrong answers
+	wrong    []string  // runs with wrong answers
+	others   []float64 // shares of the load's core that other programs used
 }
 
 // verdict is one figure that has a bound.
@@ -24,7 +25,8 @@ type verdict struct {
 	bound    float64 // the most that is good
 }
 
-func (v verdict) met() bool { return v.measured.median <= v.bound }
+// met compares the median as it is shown, with two digits.
+func (v verdict) met() bool { return math.Round(v.measured.median*100)/100 <= v.bound }
 
 func (v verdict) word() string {
 	switch {
@@ -108,13 +110,28 @@ func (r *report) finish(took time.Duration) error {
 		rows = append(rows, append(append([]string{v.what}, spreadCells(v.measured, two)...), "≤ "+two(v.bound), v.word()))
 	}
 	r.table(rows)
-	r.print("It took %v.", took.Round(time.Second))
+	r.print("It took %v.%s", took.Round(time.Second), r.disturbance())
 	if len(r.wrong) > 0 {
 		return fmt.Errorf("check answers: %d runs had wrong ones:\n%s", len(r.wrong), strings.Join(r.wrong, "\n"))
 	}
 	return nil
 }
 
+// quiet is the share of a core that other programs may use without a warning:
+// what the kernel does for the bench is in it.
+const quiet = 0.1
+
+// disturbance says how much the machine had to do beside the bench.
+func (r *report) disturbance() string {
+	s := spreadOf(r.others)
+	if !(s.most > quiet) { // nor if there were no windows
+		return ""
+	}
+	return fmt.Sprintf(" Other programs used %.0f %% of the load's core in the median window and up to %.0f %%: "+
+		"repeat this on a machine that does nothing else.", 100*s.median, 100*s.most)
+}
+
+func one(x float64) string   { return number("%.1f", x) }
 func two(x float64) string   { return number("%.2f", x) }
 func whole(x float64) string { return number("%.0f", x) }
 

@@ -39,3 +39,21 @@ func TestWrongAnswersFailTheRun(t *testing.T) {
 		t.Errorf("the report does not say so:\n%s", out.String())
 	}
 }
+
+func TestTheReportWarnsOfOtherPrograms(t *testing.T) {
+	used := func(load, backend time.Duration) map[string]Usage {
+		return map[string]Usage{watchLoad: {CPU: load}, watchBackend: {CPU: backend}}
+	}
+	busyCore := Outcome{Elapsed: time.Second, CoreIdle: 0.1, Usage: used(300*time.Millisecond, 200*time.Millisecond)}
+	quietCore := Outcome{Elapsed: time.Second, CoreIdle: 0.49, Usage: used(300*time.Millisecond, 200*time.Millisecond)}
+	var out strings.Builder
+	r := newReport(&out, options{})
+	r.others = []float64{quietCore.others()}
+	if got := r.disturbance(); got != "" {
+		t.Errorf("on a quiet machine: %q", got)
+	}
+	r.others = []float64{quietCore.others(), busyCore.others(), quietCore.others()}
+	if got := r.disturbance(); !strings.Contains(got, "used 1 % of the load's core in the median window and up to 40 %") {
+		t.Errorf("on a busy machine: %q", got)
+	}
+}

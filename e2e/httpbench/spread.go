@@ -39,13 +39,20 @@ const (
 	limitOther              // both had: other programs on the machine, or waiting
 )
 
-// busy is the idle share below which somebody counts as without rest.
-const busy = 0.1
+const (
+	// busy is the idle share below which somebody counts as without rest.
+	busy = 0.1
+	// full is the idle share that is none, within what can be measured.
+	full = 0.05
+)
 
 // limitOf tells what the limit was of the idle shares of the balancer and of
-// the core of the load. Who has the least is it.
+// the core of the load: the balancer if it had no rest at all, otherwise who
+// had the least.
 func limitOf(proxyAsleep, loadIdle float64) limit {
 	switch {
+	case proxyAsleep <= full:
+		return limitProxy
 	case min(proxyAsleep, loadIdle) > busy:
 		return limitOther
 	case loadIdle < proxyAsleep:

@@ -41,11 +41,12 @@ func TestWhoHasTheLeastRestIsTheLimit(t *testing.T) {
 	}{
 		"the balancer never sleeps, the load waits for it": {0, 0.4, limitProxy},
 		"the balancer sleeps, the load's core is full":     {0.3, 0, limitLoad},
-		"both are full":                     {0.01, 0.02, limitProxy},
-		"the load is a little fuller":       {0.08, 0.02, limitLoad},
-		"both rest":                         {0.5, 0.3, limitOther},
-		"the balancer rests at the margin":  {busy, 0.5, limitProxy},
-		"the load rests just at the margin": {0.5, busy, limitLoad},
+		"both are full, the load more so":                  {0.01, 0, limitProxy},
+		"both are full":                                    {0.01, 0.02, limitProxy},
+		"the load is a little fuller":                      {0.08, 0.02, limitLoad},
+		"both rest":                                        {0.5, 0.3, limitOther},
+		"the balancer rests at the margin":                 {busy, 0.5, limitProxy},
+		"the load rests just at the margin":                {0.5, busy, limitLoad},
 	} {
 		if got := limitOf(c.proxyAsleep, c.loadIdle); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)

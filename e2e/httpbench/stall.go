@@ -135,7 +135,8 @@ func (b *bench) printStalls(m mode, servers []*server, measured stalls, rate flo
 	for _, s := range servers {
 		for _, name := range []string{s.name, s.name + changed} {
 			cells := append([]string{name}, latencyCells(measured.outcomes[name])...)
-			rows = append(rows, append(cells, whole(spreadOf(measured.changes[name]).median), number("%.1f", spreadOf(measured.images[name]).median), number("%.1f", spreadOf(measured.bytes[name]).median)))
+			rows = append(rows, append(cells, whole(spreadOf(measured.changes[name]).median),
+				one(spreadOf(measured.images[name]).median), one(spreadOf(measured.bytes[name]).median)))
 		}
 	}
 	b.out.table(rows)
