@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -24,7 +25,7 @@ type step func(c *clientSide)
 
 // runClient connects, does what the row says and reads what comes.
 func (x *exchange) runClient(address string) {
-	conn, err := net.DialTimeout("tcp", address, patience)
+	conn, err := dial(address)
 	if err != nil {
 		x.fail("client: %v", err)
 		return
@@ -34,7 +35,7 @@ func (x *exchange) runClient(address string) {
 		x.fail("client: %v", err)
 		return
 	}
-	c := &clientSide{TCPConn: conn.(*net.TCPConn), x: x, done: make(chan struct{})}
+	c := &clientSide{TCPConn: conn, x: x, done: make(chan struct{})}
 	if x.row.deaf {
 		close(c.done)
 	} else {
@@ -49,6 +50,15 @@ func (x *exchange) runClient(address string) {
 	}
 	conn.Close()
 	<-c.done
+}
+
+// dial connects to an address of this machine, with less work than net.Dial.
+func dial(address string) (*net.TCPConn, error) {
+	endpoint, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return nil, err
+	}
+	return net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(endpoint))
 }
 
 // write sends the row's bytes as the plan says. Errors do not count: what the

@@ -195,3 +195,18 @@ func (h *history) checkGot(r *sentRequest, got gotResponse) string {
 	}
 	return ""
 }
+
+// needless names what failed in a round in which nothing had to fail.
+func (h *history) needless() (faults []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range h.conns {
+		for i, got := range c.got {
+			if got.id == "" || !got.whole {
+				r := c.requests[i]
+				faults = append(faults, fmt.Sprintf("%s %s, which backends saw %d times, got %s %q", r.method, r.id, h.times[r.id], got.status, clip(got.body)))
+			}
+		}
+	}
+	return faults
+}

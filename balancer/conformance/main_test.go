@@ -42,11 +42,11 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	base, err := descriptors()
-	if err != nil {
+	if err := warmUp(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	base := openNow()
 	code := m.Run()
 	if err := leaks(base); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)

@@ -33,15 +33,14 @@ func newModelBackend(t testing.TB) *modelBackend {
 	}
 	b := &modelBackend{listener: listener, open: map[*modelConn]struct{}{}}
 	b.done.Go(b.accept)
+	t.Cleanup(func() {
+		if err := listener.Close(); err != nil {
+			t.Error(err)
+		}
+		b.end()
+		b.done.Wait()
+	})
 	return b
-}
-
-func (b *modelBackend) close(t testing.TB) {
-	if err := b.listener.Close(); err != nil {
-		t.Error(err)
-	}
-	b.end()
-	b.done.Wait()
 }
 
 // begin says whose requests come from now on.
@@ -169,6 +168,11 @@ func (c *modelConn) die() {
 // behave does with a request what chance says, and tells whether the connection
 // goes on.
 func (c *modelConn) behave() bool {
+	if len(c.m.values("Expect")) > 0 && c.random.IntN(2) == 0 {
+		if _, err := fmt.Fprintf(c, "HTTP/1.1 100 Continue\r\nX-Id: %s\r\n\r\n", c.seen.id); err != nil {
+			return false
+		}
+	}
 	n := c.random.IntN(100)
 	if c.faultless {
 		n = 30 + n*70/100
@@ -276,7 +280,12 @@ func (c *modelConn) answerTwice() error {
 	return err
 }
 
+// answerUntilClose sends an answer that the end of the connection ends. One
+// that has no body must say so: nobody could know it.
 func (c *modelConn) answerUntilClose() error {
 	a := answerTo(c.seen.method, c.seen.id)
+	if a.body == "" {
+		return c.send(c.text(a, "Connection: close") + "\r\n")
+	}
 	return c.send(c.text(a, "") + "\r\n" + a.body)
 }

@@ -96,6 +96,9 @@ func (c *modelClient) frame(b *strings.Builder, r *sentRequest, last bool) {
 	if last {
 		b.WriteString("Connection: close\r\n")
 	}
+	if r.body != "" && c.random.IntN(8) == 0 {
+		b.WriteString("Expect: 100-continue\r\n") // it does not wait for it
+	}
 	if r.bad {
 		b.WriteString("X : malformed\r\n")
 	}

@@ -21,8 +21,6 @@ const (
 	empty        = "empty"         // no backend
 	unrouted     = "unrouted"      // no route
 	single       = "single"        // one attempt
-	capped       = "capped"        // one request at a time per backend, none waits
-	queued       = "queued"        // one request at a time per backend, others wait
 	unanswerable = "unanswerable"  // a backend whose address takes no connection
 	brief        = "brief"         // a bound on the whole request
 	deadline     = "route timeout" // the same by the route
@@ -54,18 +52,15 @@ func profiles() map[string]profile {
 		patient: {slots: 4, backends: 1, pool: fsm.PoolSpec{Timeouts: &fsm.PoolTimeouts{FirstByte: soon}}},
 		narrow: {slots: 4, backends: 1,
 			listener: fsm.ListenerSpec{Limits: &fsm.ListenerLimits{HeadBytes: 1024, LineBytes: 256, Fields: 8}}},
-		named:    {slots: 4, backends: 1, listener: fsm.ListenerSpec{Forwarding: &fsm.Forwarding{XForwarded: true, Forwarded: true, Via: true}}},
-		silent:   {slots: 2, backends: 1, listener: fsm.ListenerSpec{Forwarding: &fsm.Forwarding{}}},
-		trusting: {slots: 4, backends: 1, listener: fsm.ListenerSpec{TrustedProxies: []string{"127.0.0.0/8"}}},
-		paired:   {slots: 4, backends: 2, pool: fsm.PoolSpec{Retries: retries}},
-		halfDead: {slots: 4, backends: 1, refusing: 1, pool: fsm.PoolSpec{Retries: retries}},
-		dead:     {slots: 2, refusing: 2, pool: fsm.PoolSpec{Retries: retries}},
-		empty:    {slots: 2},
-		unrouted: {slots: 2, noRoute: true, backends: 1},
-		single:   {slots: 2, backends: 1, refusing: 1, pool: fsm.PoolSpec{Retries: &fsm.Retries{Attempts: 1}}},
-		capped:   {slots: 2, backends: 1, pool: fsm.PoolSpec{Limits: &fsm.PoolLimits{BackendRequests: 1}}},
-		queued: {slots: 2, backends: 1, pool: fsm.PoolSpec{
-			Limits: &fsm.PoolLimits{BackendRequests: 1, Queue: 1, QueueTimeout: soon}}},
+		named:        {slots: 4, backends: 1, listener: fsm.ListenerSpec{Forwarding: &fsm.Forwarding{XForwarded: true, Forwarded: true, Via: true}}},
+		silent:       {slots: 2, backends: 1, listener: fsm.ListenerSpec{Forwarding: &fsm.Forwarding{}}},
+		trusting:     {slots: 4, backends: 1, listener: fsm.ListenerSpec{TrustedProxies: []string{"127.0.0.0/8"}}},
+		paired:       {slots: 4, backends: 2, pool: fsm.PoolSpec{Retries: retries}},
+		halfDead:     {slots: 4, backends: 1, refusing: 1, pool: fsm.PoolSpec{Retries: retries}},
+		dead:         {slots: 2, refusing: 2, pool: fsm.PoolSpec{Retries: retries}},
+		empty:        {slots: 2},
+		unrouted:     {slots: 2, noRoute: true, backends: 1},
+		single:       {slots: 2, backends: 1, refusing: 1, pool: fsm.PoolSpec{Retries: &fsm.Retries{Attempts: 1}}},
 		unanswerable: {slots: 2, full: true, pool: fsm.PoolSpec{Timeouts: &fsm.PoolTimeouts{Connect: soon}}},
 		brief:        {slots: 2, backends: 1, pool: fsm.PoolSpec{Timeouts: &fsm.PoolTimeouts{Request: soon}}},
 		deadline:     {slots: 2, backends: 1, route: fsm.RouteSpec{Timeouts: &fsm.RouteTimeouts{Request: soon}}},

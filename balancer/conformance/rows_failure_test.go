@@ -43,15 +43,6 @@ func retryRows() []row {
 		{name: "a large body is sent whole to another backend when the first refuses", rfc: "9110 9.2.2", on: halfDead, alone: true,
 			in: strings.Repeat(post(pattern(1<<20), "Content-Length: 1048576"), 2)},
 		{name: "a pipeline passes over a backend that refuses", rfc: "9110 9.2.2", on: halfDead, in: strings.Repeat(body+get(), 10), alone: true},
-		{name: "when all backends refuse there is no service", rfc: "9110 15.6.4", on: dead, in: get() + body, sees: nothing, gets: []got{own("503"), own("503")}, end: either},
-		{name: "without a backend there is no service", rfc: "9110 15.6.4", on: empty, in: get() + get(), sees: nothing, gets: []got{own("503"), own("503")}, end: either},
-		{name: "without a backend a body does no harm", rfc: "9110 15.6.4", on: empty, alone: true, in: body + chunkedPost("5\r\nhello\r\n0\r\n\r\n") + get(), sees: nothing, gets: []got{own("503"), own("503"), own("503")}, end: either},
-		{name: "without a route nothing is found", rfc: "9110 15.5.5", on: unrouted, alone: true, in: get() + body + get(), sees: nothing, gets: []got{own("404"), own("404"), own("404")}, end: either},
-		{name: "without a route a HEAD has no body", rfc: "9110 9.3.2", on: unrouted, in: request("HEAD / HTTP/1.1") + get(), sees: nothing, gets: []got{{status: "404", own: true, head: true}, own("404")}, end: either},
-		{name: "without a route an HTTP/1.0 client is closed", rfc: "9112 9.3", on: unrouted, in: "GET / HTTP/1.0\r\n\r\n", sees: nothing, gets: []got{own("404")}, end: closed},
-		{name: "without a route close closes", rfc: "9112 9.6", on: unrouted, in: get("Connection: close"), sees: nothing, gets: []got{own("404")}, end: closed},
-		{name: "without a route a body that looks like a request is none", rfc: "9112 6.3", on: unrouted, in: post(hidden, "Content-Length: 38"), sees: nothing, gets: []got{own("404")}, end: either},
-		{name: "without a route a bad chunk is refused all the same", rfc: "9112 7.1", on: unrouted, in: chunkedPost("x\r\n\r\n") + hidden, sees: nothing, gets: []got{own("400|404")}, end: either, anyMore: true},
 		safe("a GET on a connection that dies is sent again", "GET"),
 		safe("a HEAD on a connection that dies is sent again", "HEAD"),
 		safe("an OPTIONS on a connection that dies is sent again", "OPTIONS"),
@@ -88,6 +79,22 @@ func retryRows() []row {
 			again: true, sees: []seen{{head: "GET / HTTP/1.1\nHost: a.test", cut: maybe}}, backend: does(write(response("200 OK", "early", "Content-Length: 5")), readRequest, stall)},
 		{name: "a request is tried once where one attempt is allowed", rfc: "9110 9.2.2", on: single, alone: true, in: get() + get(), end: either,
 			sees: asSent(get()), gets: []got{{status: "200|503", own: true}, {status: "200|503", own: true}}},
+	}
+}
+
+// nobodyRows are requests that no backend can be asked for.
+func nobodyRows() []row {
+	body := post("hello", "Content-Length: 5")
+	return []row{
+		{name: "when all backends refuse there is no service", rfc: "9110 15.6.4", on: dead, in: get() + body, sees: nothing, gets: []got{own("503"), own("503")}, end: either},
+		{name: "without a backend there is no service", rfc: "9110 15.6.4", on: empty, in: get() + get(), sees: nothing, gets: []got{own("503"), own("503")}, end: either},
+		{name: "without a backend a body does no harm", rfc: "9110 15.6.4", on: empty, alone: true, in: body + chunkedPost("5\r\nhello\r\n0\r\n\r\n") + get(), sees: nothing, gets: []got{own("503"), own("503"), own("503")}, end: either},
+		{name: "without a route nothing is found", rfc: "9110 15.5.5", on: unrouted, alone: true, in: get() + body + get(), sees: nothing, gets: []got{own("404"), own("404"), own("404")}, end: either},
+		{name: "without a route a HEAD has no body", rfc: "9110 9.3.2", on: unrouted, in: request("HEAD / HTTP/1.1") + get(), sees: nothing, gets: []got{{status: "404", own: true, head: true}, own("404")}, end: either},
+		{name: "without a route an HTTP/1.0 client is closed", rfc: "9112 9.3", on: unrouted, in: "GET / HTTP/1.0\r\n\r\n", sees: nothing, gets: []got{own("404")}, end: closed},
+		{name: "without a route close closes", rfc: "9112 9.6", on: unrouted, in: get("Connection: close"), sees: nothing, gets: []got{own("404")}, end: closed},
+		{name: "without a route a body that looks like a request is none", rfc: "9112 6.3", on: unrouted, in: post(hidden, "Content-Length: 38"), sees: nothing, gets: []got{own("404")}, end: either},
+		{name: "without a route a bad chunk is refused all the same", rfc: "9112 7.1", on: unrouted, in: chunkedPost("x\r\n\r\n") + hidden, sees: nothing, gets: []got{own("400|404")}, end: either, anyMore: true},
 	}
 }
 

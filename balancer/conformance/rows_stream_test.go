@@ -6,13 +6,18 @@ import (
 	"time"
 )
 
-// pattern is n bytes of which each place can be told.
+// pattern is n bytes of which each place can be told: blocks of numbered lines,
+// each of which begins with its own number.
 func pattern(n int) string {
-	var b strings.Builder
-	for i := 0; b.Len() < n; i++ {
-		fmt.Fprintf(&b, "%07x\n", i)
+	const lines, size = 512, 512 * 8
+	var block, all strings.Builder
+	for i := range lines {
+		fmt.Fprintf(&block, "%07x\n", i)
 	}
-	return b.String()[:n]
+	for i := 0; all.Len() < n; i++ {
+		fmt.Fprintf(&all, "%07d\n%s", i, block.String()[8:size])
+	}
+	return all.String()[:n]
 }
 
 // chunksOf is a chunked body in chunks of n bytes.

@@ -17,7 +17,8 @@ func sameField(got, want string) bool {
 // a client that is not trusted: they say what the proxy knows, once.
 func diffForwarding(m *message) string {
 	host := strings.Join(m.values("Host"), "")
-	for name, want := range map[string]string{"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http", "X-Forwarded-Host": host} {
+	for _, field := range [][2]string{{"X-Forwarded-For", "127.0.0.1"}, {"X-Forwarded-Proto", "http"}, {"X-Forwarded-Host", host}} {
+		name, want := field[0], field[1]
 		values := m.values(name)
 		if host == "" && name == "X-Forwarded-Host" && len(values) == 0 {
 			continue

@@ -38,6 +38,7 @@ func table() []group {
 		{"early end", earlyRows},
 		{"upgrade", upgradeRows},
 		{"retry", retryRows},
+		{"nobody to ask", nobodyRows},
 		{"time", timeRows},
 	}
 }

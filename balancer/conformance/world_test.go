@@ -30,6 +30,7 @@ type world struct {
 	sockets  []int // bound, but nobody listens
 	blocked  []net.Conn
 	log      *logBuffer
+	atStart  descriptors     // when no connection had been made
 	ports    map[string]bool // given to listeners
 	stop     context.CancelFunc
 	stopped  chan error
@@ -125,7 +126,9 @@ func newWorld(all map[string]profile) (*world, error) {
 	if err := w.start(); err != nil {
 		return nil, err
 	}
-	return w, w.awaitListeners()
+	err := w.awaitListeners()
+	w.atStart = openNow()
+	return w, err
 }
 
 func (w *world) start() (err error) {

@@ -49,7 +49,8 @@ func (l *Loop) acquire(b *table.Backend, most int) bool {
 }
 
 // release gives a permit back. What the loop does not need is returned at once
-// while somebody waits.
+// while somebody waits, and where a block is a single permit: one that this loop
+// kept would be missed by the others.
 func (l *Loop) release(b *table.Backend, pool *table.Pool) {
 	held := l.leases[b.Stats]
 	if held == nil { // the backend went meanwhile, and with it the lease
@@ -57,7 +58,8 @@ func (l *Loop) release(b *table.Backend, pool *table.Pool) {
 	}
 	held.free++
 	waiting := pool.Shared.Waiting.Load() > 0
-	if waiting || l.leases[b.Stats] == nil || held.free > l.blockOf(pool.Limits.BackendRequests) || pool.Limits.BackendRequests == 0 {
+	block := l.blockOf(pool.Limits.BackendRequests)
+	if waiting || l.leases[b.Stats] == nil || block == 1 || held.free > block {
 		b.Stats.Leased.Add(-held.free)
 		held.free = 0
 	}
