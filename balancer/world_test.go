@@ -233,7 +233,7 @@ func taken(t testing.TB, address string) (bound string, release func()) {
 func freePort(t testing.TB) string {
 	t.Helper()
 	for range 100 {
-		port := strconv.Itoa(20_000 + rand.IntN(12_000))
+		port := strconv.Itoa(30_000 + rand.IntN(1_300))
 		if free, err := net.Listen("tcp", ":"+port); err == nil {
 			free.Close()
 			return port

@@ -244,7 +244,7 @@ func bind(fd int) (string, error) {
 // connection gets.
 func (w *world) freePort() (string, error) {
 	for range 100 {
-		port := strconv.Itoa(20_000 + rand.IntN(12_000))
+		port := strconv.Itoa(31_300 + rand.IntN(1_300))
 		if w.ports[port] {
 			continue
 		}

@@ -148,7 +148,13 @@ func (c *Client) exchange(ctx context.Context, transport *http.Transport, uid, m
 		return err
 	}
 	defer answer.Body.Close()
-	return c.read(answer, method, response)
+	err = c.read(answer, method, response)
+	// The handler noticed that ctx ended and said so before the connection was
+	// gone. That is this side's error, and none of the peer.
+	if ctx.Err() != nil && IsRemote(err, CodeInternal) {
+		return fmt.Errorf("%w (%w)", ctx.Err(), err)
+	}
+	return err
 }
 
 // read takes the answer apart.

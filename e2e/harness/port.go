@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"sync"
 	"testing"
 )
 
@@ -15,13 +16,31 @@ const (
 	highestPort = 29999
 )
 
+// ports hands them out in an order of its own, and none a second time before
+// all others: a port that was promised to a node stays its own until it binds.
+var ports struct {
+	mu    sync.Mutex // guards what follows
+	order []int
+	next  int
+}
+
+func nextPort() int {
+	ports.mu.Lock()
+	defer ports.mu.Unlock()
+	if ports.order == nil {
+		ports.order = rand.Perm(highestPort - lowestPort + 1)
+	}
+	port := lowestPort + ports.order[ports.next]
+	ports.next = (ports.next + 1) % len(ports.order)
+	return port
+}
+
 // FreePort returns a port of the loopback address that neither TCP nor UDP
-// uses.
+// uses. It is safe for concurrent use.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	for range 1000 {
-		port := lowestPort + rand.IntN(highestPort-lowestPort+1)
-		if portFree("127.0.0.1", port) {
+		if port := nextPort(); portFree("127.0.0.1", port) {
 			return port
 		}
 	}

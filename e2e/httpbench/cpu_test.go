@@ -8,7 +8,7 @@ import (
 )
 
 func TestTheLimitIsSeenInTheClocks(t *testing.T) {
-	b, core := newTestBench(t), anyCore(t)
+	b, core := newBurningBench(t), anyCore(t)
 	burner, err := b.again("burner", modeBurner, []int{core})
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +59,7 @@ func TestTheLimitIsSeenInTheClocks(t *testing.T) {
 }
 
 func TestCPUTimeIsThatOfAllThreads(t *testing.T) {
-	b := newTestBench(t)
+	b := newBurningBench(t)
 	burner, err := b.again("burner", modeBurner, []int{anyCore(t)})
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"evenkeel/e2e/harness"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -29,6 +31,14 @@ func TestMain(m *testing.M) {
 // benches counts the benches of this run, so that those of parallel tests look
 // for free ports in different places.
 var benches atomic.Int64
+
+// newBurningBench is newTestBench for a test that uses up whole cores. No
+// scenario with a cluster runs beside it.
+func newBurningBench(t *testing.T) *bench {
+	t.Helper()
+	harness.Lock(t)
+	return newTestBench(t)
+}
 
 // newTestBench returns a bench without programs. Its processes end with the
 // test.

@@ -17,7 +17,7 @@ import (
 )
 
 func TestClosingTheBenchEndsEveryProcessAndRemovesEveryFile(t *testing.T) {
-	b := newTestBench(t)
+	b := newBurningBench(t)
 	var pids []int
 	for range 3 {
 		p, err := b.again("burner", modeBurner, []int{anyCore(t)})
@@ -40,7 +40,7 @@ func TestClosingTheBenchEndsEveryProcessAndRemovesEveryFile(t *testing.T) {
 }
 
 func TestAProcessRunsOnTheCoresThatItWasGiven(t *testing.T) {
-	b, core := newTestBench(t), anyCore(t)
+	b, core := newBurningBench(t), anyCore(t)
 	p, err := b.again("burner", modeBurner, []int{core})
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +69,7 @@ func TestAProcessThatFailsSaysWhy(t *testing.T) {
 }
 
 func TestWaitingEndsWithTheContextAndTakesTheProcessAlong(t *testing.T) {
-	b := newTestBench(t)
+	b := newBurningBench(t)
 	p, err := b.again("burner", modeBurner, []int{anyCore(t)})
 	if err != nil {
 		t.Fatal(err)
