@@ -178,11 +178,15 @@ func (x *exchange) send() {
 		x.unsent()
 		return
 	}
-	if x.copies == nil && (!x.method.IsIdempotent() || len(x.request) > replayBytes) {
+	if x.copies == nil && len(x.request) > replayBytes {
 		x.clear(replay)
 	}
 	x.uploaded()
 }
+
+// touched tells whether anything of the present request was sent: then the
+// backend may have done what it asks.
+func (b *Backend) touched() bool { return b.link.Sent() != b.before }
 
 // unsent is a pooled connection that turned out broken at the first write.
 func (x *exchange) unsent() {
@@ -207,9 +211,8 @@ func (x *exchange) stale() {
 // broke is a backend's connection that ended before a response began.
 func (x *exchange) broke(conn *Backend, err error) {
 	x.backend, conn.x = nil, nil
-	untouched := conn.link.Sent() == conn.before
 	switch {
-	case x.has(replay) && !x.has(answered) && untouched,
+	case x.has(replay) && !x.has(answered) && !conn.touched(),
 		x.has(replay) && !x.has(answered) && conn.used && x.method.IsIdempotent():
 		x.stale()
 	case x.has(replay) && !x.has(answered) && x.method.IsIdempotent() && x.mayRepeat():

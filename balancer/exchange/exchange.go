@@ -252,7 +252,7 @@ func (x *exchange) fromClient(p []byte) int {
 
 // sendBody passes a piece of the request's body on.
 func (x *exchange) sendBody(p []byte) {
-	if x.has(replay) && len(x.request)+len(p) > replayBytes && x.has(sent) && x.copies == nil {
+	if x.has(sent) && x.copies == nil && (len(x.request)+len(p) > replayBytes || !x.method.IsIdempotent() && x.backend.touched()) {
 		x.clear(replay)
 	}
 	if x.has(replay) {

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"io"
 	"strings"
 	"testing"
 
@@ -133,6 +134,68 @@ func TestAPostThatMayHaveBeenSentIsNeverSentAgain(t *testing.T) {
 		t.Fatalf("the client got %q", got)
 	}
 	w.atRest(t)
+}
+
+// TestAPostOfWhichNothingWasSentGoesToAnotherConnection has the kept connection
+// break after Write took the request, and before the kernel did.
+func TestAPostOfWhichNothingWasSentGoesToAnotherConnection(t *testing.T) {
+	const head, first, second = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n", "begin", "-end"
+	for name, c := range map[string]struct {
+		flushed bool // it breaks only after the kernel took something
+		late    bool // the rest of the body comes after the break
+		again   bool
+	}{
+		"the request is whole":              {again: true},
+		"the rest comes behind the failure": {late: true, again: true},
+		"something was sent":                {flushed: true},
+		"something was sent, more follows":  {flushed: true, late: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, fsm.PoolSpec{}, 1)
+			client := w.client()
+			client.give(get)
+			kept := w.dialled[0]
+			kept.events.Connected()
+			kept.give(response)
+			client.take()
+			kept.take()
+			kept.gathers = true
+			rest := ""
+			if c.late {
+				rest = second
+			}
+			client.give(head + strings.TrimSuffix(first+second, rest))
+			if c.flushed {
+				kept.flush()
+			}
+			kept.broken = true
+			client.give(rest)
+			kept.flush()
+			kept.closed = true
+			kept.events.Failed(io.ErrUnexpectedEOF)
+			client.settle()
+			if !c.again {
+				if got := client.take(); len(w.dialled) != 1 || !strings.HasPrefix(got, "HTTP/1.1 502 ") {
+					t.Fatalf("%d connections were made; the client got %q", len(w.dialled), got)
+				}
+				return
+			}
+			if len(w.dialled) != 2 {
+				t.Fatalf("%d connections were made, want 2; the client got %q", len(w.dialled), client.take())
+			}
+			fresh := w.dialled[1]
+			fresh.events.Connected()
+			client.settle()
+			if got := fresh.take(); !strings.HasPrefix(got, "POST / HTTP/1.1\r\n") || !strings.HasSuffix(got, "\r\n\r\n"+first+second) {
+				t.Fatalf("the fresh connection got %q", got)
+			}
+			fresh.give(response)
+			if got := client.take(); got != response {
+				t.Fatalf("the client got %q", got)
+			}
+			w.atRest(t)
+		})
+	}
 }
 
 func TestAGetGoesToAnotherBackendOnce(t *testing.T) {

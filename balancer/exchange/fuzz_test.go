@@ -20,6 +20,7 @@ func FuzzExchange(f *testing.F) {
 	f.Add([]byte("ccrrdce"), "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", "HTTP/1.1 100 Continue\r\n\r\n"+response)
 	f.Add([]byte("crtre"), "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n")
 	f.Add([]byte("crrcrf"), "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nmore", "HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nbytes")
+	f.Add([]byte("crgcbwfcr"), "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", response)
 	f.Add([]byte("crE"), "GET / HTTP/1.0\r\n\r\n", "HTTP/1.0 200 OK\r\n\r\nuntil the end")
 	f.Fuzz(func(t *testing.T, script []byte, request, answer string) {
 		w := newWorld(t, fsm.PoolSpec{}, 2)
@@ -35,6 +36,7 @@ func FuzzExchange(f *testing.F) {
 		for range 40 { // every deadline comes in the end
 			client.expire(w)
 			for _, b := range w.dialled {
+				b.flush()
 				b.expire(w)
 				b.end()
 			}
@@ -87,6 +89,10 @@ func (w *world) play(client *wire, step byte, i int, request, answer string) {
 			b.events.Failed(io.ErrUnexpectedEOF)
 		case 'b':
 			b.broken = true
+		case 'g':
+			b.gathers = !b.gathers
+		case 'w':
+			b.flush()
 		}
 	}
 	client.settle()

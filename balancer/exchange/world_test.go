@@ -94,6 +94,8 @@ type wire struct {
 	paused   bool
 	full     bool // nothing that is written is taken
 	broken   bool
+	gathers  bool   // writes wait for flush
+	gathered []byte // and these do
 	fin      bool
 	closed   bool
 	aborted  bool
@@ -104,9 +106,23 @@ func (c *wire) Write(p []byte, _ bool) bool {
 	if c.broken || c.closed {
 		return false
 	}
+	if c.gathers && len(c.gathered) == 0 {
+		c.gathered = append(c.gathered, p...)
+		return true
+	}
+	c.flush()
 	c.out = append(c.out, p...)
 	c.sent += int64(len(p))
-	return true
+	return !c.broken
+}
+
+// flush sends what was gathered.
+func (c *wire) flush() {
+	if !c.broken {
+		c.out = append(c.out, c.gathered...)
+		c.sent += int64(len(c.gathered))
+	}
+	c.gathered = c.gathered[:0]
 }
 
 // The rest of [Link].
@@ -120,9 +136,9 @@ func (c *wire) Sent() int64          { return c.sent }
 func (c *wire) Pause()               { c.paused = true }
 func (c *wire) Resume()              { c.paused = false }
 func (c *wire) LastRead()            {}
-func (c *wire) CloseWrite()          { c.fin = true }
-func (c *wire) Close()               { c.closed = true }
-func (c *wire) Abort()               { c.closed, c.aborted = true, true }
+func (c *wire) CloseWrite()          { c.flush(); c.fin = true }
+func (c *wire) Close()               { c.flush(); c.closed = true }
+func (c *wire) Abort()               { c.flush(); c.closed, c.aborted = true, true }
 func (c *wire) SetDeadline(at int64) { c.deadline = at }
 func (c *wire) Relay(Link, int64)    {}
 func (c *wire) Alive() bool          { return !c.closed && !c.broken && !c.ended }

@@ -61,6 +61,7 @@ type Conn struct {
 	fd         int32
 	generation uint32
 	outAt      int32
+	gathered   int32 // 1 + the place of its write among those of the loop, or 0
 	state      state
 }
 
@@ -201,6 +202,7 @@ func (c *Conn) Close() {
 		c.set(closing)
 		return
 	}
+	c.sendGathered()
 	c.dropRelays()
 	if c.Buffered() == 0 || c.has(broken|connecting) {
 		c.free()
@@ -218,6 +220,7 @@ func (c *Conn) Abort() {
 	if c.has(closed) {
 		return
 	}
+	c.sendGathered()
 	resetOnClose(c.fd)
 	c.free()
 }
@@ -249,6 +252,7 @@ func (c *Conn) free() {
 	closeFD(c.fd)
 	c.dropInput()
 	c.dropOutput()
+	c.dropGathered()
 }
 
 func (c *Conn) dropInput() {

@@ -12,5 +12,6 @@
 //
 // Connections are registered with the poller once, for edges in both
 // directions; from then on a usual exchange costs one receive and one send a
-// side and no call more. An idle connection owns no memory but its [Conn].
+// side and no call more. Short writes of one batch of events are sent together
+// at its end, which finds the receivers at work instead of asleep. An idle connection owns no memory but its [Conn].
 package reactor

@@ -24,16 +24,17 @@ type Loop struct {
 	poller poller
 	logger *slog.Logger
 
-	slots   []slot // by descriptor
-	last    uint32 // the generation that was given last
-	ready   []slot // who has something to do besides events
-	working []slot
-	wheel   wheel
-	buffers buffers
-	pipes   []pipe
-	late    []*Conn // accepted, and not registered with the poller yet
-	lateAt  int64   // when they are looked at
-	inbox   inbox
+	slots    []slot // by descriptor
+	last     uint32 // the generation that was given last
+	ready    []slot // who has something to do besides events
+	working  []slot
+	wheel    wheel
+	buffers  buffers
+	gathered gathered
+	pipes    []pipe
+	late     []*Conn // accepted, and not registered with the poller yet
+	lateAt   int64   // when they are looked at
+	inbox    inbox
 
 	read     []byte
 	scratch  []byte
@@ -53,9 +54,10 @@ type slot struct {
 func newLoop(index int, config Config, start time.Time) (*Loop, error) {
 	l := &Loop{
 		index: index, start: start, logger: config.Logger,
-		read:    make([]byte, config.ReadBuffer),
-		scratch: make([]byte, 0, scratchSize),
-		events:  make([]event, maxEvents),
+		read:     make([]byte, config.ReadBuffer),
+		scratch:  make([]byte, 0, scratchSize),
+		events:   make([]event, maxEvents),
+		gathered: newGathered(),
 	}
 	if err := l.poller.open(); err != nil {
 		return nil, err
@@ -116,6 +118,7 @@ func (l *Loop) run() {
 		if l.batchEnd != nil {
 			l.batchEnd()
 		}
+		l.sendGathered()
 	}
 	l.release()
 }

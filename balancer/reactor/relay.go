@@ -30,6 +30,7 @@ type relay struct {
 // same loop, kept ones first. Until it has ended, which c's handler learns from
 // Relayed, c's Data is not called, and nothing may be written to the other.
 func (c *Conn) Relay(to *Conn, n int64) {
+	to.sendGathered()
 	r := &relay{from: c, to: to, left: n}
 	c.relay, to.feeding = r, r
 	c.queue()
@@ -95,12 +96,15 @@ func (r *relay) giveKept(moved *int64) {
 
 // write is Write at the destination, past the rule that a relay has it alone.
 func (r *relay) write(p []byte) {
-	r.to.feeding = nil
-	r.to.Write(p, false)
-	r.kept = r.to.Buffered() > 0
-	if !r.to.has(closed) {
-		r.to.feeding = r
+	switch {
+	case r.to.has(broken | closed | closing | finAfter):
+		return
+	case r.to.has(connecting):
+		r.to.keep(p)
+	default:
+		r.to.transmit(p, false)
 	}
+	r.kept = r.to.Buffered() > 0
 }
 
 // fill reads from the source, into the pipe if there is one.

@@ -233,6 +233,14 @@ func (p *peer) expect(want string) {
 	}
 }
 
+// readFull fills p.
+func (p *peer) readFull(b []byte) {
+	p.t.Helper()
+	if n, err := io.ReadFull(p, b); err != nil {
+		p.t.Errorf("got %d of %d bytes: %v", n, len(b), err)
+	}
+}
+
 // end reads to the end of the connection.
 func (p *peer) end() (string, error) {
 	rest, err := io.ReadAll(p)

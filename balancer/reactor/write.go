@@ -2,12 +2,15 @@ package reactor
 
 import "syscall"
 
-// Write sends p, or keeps a copy of what the kernel does not take now. more
-// tells that another Write follows at once, so that the two may share a packet.
-// It returns false if the connection cannot be written to any more; reading goes
+// Write sends p, now or with other writes of the batch of events that is being
+// worked off, and keeps a copy of what the kernel does not take. more tells
+// that another Write follows at once, so that the two may share a packet. It
+// returns false if the connection cannot be written to any more; reading goes
 // on to its end then, since a response may have arrived before the reset, and
-// EOF or Failed comes. Sent tells whether anything was sent before.
+// EOF or Failed comes. That may also turn out after Write. Sent tells whether
+// anything was sent before.
 func (c *Conn) Write(p []byte, more bool) bool {
+	c.sendGathered()
 	if c.has(broken | closed | closing | finAfter) {
 		return false
 	}
@@ -15,6 +18,15 @@ func (c *Conn) Write(p []byte, more bool) bool {
 		c.keep(p)
 		return true
 	}
+	if !more && c.loop.gather(c, p) {
+		return true
+	}
+	return c.transmit(p, more) == 0
+}
+
+// transmit sends p and keeps what the kernel does not take. After an error the
+// connection is broken.
+func (c *Conn) transmit(p []byte, more bool) syscall.Errno {
 	for {
 		n, errno := send(c.fd, p, more)
 		switch errno {
@@ -24,11 +36,11 @@ func (c *Conn) Write(p []byte, more bool) bool {
 				c.out = c.loop.buffers.add(nil, p[n:])
 				c.register()
 			}
-			return !c.has(closed)
+			return 0
 		case syscall.EINTR:
 		default:
 			c.breakOff()
-			return false
+			return errno
 		}
 	}
 }
@@ -49,11 +61,12 @@ func (c *Conn) breakOff() {
 	c.queue()
 }
 
-// Buffered is how many bytes Write keeps.
+// Buffered is how many bytes Write keeps because the kernel did not take them.
 func (c *Conn) Buffered() int { return len(c.out) - int(c.outAt) }
 
 // CloseWrite sends a FIN after what is kept.
 func (c *Conn) CloseWrite() {
+	c.sendGathered()
 	if c.has(broken | closed | closing | finAfter) {
 		return
 	}
