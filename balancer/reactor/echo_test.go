@@ -262,3 +262,22 @@ func TestATurnOfOneConnectionEnds(t *testing.T) {
 }
 
 var _ io.Writer = (*stream)(nil)
+
+// TestTheWorldStopsWhileLoopsWait collects garbage while loops are in their
+// brief waits, of which the scheduler knows nothing, and in their long ones.
+func TestTheWorldStopsWhileLoopsWait(t *testing.T) {
+	w := start(t, 3)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 200 {
+			if i%2 == 0 { // all begin a brief wait
+				for _, l := range w.Loops() {
+					l.Post(func() {})
+				}
+			}
+			runtime.GC()
+		}
+	}()
+	await(t, done, "200 collections")
+}

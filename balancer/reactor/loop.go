@@ -9,8 +9,10 @@ import (
 const (
 	// scratchSize holds a head and what goes into one write with it.
 	scratchSize = 128 << 10
-	// lateTick is how often they are registered who were not at once.
+	// lateTick is how often those are looked at who were not registered at once.
 	lateTick = 50 * time.Millisecond
+	// lateTurn is how many of them are looked at before others get a turn.
+	lateTurn = 32
 	// maxEvents is how many events one batch takes.
 	maxEvents = 256
 )
@@ -34,6 +36,7 @@ type Loop struct {
 	pipes    []pipe
 	late     []*Conn // accepted, and not registered with the poller yet
 	lateAt   int64   // when they are looked at
+	looking  []*Conn // those that are being looked at
 	inbox    inbox
 
 	read     []byte
@@ -114,7 +117,7 @@ func (l *Loop) run() {
 		l.inbox.run(l.call)
 		l.work()
 		l.wheel.advance(l.now)
-		l.registerLate()
+		l.lookAtLate()
 		if l.batchEnd != nil {
 			l.batchEnd()
 		}
@@ -125,31 +128,45 @@ func (l *Loop) run() {
 
 func (l *Loop) tick() { l.now = int64(time.Since(l.start)) }
 
-// wait returns the next batch of events. It looks once without blocking before
-// it gives the thread up, because under load there always is one.
+// wait returns the next batch of events. Under load it comes at once or within
+// the brief wait, in which the scheduler has no part: to it the loop's goroutine
+// runs, and when it has to stop the world its signal ends the wait. To give the
+// place in the scheduler up and to get it back costs as much as a request.
 func (l *Loop) wait() int {
-	n := l.poller.poll(l.events)
-	if n > 0 || len(l.ready) > 0 || l.inbox.pending.Load() {
-		return n
+	if len(l.ready) > 0 || len(l.looking) > 0 || l.inbox.pending.Load() {
+		return l.poller.poll(l.events, 0)
 	}
 	rest := l.wheel.rest(l.now)
 	if len(l.late) > 0 && (rest < 0 || rest > lateTick) {
 		rest = lateTick
 	}
+	brief := briefWait
+	if rest >= 0 {
+		brief = min(brief, rest)
+		rest -= brief
+	}
+	if n := l.poller.poll(l.events, brief); n > 0 || rest == 0 {
+		return n
+	}
 	return l.poller.wait(l.events, rest)
 }
 
-// registerLate registers connections that were to serve one request and still
-// live after a while: so their end is noticed although nobody writes to them.
-func (l *Loop) registerLate() {
-	if len(l.late) == 0 || l.now < l.lateAt {
-		return
+// lookAtLate reads from connections that were to serve one request and still
+// live after a while. For most the end is there; the others are registered.
+func (l *Loop) lookAtLate() {
+	if len(l.looking) == 0 && len(l.late) > 0 && l.now >= l.lateAt {
+		l.late, l.looking = l.looking, l.late
 	}
-	for _, c := range l.late {
-		c.register()
+	for range min(len(l.looking), lateTurn) {
+		last := len(l.looking) - 1
+		c := l.looking[last]
+		l.looking[last], l.looking = nil, l.looking[:last]
+		if !c.has(closed | registered) {
+			c.set(readable)
+			l.safely(c, (*Conn).pull)
+			c.register()
+		}
 	}
-	clear(l.late)
-	l.late = l.late[:0]
 }
 
 func (l *Loop) dispatch(e *event) {

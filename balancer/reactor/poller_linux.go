@@ -8,6 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// briefWait is how long a loop waits before it lets other goroutines have its
+// place in the scheduler: the shortest time that epoll knows.
+const briefWait = time.Millisecond
+
 // event is what a poller reports of a descriptor.
 type event struct {
 	flags      uint32
@@ -71,9 +75,10 @@ func (p *poller) wake() {
 	_, _ = unix.Write(int(p.waker), one[:])
 }
 
-// poll reports what has happened, without blocking.
-func (p *poller) poll(events []event) int {
-	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p.reports))), maxEvents, 0, 0, 0)
+// poll reports what has happened or happens within a brief time, in which the
+// runtime does not hear of the wait. Signals end it, those of the scheduler too.
+func (p *poller) poll(events []event, brief time.Duration) int {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p.reports))), maxEvents, milliseconds(brief), 0, 0)
 	if errno != 0 {
 		return 0
 	}
@@ -91,15 +96,19 @@ func (p *poller) read(events []event, n int) int {
 
 // wait reports what happens within a time, for ever if that is negative.
 func (p *poller) wait(events []event, most time.Duration) int {
-	ms := -1
-	if most >= 0 {
-		ms = int((most + time.Millisecond - 1) / time.Millisecond)
-	}
-	n, _, errno := syscall.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p.reports))), maxEvents, uintptr(ms), 0, 0)
+	n, _, errno := syscall.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p.reports))), maxEvents, milliseconds(most), 0, 0)
 	if errno != 0 {
 		return 0
 	}
 	return p.read(events, int(n))
+}
+
+// milliseconds is a time as epoll takes it, rounded up; -1 is for ever.
+func milliseconds(d time.Duration) uintptr {
+	if d < 0 {
+		return ^uintptr(0)
+	}
+	return uintptr((d + time.Millisecond - 1) / time.Millisecond)
 }
 
 func (p *poller) close() {

@@ -28,12 +28,14 @@ const (
 	eventHangUp
 )
 
+const briefWait time.Duration = 0
+
 type poller struct{}
 
 func (*poller) open() error                     { return errUnsupported }
 func (*poller) add(int32, uint32) error         { return errUnsupported }
 func (*poller) wake()                           {}
-func (*poller) poll([]event) int                { return 0 }
+func (*poller) poll([]event, time.Duration) int { return 0 }
 func (*poller) wait([]event, time.Duration) int { return 0 }
 func (*poller) close()                          {}
 
