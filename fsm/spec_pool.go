@@ -29,7 +29,7 @@ const (
 
 // Sources of the key that a pool hashes.
 const (
-	HashSource = "source" // the client's IP address
+	HashSource = "source" // the client's IP address, as trusted proxies name it
 	HashHeader = "header" // the first field of that name
 	HashCookie = "cookie" // the first cookie of that name
 	HashPath   = "path"   // the path, without query

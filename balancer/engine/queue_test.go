@@ -272,16 +272,16 @@ func (h *held) reset(p *peerConn) {
 	p.Close()
 }
 
-// Nothing is read of a client that sends more than can be passed on, so that
-// its end is not seen: the timeout is what frees its place.
-func TestClientThatLeavesUnseenWaitsForItsTimeout(t *testing.T) {
+// Nothing is read of a client that sends more than can be passed on; it frees
+// its place in the queue all the same when it resets.
+func TestClientThatLeavesWhileNothingIsReadOfItGivesItsPlaceUp(t *testing.T) {
 	for name, request := range map[string]string{
 		"amid its body":      "POST /left HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf",
 		"amid its chunks":    "POST /left HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1",
 		"with more requests": "GET /left HTTP/1.1\r\nHost: a\r\n\r\nGET /left HTTP/1.1\r\nHost: a\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHeld(t, 10, 300*time.Millisecond)
+			h := newHeld(t, 10, patience)
 			p := h.dial()
 			p.send(request)
 			eventually(t, "it waits", func() bool { return h.waiting() == 1 })

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"math"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"evenkeel/balancer/exchange"
@@ -30,6 +32,10 @@ type Server struct {
 	listener *exchange.Listener
 	socket   *reactor.Listener
 	spec     *fsm.Listener // that the settings were made from
+
+	acceptors []*acceptor // one a loop
+	// connections are those that are open or about to be accepted.
+	connections atomic.Int64
 }
 
 // Counters returns counters for a listener, for [Engine.Listen].
@@ -44,14 +50,15 @@ func (e *Engine) Listen(ctx context.Context, name, address string, counters []ex
 	s.settle(e.Table().State().Listener(name))
 	acceptors := make([]reactor.Acceptor, len(e.loops))
 	for i, l := range e.loops {
-		acceptors[i] = &acceptor{server: s, loop: l}
+		a := &acceptor{server: s, loop: l}
+		s.acceptors, acceptors[i] = append(s.acceptors, a), a
 	}
 	socket, err := e.reactor.Listen(ctx, address, acceptors)
 	if err != nil {
 		return nil, err
 	}
 	s.socket = socket
-	s.listener.Closed = s.closed
+	s.listener.Closed = s.left
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.servers[s] = struct{}{}
@@ -72,7 +79,7 @@ func (s *Server) settle(spec *fsm.Listener) {
 	}
 	s.listener.Settings.Store(settingsOf(of))
 	if s.socket != nil { // there may be room for connections that wait
-		s.socket.Wake()
+		s.wake()
 	}
 }
 
@@ -165,32 +172,60 @@ func (s *Server) each(f func(*exchange.Client)) {
 	}
 }
 
-// closed tells that a connection has ended on a loop: where their number is
-// bounded, another may be accepted.
-func (s *Server) closed() {
-	if s.listener.Settings.Load().Connections > 0 {
-		s.socket.Wake()
+// left tells that a connection has ended, or that none came: where their number
+// is bounded, another may be accepted.
+func (s *Server) left() {
+	s.connections.Add(-1)
+	s.wake()
+}
+
+// wake has those loops try again that found no room.
+func (s *Server) wake() {
+	for i, a := range s.acceptors {
+		if a.refused.Load() && a.refused.Swap(false) {
+			s.socket.Wake(i)
+		}
 	}
 }
 
 // acceptor is a server on one loop.
 type acceptor struct {
-	server *Server
-	loop   *loop
+	server  *Server
+	loop    *loop
+	refused atomic.Bool // connections may wait in the accept queue
 }
 
-// Ready implements [reactor.Acceptor]: it leaves connections above the bound in
-// the accept queue.
-func (a *acceptor) Ready() bool {
-	most := int64(a.server.listener.Settings.Load().Connections)
-	if most == 0 {
-		return true
+// Reserve implements [reactor.Acceptor]: it leaves connections above the bound
+// in the accept queue.
+func (a *acceptor) Reserve() bool {
+	s := a.server
+	for {
+		if s.connections.Add(1) <= s.bound() {
+			return true
+		}
+		// Who leaves after this wakes the loop; who left before it, or a higher
+		// bound, is found by looking again.
+		a.refused.Store(true)
+		if s.connections.Add(-1) >= s.bound() {
+			return false
+		}
+		a.refused.Store(false)
 	}
-	connections, _ := a.server.Live()
-	return connections < most
 }
+
+// bound is how many connections there may be.
+func (s *Server) bound() int64 {
+	if most := s.listener.Settings.Load().Connections; most > 0 {
+		return int64(most)
+	}
+	return math.MaxInt64
+}
+
+// Release implements [reactor.Acceptor].
+func (a *acceptor) Release() { a.server.left() }
 
 // Accept implements [reactor.Acceptor].
 func (a *acceptor) Accept(c *reactor.Conn, peer netip.AddrPort) reactor.Handler {
+	c.FailWhilePaused()
 	return a.loop.exchanges.NewClient(link{c}, a.server.listener, peer.Addr())
 }

@@ -2,10 +2,13 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -177,6 +180,54 @@ func TestConnectionsOfAListenerAreBounded(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestTheBoundOfConnectionsHoldsWhenLoopsRace has clients come and go as fast as
+// they can. Those that were answered and have not closed are among the
+// connections for certain.
+func TestTheBoundOfConnectionsHoldsWhenLoopsRace(t *testing.T) {
+	const most, clients, rounds = 3, 24, 40
+	w := newWorld(t, func(with *tuning) { with.loops = 8 }, answering(t, "hello"))
+	w.listen(func(l *fsm.ListenerSpec) { l.Limits = &fsm.ListenerLimits{Connections: most} })
+	var open atomic.Int64
+	var group sync.WaitGroup
+	for range clients {
+		group.Go(func() {
+			for range rounds {
+				p := w.dial()
+				if _, _, err := exchangeOnce(p); err != nil {
+					t.Error(err)
+				}
+				if n := open.Add(1); n > most {
+					t.Errorf("%d connections are served, more than %d", n, most)
+				}
+				open.Add(-1)
+				p.Close()
+			}
+		})
+	}
+	group.Wait()
+}
+
+// TestConnectionsThatAreAboutToBeAcceptedCount: loops that look at the same time
+// do not share the last place.
+func TestConnectionsThatAreAboutToBeAcceptedCount(t *testing.T) {
+	const most = 3
+	w := newWorld(t, func(with *tuning) { with.loops = most + 2 }, answering(t, "hello"))
+	w.listen(func(l *fsm.ListenerSpec) { l.Limits = &fsm.ListenerLimits{Connections: most} })
+	acceptors := w.server.acceptors
+	for i, a := range acceptors {
+		if got, want := a.Reserve(), i < most; got != want {
+			t.Errorf("loop %d may accept: %v, want %v", i, got, want)
+		}
+	}
+	for _, a := range acceptors[:most] {
+		a.Release()
+	}
+	for i, a := range acceptors {
+		eventually(t, fmt.Sprintf("loop %d has tried again", i), func() bool { return !a.refused.Load() })
+	}
+	eventually(t, "no place is held", func() bool { return w.server.connections.Load() == 0 })
 }
 
 func TestHigherBoundOfConnectionsLetsThoseInWhoWait(t *testing.T) {

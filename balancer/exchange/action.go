@@ -45,7 +45,7 @@ func (x *exchange) act(route *table.Route) bool {
 	return true
 }
 
-// clientAddr is whom access rules are about.
+// clientAddr is whom access rules are about, and whose address is hashed.
 func (x *exchange) clientAddr() netip.Addr {
 	return table.ClientAddr(x.client.peer, x.settings.Trusted, fields{&x.loop.request})
 }

@@ -3,8 +3,6 @@ package exchange
 import (
 	"strconv"
 	"sync/atomic"
-
-	"evenkeel/balancer/http1"
 )
 
 // answer is a response of Evenkeel's own.
@@ -13,39 +11,37 @@ type answer struct {
 	reason string // of the status line
 	text   string
 	count  func(*Counters) *atomic.Uint64
+	fields string // further ones, as lines
 }
 
 var (
-	noRoute = &answer{404, "Not Found", "no route matches this request",
-		func(c *Counters) *atomic.Uint64 { return &c.NoRoute }}
-	noBackend = &answer{503, "Service Unavailable", "no backend is available for this request",
-		func(c *Counters) *atomic.Uint64 { return &c.NoBackend }}
-	badGateway = &answer{502, "Bad Gateway", "the backend broke off or sent no valid response",
-		func(c *Counters) *atomic.Uint64 { return &c.BadGateway }}
-	gatewayTimeout = &answer{504, "Gateway Timeout", "the backend did not answer in time",
-		func(c *Counters) *atomic.Uint64 { return &c.Timeout }}
-	headTimeout = &answer{408, "Request Timeout", "the request's head did not arrive in time", refused}
-	bodyTimeout = &answer{408, "Request Timeout", "the request's body did not arrive in time", refused}
-	badBody     = &answer{400, "Bad Request", "the request's body is malformed or incomplete", refused}
-	badHead     = &answer{400, "Bad Request", "the request is incomplete", refused}
-	badPath     = &answer{400, "Bad Request", "the path is not correctly escaped", refused}
-	longTarget  = &answer{414, "URI Too Long", "the path is too long once it is rewritten", refused}
-	forbidden   = &answer{403, "Forbidden", "this client may not use this route", refused}
-	noConnect   = &answer{405, "Method Not Allowed", "CONNECT is not supported, this is a gateway", refused}
+	noRoute = &answer{status: 404, reason: "Not Found", text: "no route matches this request",
+		count: func(c *Counters) *atomic.Uint64 { return &c.NoRoute }}
+	noBackend = &answer{status: 503, reason: "Service Unavailable", text: "no backend is available for this request",
+		count: func(c *Counters) *atomic.Uint64 { return &c.NoBackend }}
+	badGateway = &answer{status: 502, reason: "Bad Gateway", text: "the backend broke off or sent no valid response",
+		count: func(c *Counters) *atomic.Uint64 { return &c.BadGateway }}
+	gatewayTimeout = &answer{status: 504, reason: "Gateway Timeout", text: "the backend did not answer in time",
+		count: func(c *Counters) *atomic.Uint64 { return &c.Timeout }}
+	headTimeout = refusal(408, "the request's head did not arrive in time")
+	bodyTimeout = refusal(408, "the request's body did not arrive in time")
+	badBody     = refusal(400, "the request's body is malformed or incomplete")
+	badHead     = refusal(400, "the request is incomplete")
+	badPath     = refusal(400, "the path is not correctly escaped")
+	longTarget  = refusal(414, "the path is too long once it is rewritten")
+	forbidden   = refusal(403, "this client may not use this route")
+	noConnect   = &answer{status: 405, reason: "Method Not Allowed", text: "CONNECT is not supported, this is a gateway", count: refused,
+		fields: "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH\r\n"} // RFC 9110 section 15.5.6 requires it
 )
 
 func refused(c *Counters) *atomic.Uint64 { return &c.Refused }
 
-// refusals are the answers to requests with a fault, by its status.
-func refusal(f *http1.Fault) *answer {
-	reason := "Bad Request"
-	switch f.Status {
-	case 414:
-		reason = "URI Too Long"
-	case 431:
-		reason = "Request Header Fields Too Large"
-	}
-	return &answer{f.Status, reason, f.Reason, refused}
+// refusal is the answer to a request with a fault.
+func refusal(status int, text string) *answer {
+	reason := map[int]string{
+		400: "Bad Request", 403: "Forbidden", 408: "Request Timeout", 414: "URI Too Long", 431: "Request Header Fields Too Large",
+	}[status]
+	return &answer{status: status, reason: reason, text: text, count: refused}
 }
 
 const (
@@ -64,6 +60,7 @@ func (a *answer) appendTo(dst, date []byte, head, closing, old bool) []byte {
 	dst = append(dst, "\r\nContent-Type: "+answerType+"\r\n"+noStore+"Content-Length: "...)
 	dst = strconv.AppendInt(dst, int64(len(beforeText)+len(a.text)+len(behindText)), 10)
 	dst = append(dst, "\r\n"...)
+	dst = append(dst, a.fields...)
 	dst = append(dst, date...)
 	switch {
 	case closing:

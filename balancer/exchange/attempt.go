@@ -67,7 +67,7 @@ func (x *exchange) choice(tried *table.Tried) *table.Choice {
 		return q
 	}
 	request := &x.loop.request
-	q.Client = x.client.peer
+	q.Client = x.clientAddr()
 	q.Path, q.Query, q.Fields = text(request.Path), text(request.Query), fields{request}
 	return q
 }

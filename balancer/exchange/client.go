@@ -125,7 +125,7 @@ func (c *Client) refuse(err error) {
 		fault = http1.FaultBroken
 	}
 	c.counters().Requests.Add(1)
-	c.reply(refusal(fault), false)
+	c.reply(refusal(fault.Status, fault.Reason), false)
 	c.closeGently()
 }
 

@@ -71,10 +71,19 @@ func TestAConnectionThatThePollerDoesNotTakeFails(t *testing.T) {
 // shut is an acceptor that is not ready at first.
 type shut struct {
 	acceptFunc
-	open atomic.Bool
+	open   atomic.Bool
+	places atomic.Int32 // that are held
 }
 
-func (s *shut) Ready() bool { return s.open.Load() }
+func (s *shut) Reserve() bool {
+	if !s.open.Load() {
+		return false
+	}
+	s.places.Add(1)
+	return true
+}
+
+func (s *shut) Release() { s.places.Add(-1) }
 
 func TestAnAcceptorThatIsNotReadyIsAskedAgain(t *testing.T) {
 	w := start(t, 1)
@@ -96,7 +105,12 @@ func TestAnAcceptorThatIsNotReadyIsAskedAgain(t *testing.T) {
 		}
 	})
 	gate.open.Store(true)
-	listener.Wake()
+	listener.Wake(0)
 	first.expect("first")
 	second.expect("second")
+	w.on(0, func(*Loop) {
+		if n := gate.places.Load(); n != 2 {
+			t.Errorf("%d places are held, want those of both", n)
+		}
+	})
 }

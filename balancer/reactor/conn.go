@@ -24,7 +24,8 @@ type Handler interface {
 	// Drained tells that all that Write had to keep was taken by the kernel.
 	Drained()
 	// Failed tells that the connect failed, or that the connection broke, and is
-	// closed. What arrived before was given to Data first.
+	// closed. What arrived before was given to Data first, except after
+	// [Conn.FailWhilePaused].
 	Failed(err error)
 	// Expired tells that the deadline came. There is none any more.
 	Expired()
@@ -85,6 +86,7 @@ const (
 	queued    // on the ready list
 	unwatched // the poller did not take it
 	single    // no further request is expected: see LastRead
+	vigilant  // see FailWhilePaused
 )
 
 func (c *Conn) has(f state) bool { return c.state&f != 0 }
@@ -146,6 +148,11 @@ func (c *Conn) registerAgain() {
 // system call.
 func (c *Conn) LastRead() { c.set(single) }
 
+// FailWhilePaused has a reset by the peer end the connection also while it is
+// paused, whatever arrived before: for peers who want nothing done once they
+// can have no answer.
+func (c *Conn) FailWhilePaused() { c.set(vigilant) }
+
 // queue gives the connection a turn after the present batch of events.
 func (c *Conn) queue() {
 	if !c.has(queued | closed) {
@@ -172,6 +179,11 @@ func (c *Conn) event() {
 	}
 	if !c.has(closed) {
 		c.pull()
+	}
+	if e.flags&eventReset != 0 && c.has(vigilant) && c.has(paused) && !c.has(closed|closing) {
+		if err := socketError(c.fd); err != nil {
+			c.fail(err)
+		}
 	}
 }
 

@@ -76,6 +76,7 @@ func handOver(loops []*Loop, acceptors []Acceptor) func(int32, netip.AddrPort) {
 		turn++
 		if !loops[i].Post(func() { loops[i].adopt(fd, peer, acceptors[i]) }) {
 			closeFD(fd)
+			acceptors[i].Release()
 		}
 	}
 }

@@ -14,10 +14,12 @@ import (
 // Acceptor makes the handlers of accepted connections. Its methods are called
 // on one loop.
 type Acceptor interface {
-	// Ready tells whether a further connection may be accepted now. After a no,
-	// accepting goes on when [Listener.Wake] is called.
-	Ready() bool
-	// Accept returns the handler of a connection; nil closes it.
+	// Reserve tells whether a further connection may be accepted now. After a yes
+	// comes Accept, or Release if there was none. After a no, accepting goes on
+	// when [Listener.Wake] is called for the loop.
+	Reserve() bool
+	Release()
+	// Accept returns the handler of a connection.
 	Accept(c *Conn, peer netip.AddrPort) Handler
 }
 
@@ -138,11 +140,10 @@ func (ln *Listener) Start() {
 	}
 }
 
-// Wake has the acceptors asked again whether they are ready.
-func (ln *Listener) Wake() {
-	for _, s := range ln.sockets {
-		s.loop.Post(s.acceptAll)
-	}
+// Wake has the acceptor of a loop asked again.
+func (ln *Listener) Wake(loop int) {
+	s := ln.sockets[loop%len(ln.sockets)]
+	s.loop.Post(s.acceptAll)
 }
 
 // Stop ends accepting without a reset for anybody: new handshakes are turned

@@ -23,6 +23,7 @@ const (
 	eventReadable = 1 << iota
 	eventWritable
 	eventHangUp
+	eventReset // with eventHangUp
 )
 
 // poller is a kqueue, and a pipe to wake it: not all systems have events of
@@ -133,6 +134,9 @@ func (p *poller) read(report *unix.Kevent_t) event {
 	}
 	if int(report.Flags)&unix.EV_EOF != 0 {
 		e.flags |= eventHangUp
+		if report.Fflags != 0 { // it holds the socket's error
+			e.flags |= eventReset
+		}
 	}
 	return e
 }

@@ -20,11 +20,12 @@ type event struct {
 }
 
 // Flags of an event: those of epoll, in one word. The peer's FIN and errors are
-// one, because both are found by reading.
+// one, because both are found by reading; eventReset is among them.
 const (
 	eventReadable = unix.EPOLLIN
 	eventWritable = unix.EPOLLOUT
-	eventHangUp   = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
+	eventReset    = unix.EPOLLERR
+	eventHangUp   = unix.EPOLLRDHUP | unix.EPOLLHUP | eventReset
 )
 
 // edges are what a connection is registered for, once and for all.

@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"errors"
+	"io"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -360,6 +361,55 @@ func TestAlive(t *testing.T) {
 				})
 			}
 			w.on(0, func(*Loop) { s.abort() })
+		})
+	}
+}
+
+// TestAResetEndsAPausedConnectionThatIsToFail, also one of which something was
+// read and not consumed, and not another one.
+func TestAResetEndsAPausedConnectionThatIsToFail(t *testing.T) {
+	for name, vigilant := range map[string]bool{"to fail": true, "to be read first": false} {
+		t.Run(name, func(t *testing.T) {
+			w := start(t, 1)
+			failed, got := make(chan error, 1), make(chan string, 1)
+			s, client := w.accepted(func(s *script) {
+				if vigilant {
+					s.c.FailWhilePaused()
+				}
+				paused := false
+				s.data = func(p []byte) int {
+					if !paused {
+						paused = true
+						s.c.Pause()
+						return 1
+					}
+					got <- string(p)
+					return len(p)
+				}
+				s.failed = func(err error) { failed <- err }
+				s.eof = func() { failed <- io.EOF; s.close() }
+			})
+			client.send("hello")
+			eventually(t, func() string {
+				kept := 0
+				w.on(0, func(*Loop) { kept = s.c.Kept() })
+				if kept != 4 {
+					return "nothing is kept"
+				}
+				return ""
+			})
+			client.reset()
+			if vigilant {
+				if err := await(t, failed, "Failed"); !errors.Is(err, syscall.ECONNRESET) {
+					t.Errorf("failed with %v", err)
+				}
+				return
+			}
+			w.on(0, func(*Loop) { s.c.Resume() })
+			if p := await(t, got, "what was kept"); p != "ello" {
+				t.Errorf("got %q", p)
+			}
+			await(t, failed, "the end")
 		})
 	}
 }

@@ -56,14 +56,17 @@ func (s *socket) acceptAll() {
 // then it returns true.
 func (s *socket) acceptTurn() (more bool) {
 	for range acceptTurn {
-		if !s.open || s.waiting || s.loop.ended || !s.acceptor.Ready() {
+		if !s.open || s.waiting || s.loop.ended || !s.acceptor.Reserve() {
 			return false
 		}
 		fd, peer, errno := accept(s.fd)
-		switch errno {
-		case 0:
+		if errno == 0 {
 			s.accepted++
 			s.take(fd, peer)
+			continue
+		}
+		s.acceptor.Release()
+		switch errno {
 		case syscall.EAGAIN:
 			s.told = false
 			return false

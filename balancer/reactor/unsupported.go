@@ -26,6 +26,7 @@ const (
 	eventReadable = 1 << iota
 	eventWritable
 	eventHangUp
+	eventReset // with eventHangUp
 )
 
 const briefWait time.Duration = 0

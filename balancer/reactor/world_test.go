@@ -130,7 +130,9 @@ func (w *world) listen(handler acceptFunc) {
 
 type acceptFunc func(c *Conn, peer netip.AddrPort) Handler
 
-func (f acceptFunc) Ready() bool { return true }
+func (f acceptFunc) Reserve() bool { return true }
+
+func (f acceptFunc) Release() {}
 
 func (f acceptFunc) Accept(c *Conn, peer netip.AddrPort) Handler { return f(c, peer) }
 

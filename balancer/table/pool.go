@@ -28,10 +28,12 @@ type Pool struct {
 	random   func() uint64
 	near     int // how many of them, the first, the strategy chooses among
 	picker   picker.Picker
-	hosts    []string // the host names to resolve, sorted, each once
-	hashing  *hashing // nil unless the strategy hashes
-	bounded  bool     // its loads
-	sticky   *sticky  // nil without a cookie
+	factor   int // how far above the mean a load may be, in percent; 0: no bound
+	// candidates are what the picker was made of.
+	candidates []picker.Candidate
+	hosts      []string // the host names to resolve, sorted, each once
+	hashing    *hashing // nil unless the strategy hashes
+	sticky     *sticky  // nil without a cookie
 }
 
 // Pick chooses a backend for an attempt among those that are eligible and were
@@ -84,7 +86,7 @@ func (p *Pool) ReadsLoads() bool {
 	case fsm.StrategyLeastConnections, fsm.StrategyPowerOfTwoChoices, fsm.StrategyPeakEWMA:
 		return true
 	}
-	return p.bounded
+	return p.factor > 0
 }
 
 // Strategy is how the pool chooses, one of fsm's Strategy constants.
@@ -127,7 +129,7 @@ func (src poolSource) compile(object *fsm.Pool) *Pool {
 	if src.options.Random != nil {
 		p.random = src.options.Random
 	}
-	p.picker = p.newPicker(object.Spec, src.options)
+	p.setPicker(object.Spec, src)
 	p.sticky = compileSticky(object.Spec.Sticky, p.uid, p.backends, src.options.StickyKeys)
 	p.hosts = hostsOf(p.backends)
 	return p
@@ -185,47 +187,61 @@ func hostsOf(backends []*Backend) []string {
 	return slices.Compact(hosts)
 }
 
+// setPicker settles how the pool chooses. As long as the strategy and its
+// candidates stay, so does the picker of the previous table, with its place in
+// the rotation and what it has computed.
+func (p *Pool) setPicker(spec fsm.PoolSpec, src poolSource) {
+	p.candidates = make([]picker.Candidate, p.near)
+	for i, b := range p.choices[:p.near] {
+		if p.strategy == fsm.StrategyPeakEWMA {
+			b.Stats.Latency.Learn(src.options.Loops)
+		}
+		p.candidates[i] = picker.Candidate{Name: b.Name, Weight: b.spec.Weight, Load: b.Stats.Load, Latency: b.Stats.Latency}
+	}
+	switch p.strategy {
+	case fsm.StrategyMaglev, fsm.StrategyRingHash, fsm.StrategyRendezvous:
+		hash := spec.EffectiveHash()
+		p.hashing, p.factor = &hashing{on: hash.On, name: hash.Name}, hash.BalanceFactor
+	}
+	if last := src.previous; last != nil && last.strategy == p.strategy && last.factor == p.factor && slices.Equal(last.candidates, p.candidates) {
+		p.picker = last.picker
+		return
+	}
+	p.picker = p.newPicker(src.options.Random)
+}
+
 // newPicker maps the registry's strategies to pickers. A strategy that this
 // build does not know can only come from a state that it could not have
 // decoded; the default stands in, because traffic goes on whatever happens.
-func (p *Pool) newPicker(spec fsm.PoolSpec, options *Options) picker.Picker {
-	candidates := make([]picker.Candidate, p.near)
-	for i, b := range p.choices[:p.near] {
-		if p.strategy == fsm.StrategyPeakEWMA {
-			b.Stats.Latency.Learn(options.Loops)
-		}
-		candidates[i] = picker.Candidate{Name: b.Name, Weight: b.spec.Weight, Load: b.Stats.Load, Latency: b.Stats.Latency}
-	}
+func (p *Pool) newPicker(random picker.Random) picker.Picker {
 	switch p.strategy {
 	case fsm.StrategyRoundRobin:
-		return picker.NewRoundRobin(candidates, options.Random)
+		return picker.NewRoundRobin(p.candidates, random)
 	case fsm.StrategyRandom:
-		return picker.NewWeightedRandom(candidates, options.Random)
+		return picker.NewWeightedRandom(p.candidates, random)
 	case fsm.StrategyLeastConnections:
-		return picker.NewLeastConnections(candidates, options.Random)
+		return picker.NewLeastConnections(p.candidates, random)
 	case fsm.StrategyPowerOfTwoChoices:
-		return picker.NewTwoChoices(candidates, options.Random)
+		return picker.NewTwoChoices(p.candidates, random)
 	case fsm.StrategyPeakEWMA:
-		return picker.NewPeakEWMA(candidates, options.Random)
+		return picker.NewPeakEWMA(p.candidates, random)
 	case fsm.StrategyMaglev:
-		return p.hashingPicker(picker.NewMaglev(candidates), candidates, spec.EffectiveHash())
+		return p.bound(picker.NewMaglev(p.candidates))
 	case fsm.StrategyRingHash:
-		return p.hashingPicker(picker.NewRingHash(candidates), candidates, spec.EffectiveHash())
+		return p.bound(picker.NewRingHash(p.candidates))
 	case fsm.StrategyRendezvous:
-		return p.hashingPicker(picker.NewRendezvous(candidates), candidates, spec.EffectiveHash())
+		return p.bound(picker.NewRendezvous(p.candidates))
 	default:
-		return picker.NewSmoothWeighted(candidates, options.Random)
+		return picker.NewSmoothWeighted(p.candidates, random)
 	}
 }
 
-// hashingPicker notes what is hashed, and bounds the loads if that is asked for.
-func (p *Pool) hashingPicker(inner picker.Hashing, candidates []picker.Candidate, hash fsm.HashSpec) picker.Picker {
-	p.hashing = &hashing{on: hash.On, name: hash.Name}
-	if hash.BalanceFactor == 0 {
+// bound bounds the loads, if that is asked for.
+func (p *Pool) bound(inner picker.Hashing) picker.Picker {
+	if p.factor == 0 {
 		return inner
 	}
-	p.bounded = true
-	return picker.NewBounded(inner, candidates, hash.BalanceFactor)
+	return picker.NewBounded(inner, p.candidates, p.factor)
 }
 
 // uses tells whether a backend of the pool has that host name; a nil pool uses

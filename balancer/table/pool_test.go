@@ -172,3 +172,41 @@ func TestLocalCountersShareNoCacheLine(t *testing.T) {
 		t.Fatalf("Local has %d bytes, want a multiple of the cache line, 64", size)
 	}
 }
+
+// TestAPickerStaysAsLongAsWhatItWasMadeOf: an edit that leaves the choice alone
+// neither begins the rotation anew nor computes a table again.
+func TestAPickerStaysAsLongAsWhatItWasMadeOf(t *testing.T) {
+	pool := func(change func(*fsm.PoolSpec)) fsm.Put {
+		spec := fsm.PoolSpec{Strategy: fsm.StrategyMaglev}
+		change(&spec)
+		return fsm.Put{Name: "p", Spec: spec}
+	}
+	for name, c := range map[string]struct {
+		change fsm.Operation
+		stays  bool
+	}{
+		"other attempts":        {pool(func(s *fsm.PoolSpec) { s.Retries = &fsm.Retries{Attempts: 2} }), true},
+		"another key to hash":   {pool(func(s *fsm.PoolSpec) { s.Hash = &fsm.HashSpec{On: fsm.HashPath} }), true},
+		"a backend's address":   {putBackend("p", "b", "10.0.0.9:1"), true},
+		"another strategy":      {pool(func(s *fsm.PoolSpec) { s.Strategy = fsm.StrategyRingHash }), false},
+		"a bound of the loads":  {pool(func(s *fsm.PoolSpec) { s.Hash = &fsm.HashSpec{On: fsm.HashPath, BalanceFactor: 125} }), false},
+		"another weight":        {putBackend("p", "b", "10.0.0.2:1", weight(2)), false},
+		"one backend less":      {remove(fsm.KindBackend, "p", "a"), false},
+		"one that is not ready": {putBackend("p", "a", "10.0.0.1:1", admin(fsm.AdminMaint)), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRegistry(t)
+			r.do(pool(func(*fsm.PoolSpec) {}), putBackend("p", "a", "10.0.0.1:1"), putBackend("p", "b", "10.0.0.2:1"), putBackend("p", "c", "10.0.0.3:1"))
+			builder := NewBuilder(newAnswers(), Options{})
+			before := builder.Update(r.State).PoolNamed("p")
+			r.do(c.change)
+			after := builder.Update(r.State).PoolNamed("p")
+			if before == after {
+				t.Fatal("the pool is the same")
+			}
+			if stays := before.picker == after.picker; stays != c.stays {
+				t.Errorf("the picker stays: %v, want %v", stays, c.stays)
+			}
+		})
+	}
+}
