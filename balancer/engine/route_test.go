@@ -161,6 +161,26 @@ func TestAccessLists(t *testing.T) {
 	}
 }
 
+// TestTheClientThatATrustedProxyNamesIsHashed: else all clients behind a proxy
+// would share a backend.
+func TestTheClientThatATrustedProxyNamesIsHashed(t *testing.T) {
+	for name, trusted := range map[string][]string{"trusted": {"127.0.0.0/8"}, "not trusted": nil} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, func(with *tuning) { with.pool = fsm.PoolSpec{Strategy: fsm.StrategyMaglev} }, answering(t, "0"), answering(t, "1"))
+			w.listen(func(l *fsm.ListenerSpec) { l.TrustedProxies = trusted })
+			for client := range 32 {
+				if response, _ := w.ask(fmt.Sprintf("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.%d\r\n\r\n", client)); response.StatusCode != 200 {
+					t.Fatalf("status %d", response.StatusCode)
+				}
+			}
+			first, second := w.backend("b0").Stats.Requests(), w.backend("b1").Stats.Requests()
+			if both := first > 0 && second > 0; both != (trusted != nil) {
+				t.Errorf("the backends got %d and %d requests", first, second)
+			}
+		})
+	}
+}
+
 func TestAccessListsGoBeforeRedirectsAndFixedResponses(t *testing.T) {
 	w := newWorld(t, nil)
 	deny := []string{"0.0.0.0/0"}
