@@ -214,7 +214,7 @@ func (c *Conn) Close() {
 		c.set(closing)
 		return
 	}
-	c.sendGathered()
+	c.sendGathered(false)
 	c.dropRelays()
 	if c.Buffered() == 0 || c.has(broken|connecting) {
 		c.free()
@@ -232,7 +232,7 @@ func (c *Conn) Abort() {
 	if c.has(closed) {
 		return
 	}
-	c.sendGathered()
+	c.sendGathered(false)
 	resetOnClose(c.fd)
 	c.free()
 }

@@ -54,16 +54,17 @@ func (l *Loop) sendGathered() {
 	g := &l.gathered
 	for i := range g.writes {
 		if c := g.writes[i].conn; c != nil {
-			c.sendGathered()
+			c.sendGathered(false)
 		}
 	}
 	g.writes, g.bytes = g.writes[:0], g.bytes[:0]
 }
 
 // sendGathered sends what was gathered for the connection, so that something
-// else may follow. It calls no handler: an error is found by reading, as if the
-// connection had broken right after the kernel took the bytes.
-func (c *Conn) sendGathered() {
+// else may follow; more tells that it follows at once. It calls no handler: an
+// error is found by reading, as if the connection had broken right after the
+// kernel took the bytes.
+func (c *Conn) sendGathered(more bool) {
 	if c.gathered == 0 {
 		return
 	}
@@ -74,7 +75,7 @@ func (c *Conn) sendGathered() {
 	}
 	p := g.bytes[start:g.writes[i].end]
 	c.dropGathered()
-	if errno := c.transmit(p, false); errno != 0 {
+	if errno := c.transmit(p, more); errno != 0 {
 		c.lost = errno
 	}
 }

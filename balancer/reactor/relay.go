@@ -30,7 +30,7 @@ type relay struct {
 // same loop, kept ones first. Until it has ended, which c's handler learns from
 // Relayed, c's Data is not called, and nothing may be written to the other.
 func (c *Conn) Relay(to *Conn, n int64) {
-	to.sendGathered()
+	to.sendGathered(false)
 	r := &relay{from: c, to: to, left: n}
 	c.relay, to.feeding = r, r
 	c.queue()

@@ -10,7 +10,7 @@ import "syscall"
 // EOF or Failed comes. That may also turn out after Write. Sent tells whether
 // anything was sent before.
 func (c *Conn) Write(p []byte, more bool) bool {
-	c.sendGathered()
+	c.sendGathered(more)
 	if c.has(broken | closed | closing | finAfter) {
 		return false
 	}
@@ -66,7 +66,7 @@ func (c *Conn) Buffered() int { return len(c.out) - int(c.outAt) }
 
 // CloseWrite sends a FIN after what is kept.
 func (c *Conn) CloseWrite() {
-	c.sendGathered()
+	c.sendGathered(true) // the FIN goes with it
 	if c.has(broken | closed | closing | finAfter) {
 		return
 	}
