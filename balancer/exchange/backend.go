@@ -44,6 +44,10 @@ func (b *Backend) Data(p []byte) int {
 		case x.has(responded): // nobody asked for more
 			x.discardRest()
 			return len(p)
+		case !x.has(headSent) && b.used && !b.touched(): // nobody has asked yet
+			b.link.Unsend()
+			x.unsent()
+			return len(p)
 		case !x.has(headSent):
 			n = x.readResponse(p[taken:])
 		default:
@@ -75,6 +79,7 @@ func (b *Backend) EOF() {
 	case x.has(responded):
 		x.discardRest()
 	case !x.has(headSent):
+		b.link.Unsend()
 		b.link.Close()
 		x.broke(b, nil)
 	case x.body.End() == nil:

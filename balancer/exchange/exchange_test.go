@@ -232,3 +232,47 @@ func TestAClientThatDoesNotReadIsLetGo(t *testing.T) {
 		t.Errorf("%d clients left", n)
 	}
 }
+
+// TestAResponseThatNobodyAskedForIsNobodys: neither one that comes before the
+// request was sent, nor one that lies behind a body that was relayed.
+func TestAResponseThatNobodyAskedForIsNobodys(t *testing.T) {
+	const unasked = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nunasked"
+	for name, request := range map[string]string{"before a GET": get, "before a POST": "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, fsm.PoolSpec{}, 1)
+			client := w.client()
+			client.give(get)
+			kept := w.dialled[0]
+			kept.events.Connected()
+			kept.give(response)
+			client.take()
+			kept.take()
+			kept.gathers = true
+			client.give(request)
+			kept.give(unasked)
+			if got := kept.take(); !kept.closed || got != "" || len(w.dialled) != 2 {
+				t.Fatalf("closed: %v, it got %q, %d connections; the client got %q", kept.closed, got, len(w.dialled), client.take())
+			}
+			w.dialled[1].events.Connected()
+			w.dialled[1].give(response)
+			if got := client.take(); got != response {
+				t.Errorf("the client got %q", got)
+			}
+			w.atRest(t)
+		})
+	}
+	t.Run("behind a relayed body", func(t *testing.T) {
+		w := newWorld(t, fsm.PoolSpec{}, 1)
+		client := w.client()
+		client.give(get)
+		first := w.dialled[0]
+		first.events.Connected()
+		first.give("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+		first.in = append(first.in, unasked...) // as the kernel has it
+		first.events.Relayed(100_000, nil)
+		if !first.closed || w.loop.Idle() != 0 {
+			t.Errorf("closed: %v, %d connections are kept", first.closed, w.loop.Idle())
+		}
+		w.atRest(t)
+	})
+}

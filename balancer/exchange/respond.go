@@ -252,7 +252,7 @@ func (x *exchange) relayed(n int64, err error) {
 	x.client.counters().BytesOut.Add(uint64(n))
 	switch {
 	case err == nil && x.body.Done():
-		x.finish(true)
+		x.finish(x.backend.link.Alive()) // what lies behind the body was not seen
 	case err == nil:
 		x.backend.deadline(x.limits.Body)
 	case errors.Is(err, io.EOF):

@@ -141,7 +141,8 @@ func (c *wire) Close()               { c.flush(); c.closed = true }
 func (c *wire) Abort()               { c.flush(); c.closed, c.aborted = true, true }
 func (c *wire) SetDeadline(at int64) { c.deadline = at }
 func (c *wire) Relay(Link, int64)    {}
-func (c *wire) Alive() bool          { return !c.closed && !c.broken && !c.ended }
+func (c *wire) Alive() bool          { return !c.closed && !c.broken && !c.ended && len(c.in) == 0 }
+func (c *wire) Unsend()              { c.gathered = c.gathered[:0] }
 
 // give has bytes arrive.
 func (c *wire) give(p string) {

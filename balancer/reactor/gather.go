@@ -80,6 +80,9 @@ func (c *Conn) sendGathered(more bool) {
 	}
 }
 
+// Unsend takes back what Write was given and has not sent yet.
+func (c *Conn) Unsend() { c.dropGathered() }
+
 // dropGathered forgets it.
 func (c *Conn) dropGathered() {
 	if c.gathered != 0 {
