@@ -33,7 +33,7 @@ func FuzzExchange(f *testing.F) {
 		}
 		tunnel := strings.Contains(strings.ToLower(request), "upgrade")
 		client.end()
-		for range 40 { // every deadline comes in the end
+		for range 10 * (len(script) + 4) * (1 + strings.Count(request, "\n\r\n")) { // every deadline of every request comes in the end
 			client.expire(w)
 			for _, b := range w.dialled {
 				b.flush()
