@@ -184,9 +184,9 @@ func (x *exchange) send() {
 	x.uploaded()
 }
 
-// touched tells whether anything of the present request was sent: then the
-// backend may have done what it asks.
-func (b *Backend) touched() bool { return b.link.Sent() != b.before }
+// touched tells whether anything of the present request was sent, or lies where
+// it may still be: then the backend may do what it asks.
+func (b *Backend) touched() bool { return b.link.Sent() != b.before || b.link.Buffered() > 0 }
 
 // unsent is a pooled connection that turned out broken at the first write.
 func (x *exchange) unsent() {

@@ -136,6 +136,17 @@ func TestAPostThatMayHaveBeenSentIsNeverSentAgain(t *testing.T) {
 	w.atRest(t)
 }
 
+// keep has a connection serve one request, after which it is kept.
+func (w *world) keep(client *wire) *wire {
+	client.give(get)
+	kept := w.dialled[0]
+	kept.events.Connected()
+	kept.give(response)
+	client.take()
+	kept.take()
+	return kept
+}
+
 // TestAPostOfWhichNothingWasSentGoesToAnotherConnection has the kept connection
 // break after Write took the request, and before the kernel did.
 func TestAPostOfWhichNothingWasSentGoesToAnotherConnection(t *testing.T) {
@@ -153,12 +164,7 @@ func TestAPostOfWhichNothingWasSentGoesToAnotherConnection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, fsm.PoolSpec{}, 1)
 			client := w.client()
-			client.give(get)
-			kept := w.dialled[0]
-			kept.events.Connected()
-			kept.give(response)
-			client.take()
-			kept.take()
+			kept := w.keep(client)
 			kept.gathers = true
 			rest := ""
 			if c.late {
@@ -241,12 +247,7 @@ func TestAResponseThatNobodyAskedForIsNobodys(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, fsm.PoolSpec{}, 1)
 			client := w.client()
-			client.give(get)
-			kept := w.dialled[0]
-			kept.events.Connected()
-			kept.give(response)
-			client.take()
-			kept.take()
+			kept := w.keep(client)
 			kept.gathers = true
 			client.give(request)
 			kept.give(unasked)

@@ -13,5 +13,6 @@
 // Connections are registered with the poller once, for edges in both
 // directions; from then on a usual exchange costs one receive and one send a
 // side and no call more. Short writes of one batch of events are sent together
-// at its end, which finds the receivers at work instead of asleep. An idle connection owns no memory but its [Conn].
+// at its end, which finds the receivers at work instead of asleep. An idle
+// connection owns no memory but its [Conn].
 package reactor
