@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"evenkeel/fsm"
+	"evenkeel/internal/freeport"
 )
 
 func TestListenersFollowTheRegistry(t *testing.T) {
@@ -127,7 +129,7 @@ func TestListenerMoves(t *testing.T) {
 			hello(w, q)
 		}))
 		n := run(t, Config{Bind: "127.0.0.1"}, r)
-		r.do(listener("web", ":"+freePort(t)))
+		r.do(listener("web", freeport.Address(t, "")))
 		before := n.listening("web")
 		answer := make(chan string, 1)
 		go func() {
@@ -138,7 +140,7 @@ func TestListenerMoves(t *testing.T) {
 			answer <- got
 		}()
 		await(t, began, "the request at the backend")
-		r.do(listener("web", ":"+freePort(t)))
+		r.do(listener("web", freeport.Address(t, "")))
 		eventually(t, "the new address is open", func() bool {
 			status := n.Listeners()["web"]
 			return status.State == StateListening && status.Address != before
@@ -169,7 +171,7 @@ func TestListenerMoves(t *testing.T) {
 	t.Run("to a wider address of its own port", func(t *testing.T) {
 		r := withBackend(t, backend(t, hello))
 		n := run(t, Config{}, r)
-		port := freePort(t)
+		port := strconv.Itoa(freeport.Port(t))
 		r.do(listener("web", "127.0.0.1:"+port))
 		n.listening("web")
 		r.do(listener("web", "0.0.0.0:"+port))
@@ -181,7 +183,7 @@ func TestListenerMoves(t *testing.T) {
 	t.Run("and back before the new address could be opened", func(t *testing.T) {
 		r := withBackend(t, backend(t, hello))
 		n := run(t, Config{}, r)
-		before := "127.0.0.1:" + freePort(t)
+		before := freeport.Address(t, "127.0.0.1")
 		r.do(listener("web", before))
 		n.listening("web")
 		address, _ := taken(t, "127.0.0.1:0")
@@ -257,7 +259,7 @@ func TestListenersSwapAddresses(t *testing.T) {
 			n := run(t, Config{}, r)
 			var addresses []string
 			for i := range count {
-				addresses = append(addresses, "127.0.0.1:"+freePort(t))
+				addresses = append(addresses, freeport.Address(t, "127.0.0.1"))
 				r.do(listener(fmt.Sprint("l", i), addresses[i]))
 				n.listening(fmt.Sprint("l", i))
 			}
@@ -282,7 +284,7 @@ func TestListenersSwapAddresses(t *testing.T) {
 func TestListenerTakesTheAddressOfARemovedOne(t *testing.T) {
 	r := withBackend(t, backend(t, hello))
 	n := run(t, Config{}, r)
-	one, two := "127.0.0.1:"+freePort(t), "127.0.0.1:"+freePort(t)
+	one, two := freeport.Address(t, "127.0.0.1"), freeport.Address(t, "127.0.0.1")
 	r.do(listener("a", one), listener("b", two))
 	n.listening("a")
 	n.listening("b")
@@ -410,7 +412,7 @@ func TestStats(t *testing.T) {
 	address := n.listening("web")
 	n.serves(address)
 	n.serves(address)
-	r.do(listener("web", ":"+freePort(t)))
+	r.do(listener("web", freeport.Address(t, "")))
 	eventually(t, "the listener moved", func() bool { return n.listening("web") != address })
 	n.serves(n.listening("web"))
 	stats := n.Stats()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,9 +15,10 @@ import (
 	"testing"
 	"time"
 
-	"evenkeel/fsm"
-
 	"go.uber.org/goleak"
+
+	"evenkeel/fsm"
+	"evenkeel/internal/freeport"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -74,7 +74,7 @@ func (r *registry) withPort(op fsm.Operation) fsm.Operation {
 		return op
 	}
 	if spec, ok := put.Spec.(fsm.ListenerSpec); ok && strings.HasSuffix(spec.Address, ":0") {
-		spec.Address = strings.TrimSuffix(spec.Address, "0") + freePort(r.t)
+		spec.Address = strings.TrimSuffix(spec.Address, "0") + strconv.Itoa(freeport.Port(r.t))
 		put.Spec = spec
 	}
 	return put
@@ -226,19 +226,4 @@ func taken(t testing.TB, address string) (bound string, release func()) {
 	}
 	t.Cleanup(func() { other.Close() })
 	return other.Addr().String(), func() { other.Close() }
-}
-
-// freePort returns a port that was free a moment ago, of those that no outgoing
-// connection gets.
-func freePort(t testing.TB) string {
-	t.Helper()
-	for range 100 {
-		port := strconv.Itoa(30_000 + rand.IntN(1_300))
-		if free, err := net.Listen("tcp", ":"+port); err == nil {
-			free.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return ""
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"sync"
 	"testing"
@@ -16,6 +15,7 @@ import (
 
 	"evenkeel/cluster/secret"
 	"evenkeel/fsm"
+	"evenkeel/internal/freeport"
 )
 
 func TestMain(m *testing.M) {
@@ -80,24 +80,13 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-// freeAddr returns an address on the host whose port was free a moment ago.
-func freeAddr(t testing.TB, host string) string {
-	t.Helper()
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // config is the node's configuration; a node keeps directory and address.
 func (c *testCluster) config(name string, join ...string) Config {
 	if c.dirs[name] == "" {
 		c.dirs[name] = c.freshDir()
 	}
 	if c.binds[name] == "" {
-		c.binds[name] = freeAddr(c.t, "127.0.0.1")
+		c.binds[name] = freeport.Address(c.t, "127.0.0.1")
 	}
 	return Config{
 		Name: name, DataDir: c.dirs[name], Bind: c.binds[name], Join: join, Secrets: c.secrets, Version: "test",

@@ -11,6 +11,7 @@ import (
 
 	"evenkeel/cluster/secret"
 	"evenkeel/fsm"
+	"evenkeel/internal/freeport"
 )
 
 func TestKilledLeaderIsReplacedAndComesBackByItself(t *testing.T) {
@@ -48,7 +49,7 @@ func TestKilledFollowerComesBackUnderAnotherAddressAtOnce(t *testing.T) {
 	c.put(c.leader(), numbered(1))
 
 	// Another port and another address, before anyone took the node for dead.
-	c.binds[name] = freeAddr(t, "127.0.0.2")
+	c.binds[name] = freeport.Address(t, "127.0.0.2")
 	var others []string
 	for other, addr := range c.binds {
 		if other != name {
@@ -81,7 +82,7 @@ func TestAllNodesComeBackUnderOtherAddresses(t *testing.T) {
 		c.stop(n.Name())
 	}
 	for name := range c.binds {
-		c.binds[name] = freeAddr(t, "127.0.0.3")
+		c.binds[name] = freeport.Address(t, "127.0.0.3")
 	}
 	for i, n := range nodes {
 		nodes[i] = c.start(c.config(n.Name(), c.joins()...))

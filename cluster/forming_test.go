@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"evenkeel/fsm"
+	"evenkeel/internal/freeport"
 )
 
 // identities opens and closes nodes so that they have identities, and returns
@@ -142,7 +143,7 @@ func TestFoundersBoundToDifferentListsNeverForm(t *testing.T) {
 
 func TestListIsAcceptedOnceAndOnlyFromItsProposer(t *testing.T) {
 	c := newTestCluster(t)
-	n := c.start(c.config("n1", freeAddr(t, "127.0.0.1")))
+	n := c.start(c.config("n1", freeport.Address(t, "127.0.0.1")))
 	eventually(t, "raft runs", func() bool { return n.consensus.Load() != nil })
 	me := n.UID()
 	for name, f := range map[string]struct {
@@ -176,7 +177,7 @@ func (n *testNode) meets(uid, name string) {
 
 func TestListOfABoundProposerIsAcceptedAlsoAfterAnEarlierNodeCame(t *testing.T) {
 	c := newTestCluster(t)
-	n := c.start(c.config("n", freeAddr(t, "127.0.0.1"))) // two founders
+	n := c.start(c.config("n", freeport.Address(t, "127.0.0.1"))) // two founders
 	eventually(t, "raft runs", func() bool { return n.consensus.Load() != nil })
 	const earlier, proposer = "00000000-0000-4000-8000-000000000000", "00000000-0000-4000-8000-000000000001"
 	list := []string{proposer, n.UID()}

@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"evenkeel/fsm"
+	"evenkeel/internal/freeport"
 )
 
 // lossy does what it is asked and then loses the answer, some times.
@@ -194,7 +195,7 @@ func TestLeaderThatIsCutOffLeavesNoWriteHanging(t *testing.T) {
 
 func TestWriteEndsWithItsContext(t *testing.T) {
 	c := newTestCluster(t)
-	n := c.open(c.config("n1", freeAddr(t, "127.0.0.1"))) // waits for another
+	n := c.open(c.config("n1", freeport.Address(t, "127.0.0.1"))) // waits for another
 	c.run(n)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"evenkeel/internal/freeport"
 )
 
 func TestLinearizableReadOnAnyNodeSeesWhatWasAcknowledged(t *testing.T) {
@@ -239,7 +241,7 @@ func TestCommitIsPushedToFollowers(t *testing.T) {
 func TestSharedQuestionDoesNotWaitForALeader(t *testing.T) {
 	// Who joins the queue behind it would wait twice as long as is promised.
 	c := newTestCluster(t)
-	n := c.start(c.config("n1", freeAddr(t, "127.0.0.1"))) // never has a leader
+	n := c.start(c.config("n1", freeport.Address(t, "127.0.0.1"))) // never has a leader
 	begun := time.Now()
 	if _, err := n.askReadIndex(t.Context()); !errors.Is(err, errNoLeader) {
 		t.Errorf("the answer is %v", err)

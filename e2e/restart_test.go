@@ -1,11 +1,11 @@
 package e2e
 
 import (
-	"fmt"
 	"net/http"
 	"testing"
 
 	"evenkeel/e2e/harness"
+	"evenkeel/internal/freeport"
 )
 
 func TestEachNodeIsRestartedInTurnAndNoRequestFails(t *testing.T) {
@@ -42,7 +42,7 @@ func TestARestartedNodeComesBackUnderAnotherAddress(t *testing.T) {
 	moved.Stop(t)
 	cluster.Without(moved)[0].Write(t, http.MethodPut, "/v1/pools/meanwhile", map[string]any{})
 
-	moved.ClusterAddr = fmt.Sprintf("127.0.0.2:%d", harness.FreePort(t))
+	moved.ClusterAddr = freeport.Address(t, "127.0.0.2")
 	moved.Start(t)
 	cluster.WaitFormed(t)
 	cluster.WaitSame(t)

@@ -6,18 +6,22 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"evenkeel/internal/freeport"
 )
 
 // descriptors counts what this process has open but for files, by what it is;
 // it is empty where the system does not tell.
 type descriptors map[string]int
 
-// openNow returns what is open.
+// openNow returns what is open, but for what keeps ports free.
 func openNow() descriptors {
 	const folder = "/proc/self/fd"
 	all := descriptors{}
@@ -25,7 +29,14 @@ func openNow() descriptors {
 	if err != nil {
 		return all
 	}
+	locks, err := freeport.Descriptors()
+	if err != nil {
+		panic(err) // they are never closed
+	}
 	for _, entry := range entries {
+		if fd, err := strconv.Atoi(entry.Name()); err == nil && slices.Contains(locks, fd) {
+			continue
+		}
 		// The one that reads the folder is gone by now.
 		target, err := os.Readlink(filepath.Join(folder, entry.Name()))
 		if err == nil && !strings.HasPrefix(target, "/") {

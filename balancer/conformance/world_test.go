@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"math/rand/v2"
 	"net"
 	"slices"
 	"strconv"
@@ -19,6 +18,7 @@ import (
 
 	"evenkeel/balancer"
 	"evenkeel/fsm"
+	"evenkeel/internal/freeport"
 )
 
 // world is one balancer with a listener for each slot.
@@ -30,8 +30,7 @@ type world struct {
 	sockets  []int // bound, but nobody listens
 	blocked  []net.Conn
 	log      *logBuffer
-	atStart  descriptors     // when no connection had been made
-	ports    map[string]bool // given to listeners
+	atStart  descriptors // when no connection had been made
 	stop     context.CancelFunc
 	stopped  chan error
 }
@@ -104,7 +103,7 @@ func (b *logBuffer) String() string {
 // newWorld starts a balancer with the given profiles and waits until all its
 // listeners are open.
 func newWorld(all map[string]profile) (*world, error) {
-	w := &world{registry: newRegistry(), slots: map[string]chan *slot{}, ports: map[string]bool{},
+	w := &world{registry: newRegistry(), slots: map[string]chan *slot{},
 		log: new(logBuffer), stopped: make(chan error, 1)}
 	operations := []fsm.Operation{fsm.Init{ClusterID: "test", FeatureLevel: fsm.FeatureLevel,
 		Objects: []fsm.Put{{Name: "none", Spec: fsm.PoolSpec{Strategy: fsm.StrategyRoundRobin}}}}}
@@ -147,12 +146,12 @@ func (w *world) start() (err error) {
 func (w *world) addSlot(p profile) (*slot, []fsm.Operation, error) {
 	s := &slot{name: fmt.Sprintf("s%d", len(w.all))}
 	w.all = append(w.all, s)
-	port, err := w.freePort()
+	port, err := freeport.Take()
 	if err != nil {
 		return nil, nil, err
 	}
-	s.address = "127.0.0.1:" + port
-	p.listener.Address, p.listener.Protocol = ":"+port, fsm.ProtocolHTTP
+	s.address = fmt.Sprintf("127.0.0.1:%d", port)
+	p.listener.Address, p.listener.Protocol = fmt.Sprintf(":%d", port), fsm.ProtocolHTTP
 	p.pool.Strategy = fsm.StrategyRoundRobin
 	operations := []fsm.Operation{fsm.Put{Name: s.name, Spec: p.listener}, fsm.Put{Name: s.name, Spec: p.pool}}
 	if !p.noRoute {
@@ -238,22 +237,6 @@ func bind(fd int) (string, error) {
 		return "", err
 	}
 	return "127.0.0.1:" + strconv.Itoa(name.(*syscall.SockaddrInet4).Port), nil
-}
-
-// freePort returns a port that was free a moment ago, of those that no outgoing
-// connection gets.
-func (w *world) freePort() (string, error) {
-	for range 100 {
-		port := strconv.Itoa(31_300 + rand.IntN(1_300))
-		if w.ports[port] {
-			continue
-		}
-		w.ports[port] = true
-		if free, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
-			return port, free.Close()
-		}
-	}
-	return "", errors.New("no free port")
 }
 
 // awaitListeners waits until every slot's listener is open, with its table.
