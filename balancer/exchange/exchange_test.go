@@ -153,6 +153,7 @@ func TestAPostOfWhichNothingWasSentGoesToAnotherConnection(t *testing.T) {
 	const head, first, second = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n", "begin", "-end"
 	for name, c := range map[string]struct {
 		flushed bool // it breaks only after the kernel took something
+		keeps   bool // the connection has it and still keeps it
 		late    bool // the rest of the body comes after the break
 		again   bool
 	}{
@@ -160,12 +161,13 @@ func TestAPostOfWhichNothingWasSentGoesToAnotherConnection(t *testing.T) {
 		"the rest comes behind the failure": {late: true, again: true},
 		"something was sent":                {flushed: true},
 		"something was sent, more follows":  {flushed: true, late: true},
+		"the connection keeps it":           {keeps: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, fsm.PoolSpec{}, 1)
 			client := w.client()
 			kept := w.keep(client)
-			kept.gathers = true
+			kept.gathers, kept.keeps = true, c.keeps
 			rest := ""
 			if c.late {
 				rest = second
@@ -176,7 +178,9 @@ func TestAPostOfWhichNothingWasSentGoesToAnotherConnection(t *testing.T) {
 			}
 			kept.broken = true
 			client.give(rest)
-			kept.flush()
+			if !c.keeps {
+				kept.flush()
+			}
 			kept.closed = true
 			kept.events.Failed(io.ErrUnexpectedEOF)
 			client.settle()

@@ -96,6 +96,7 @@ type wire struct {
 	broken   bool
 	gathers  bool   // writes wait for flush
 	gathered []byte // and these do
+	keeps    bool   // they do so as the connection's own, as when the kernel took none
 	fin      bool
 	closed   bool
 	aborted  bool
@@ -106,7 +107,7 @@ func (c *wire) Write(p []byte, _ bool) bool {
 	if c.broken || c.closed {
 		return false
 	}
-	if c.gathers && len(c.gathered) == 0 {
+	if c.gathers && (len(c.gathered) == 0 || c.keeps) {
 		c.gathered = append(c.gathered, p...)
 		return true
 	}
@@ -127,8 +128,11 @@ func (c *wire) flush() {
 
 // The rest of [Link].
 func (c *wire) Buffered() int {
-	if c.full {
+	switch {
+	case c.full:
 		return len(c.out)
+	case c.keeps:
+		return len(c.gathered)
 	}
 	return 0
 }
