@@ -45,6 +45,16 @@ func (x *exchange) act(route *table.Route) bool {
 	return true
 }
 
+// answerLast answers a request that may take no further hop: RFC 9110 section
+// 7.6.2. What a TRACE would show of the request, it is not shown here.
+func (x *exchange) answerLast() {
+	if x.method == http1.TRACE {
+		x.answer(noTrace)
+		return
+	}
+	x.respondWith(http.StatusNoContent, &table.Page{}, allowed)
+}
+
 // clientAddr is whom access rules are about, and whose address is hashed.
 func (x *exchange) clientAddr() netip.Addr {
 	return table.ClientAddr(x.client.peer, x.settings.Trusted, fields{&x.loop.request})

@@ -31,8 +31,13 @@ var (
 	longTarget  = refusal(414, "the path is too long once it is rewritten")
 	forbidden   = refusal(403, "this client may not use this route")
 	noConnect   = &answer{status: 405, reason: "Method Not Allowed", text: "CONNECT is not supported, this is a gateway", count: refused,
-		fields: "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH\r\n"} // RFC 9110 section 15.5.6 requires it
+		fields: allowed}
+	noTrace = &answer{status: 405, reason: "Method Not Allowed", text: "this hop is the last that Max-Forwards allows, and traces nothing", count: refused,
+		fields: "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n"}
 )
+
+// allowed is the field that a 405 must have: RFC 9110 section 15.5.6.
+const allowed = "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH\r\n"
 
 func refused(c *Counters) *atomic.Uint64 { return &c.Refused }
 

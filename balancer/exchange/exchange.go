@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"strconv"
 	"time"
 
 	"evenkeel/balancer/http1"
@@ -142,6 +143,10 @@ func (x *exchange) route(body []byte) {
 	if x.routed = route; x.act(route) {
 		return
 	}
+	if hops, ok := request.MaxForwards(); ok && hops == 0 {
+		x.answerLast()
+		return
+	}
 	if x.pool = view.Table.Pool(route); x.pool == nil {
 		x.answer(noBackend)
 		return
@@ -196,6 +201,10 @@ func (x *exchange) compose(route *table.Route, body []byte) bool {
 			return false
 		}
 		x.loop.target = w.Target
+	}
+	if hops, ok := request.MaxForwards(); ok {
+		fewer := http1.Edit{Op: http1.EditSet, Name: "Max-Forwards", Value: strconv.FormatUint(hops-1, 10)}
+		w.Edits = append([]http1.Edit{fewer}, w.Edits...)
 	}
 	if request.Upgrade != nil && !offersH2C(request.Upgrade) {
 		w.Upgrade = true

@@ -1,6 +1,9 @@
 package http1
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // Request is a parsed request head. It is made to be reused; its slices point
 // into the buffer that was parsed and die with it.
@@ -160,6 +163,26 @@ func (r *Request) hasContent() bool {
 // Field returns the value of the first field of a name, in whatever case,
 // without the white space around it.
 func (r *Request) Field(name string) (value []byte, ok bool) { return r.head.get(name) }
+
+// MaxForwards returns how many further hops a TRACE or OPTIONS may take (RFC
+// 9110 section 7.6.2). ok is false for any other method, which ignores the
+// field, and for a value that is no number.
+func (r *Request) MaxForwards() (hops uint64, ok bool) {
+	if r.Method != TRACE && r.Method != OPTIONS {
+		return 0, false
+	}
+	value, ok := r.Field("Max-Forwards")
+	if !ok || len(value) == 0 {
+		return 0, false
+	}
+	for _, c := range value {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		hops = min(hops*10+uint64(c-'0'), math.MaxUint32) // of more, less may be passed on
+	}
+	return hops, true
+}
 
 // Fields gives all fields in the order in which they came, to range over.
 func (r *Request) Fields(yield func(name, value []byte) bool) { r.head.each(yield) }
