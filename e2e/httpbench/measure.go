@@ -40,7 +40,7 @@ func (b *bench) measure(ctx context.Context, p placing, s *server, job Job) (Out
 	if outcome.Requests == 0 && outcome.Faults == 0 {
 		outcome.Faults, outcome.FirstFault = 1, "there was none at all in the window"
 	}
-	if p.threads == 1 { // otherwise the balancer is on that core, too
+	if len(p.cores) == 1 { // otherwise the balancer is on that core, too
 		b.out.others = append(b.out.others, outcome.others())
 	}
 	return outcome, s.process.running()

@@ -28,7 +28,9 @@ type stalls struct {
 
 // runStall measures the latency of an open loop while the registry changes
 // 1,000 times a second, with a small registry and with one of 100,000
-// backends, whose image and snapshots the node writes meanwhile.
+// backends, whose image and snapshots the node writes meanwhile: first with all
+// of the node on one core, as a machine of one core would have it, then with the
+// core of the load, too, on which its other threads find room.
 func (b *bench) runStall(ctx context.Context) (err error) {
 	p := alone()
 	servers, err := b.startAll(ctx, p, b.named(nameEvenkeel)...)
@@ -44,12 +46,31 @@ func (b *bench) runStall(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	both := append(servers[:1:1], large)
+	err = b.stallOn(ctx, p, both, highest)
+	return errors.Join(err, b.stallBeside(ctx, both, highest))
+}
+
+// stallBeside lets the threads of both nodes run on the core of the load, too.
+func (b *bench) stallBeside(ctx context.Context, servers []*server, highest map[mode]map[string]float64) (err error) {
+	p := placing{cores: []int{proxyCore, loadCore}, threads: 1}
+	for _, s := range servers {
+		if err := move(s.process.pid(), p.cores); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, move(s.process.pid(), alone().cores)) }()
+	}
+	return b.stallOn(ctx, p, servers, highest)
+}
+
+// stallOn measures the nodes, which run on the cores of the placing.
+func (b *bench) stallOn(ctx context.Context, p placing, servers []*server, highest map[mode]map[string]float64) error {
 	measured := map[mode]stalls{}
 	for _, m := range []mode{modeAlone, modeSaturated} {
 		measured[m] = stalls{map[string]map[int]Outcome{}, map[string][]float64{}, map[string][]float64{}, map[string][]float64{}}
 	}
-	both := append(servers[:1:1], large)
-	err = b.interleave(ctx, b.options.rounds, p, both, func(round int, m mode, s *server) error {
+	// The load's core is never saturated: what is late there is not the balancer's.
+	err := b.interleave(ctx, b.options.rounds, alone(), servers, func(round int, m mode, s *server) error {
 		rate := stallShare * highest[m][nameEvenkeel]
 		quiet, err := b.openLoop(ctx, p, s, rate)
 		if err != nil {
@@ -62,7 +83,7 @@ func (b *bench) runStall(ctx context.Context) (err error) {
 		return err
 	}
 	for _, m := range []mode{modeAlone, modeSaturated} {
-		b.printStalls(m, both, measured[m], stallShare*highest[m][nameEvenkeel])
+		b.printStalls(p, m, servers, measured[m], stallShare*highest[m][nameEvenkeel])
 	}
 	return nil
 }
@@ -129,8 +150,9 @@ func (b *bench) startWriter(ctx context.Context, s *server) (stop func() (Writte
 	}, nil
 }
 
-func (b *bench) printStalls(m mode, servers []*server, measured stalls, rate float64) {
-	b.out.title("stall: open loop, GET of 1 KB, %.0f/s, while the registry changes %d times a second; %s", rate, stallChanges, m)
+func (b *bench) printStalls(p placing, m mode, servers []*server, measured stalls, rate float64) {
+	b.out.title("stall: open loop, GET of 1 KB, %.0f/s, while the registry changes %d times a second; one loop, node on cores %v; %s",
+		rate, stallChanges, p.cores, m)
 	rows := [][]string{{"node", "p50", "p99", "longest", "", "changes/s", "images and snapshots/s", "MB written/s"}}
 	for _, s := range servers {
 		for _, name := range []string{s.name, s.name + changed} {
