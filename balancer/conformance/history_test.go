@@ -39,8 +39,9 @@ type seenRequest struct {
 type clientHistory struct {
 	requests []*sentRequest
 	got      []gotResponse
-	left     bool // the client went away by itself
-	stuck    bool // something it waited for never came
+	left     bool  // the client went away by itself
+	stuck    bool  // something it waited for never came
+	refused  error // why it could not connect
 }
 
 // gotResponse is a response as a client read it.
@@ -138,6 +139,10 @@ func (h *history) checkSeen(r *seenRequest) string {
 // checkConn compares a client's responses with its requests, in order.
 func (h *history) checkConn(c *clientHistory) (faults []string) {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	if c.refused != nil {
+		fault("a client could not connect: %v", c.refused)
+		return faults
+	}
 	if c.stuck {
 		fault("a client waited in vain behind %d of %d responses", len(c.got), len(c.requests))
 	}

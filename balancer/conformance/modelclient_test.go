@@ -26,13 +26,13 @@ func runModelClient(h *history, address string, random *rand.Rand, name string, 
 	c.record = h.addConn(c.pipeline(name, faultless))
 	conn, err := net.DialTimeout("tcp", address, patience)
 	if err != nil {
-		c.record.stuck = true
+		c.record.refused = err
 		return
 	}
 	defer conn.Close()
 	c.conn = conn.(*net.TCPConn)
 	if err := conn.SetDeadline(time.Now().Add(3 * patience)); err != nil {
-		c.record.stuck = true
+		c.record.refused = err
 		return
 	}
 	done := make(chan struct{})

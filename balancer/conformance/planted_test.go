@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"io"
 	"strings"
 	"testing"
 )
@@ -49,6 +50,7 @@ func TestTheModelCatchesPlantedBugs(t *testing.T) {
 			c.got[1].interim = []string{"1"}
 		}, "a 1xx before it is that of 1"},
 		"a response behind a cut one":                     {func(_ *history, c *clientHistory) { c.got[0].whole = false }, "the last"},
+		"a client that cannot connect":                    {func(_ *history, c *clientHistory) { c.refused = io.EOF }, "could not connect: EOF"},
 		"a client that waits in vain":                     {func(_ *history, c *clientHistory) { c.stuck = true }, "waited in vain"},
 		"a body that is cut and looks whole":              {func(h *history, _ *clientHistory) { h.seen[1].body = "hell" }, "looks whole with 4 of 5"},
 		"a body with other bytes":                         {func(h *history, _ *clientHistory) { h.seen[1].body = "jello" }, "body of 5 bytes differs"},
