@@ -53,6 +53,7 @@ func (h *Handler) now() int64 { return int64(time.Since(h.started)) }
 type trip struct {
 	route  *table.Route
 	pool   *table.Pool
+	target string // what the route's rewrite makes of the request's, if it has one
 	choice table.Choice
 }
 
@@ -61,10 +62,10 @@ type tripKey struct{}
 func tripOf(ctx context.Context) *trip { return ctx.Value(tripKey{}).(*trip) }
 
 // ServeHTTP implements [http.Handler].
-func (h *Handler) ServeHTTP(w http.ResponseWriter, in *http.Request) {
+func (h *Handler) ServeHTTP(rw http.ResponseWriter, in *http.Request) {
 	path, _, ok := table.RoutingPath(nil, in.URL.EscapedPath())
 	if !ok {
-		answer(w, nil, http.StatusBadRequest, "the path is not correctly escaped")
+		answer(rw, nil, http.StatusBadRequest, "the path is not correctly escaped")
 		return
 	}
 	tables, client := h.tables(), clientOf(in)
@@ -74,25 +75,33 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, in *http.Request) {
 	})
 	switch {
 	case route == nil:
-		answer(w, nil, http.StatusNotFound, "no route matches this request")
+		answer(rw, nil, http.StatusNotFound, "no route matches this request")
 		return
 	case !route.Access.Allows(client):
-		answer(w, route, http.StatusForbidden, "this client may not use this route")
+		answer(rw, route, http.StatusForbidden, "this client may not use this route")
 		return
 	case route.Redirect != nil:
-		redirect(w, in, route.Redirect)
+		redirect(rw, in, route.Redirect)
 		return
 	case route.Respond != nil:
-		respond(w, route.Respond.Status, &route.Respond.Page)
+		respond(rw, route.Respond.Status, &route.Respond.Page)
 		return
 	}
 	t := &trip{route: route, pool: tables.Pool(route)}
+	if w := route.Rewrite; w != nil {
+		target := w.AppendTarget(nil, in.URL.EscapedPath(), in.URL.RawQuery, in.URL.RawQuery != "" || in.URL.ForceQuery)
+		if target == nil {
+			answer(rw, route, http.StatusRequestURITooLong, "the path is too long once it is rewritten")
+			return
+		}
+		t.target = string(target)
+	}
 	if t.pool == nil {
-		answer(w, route, http.StatusServiceUnavailable, "no backend is available for this request")
+		answer(rw, route, http.StatusServiceUnavailable, "no backend is available for this request")
 		return
 	}
 	t.choice = table.Choice{Client: client, Path: in.URL.EscapedPath(), Query: in.URL.RawQuery, Fields: fields(in.Header)}
-	h.reverse.ServeHTTP(w, in.WithContext(context.WithValue(in.Context(), tripKey{}, t)))
+	h.reverse.ServeHTTP(rw, in.WithContext(context.WithValue(in.Context(), tripKey{}, t)))
 }
 
 // fields are header fields as tables look at them.
@@ -117,13 +126,12 @@ func clientOf(in *http.Request) netip.Addr {
 
 // rewrite makes the outgoing request; [attempts] puts in the backend's address.
 func rewrite(r *httputil.ProxyRequest) {
-	route := tripOf(r.In.Context()).route
+	t := tripOf(r.In.Context())
 	r.Out.URL.Scheme, r.Out.URL.Host = "http", "backend"
 	r.Out.Host = r.In.Host
 	r.SetXForwarded()
-	if w := route.Rewrite; w != nil {
-		target := string(w.AppendTarget(nil, r.In.URL.EscapedPath(), r.In.URL.RawQuery, r.In.URL.RawQuery != "" || r.In.URL.ForceQuery))
-		path, query, _ := strings.Cut(target, "?")
+	if w := t.route.Rewrite; w != nil {
+		path, query, _ := strings.Cut(t.target, "?")
 		r.Out.URL.RawQuery = query
 		if plain, err := url.PathUnescape(path); err == nil { // it is escaped as it should be
 			r.Out.URL.Path, r.Out.URL.RawPath = plain, path
@@ -132,7 +140,7 @@ func rewrite(r *httputil.ProxyRequest) {
 			r.Out.Host = w.Host
 		}
 	}
-	edit(r.Out.Header, route.RequestEdits)
+	edit(r.Out.Header, t.route.RequestEdits)
 }
 
 func editResponse(response *http.Response) error {

@@ -137,3 +137,13 @@ func TestARouteActsBeforeAndAfterTheBackend(t *testing.T) {
 		t.Errorf("status %d for a path without a route", status)
 	}
 }
+
+func TestAPathThatARouteMakesTooLongIsRefused(t *testing.T) {
+	asked := false
+	route := toPool()
+	route.Rewrite = &fsm.Rewrite{Regexp: "a", Replacement: "/" + strings.Repeat("x", 1000)}
+	server := mounted(t, tableOf(t, route, backend(t, func(http.ResponseWriter, *http.Request) { asked = true })))
+	if status, body := get(t, server.URL+"/"+strings.Repeat("a", 100)); status != 414 || asked {
+		t.Errorf("%d %q; the backend was asked: %v", status, body, asked)
+	}
+}
