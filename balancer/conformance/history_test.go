@@ -39,9 +39,10 @@ type seenRequest struct {
 type clientHistory struct {
 	requests []*sentRequest
 	got      []gotResponse
-	left     bool  // the client went away by itself
-	stuck    bool  // something it waited for never came
-	refused  error // why it could not connect
+	left     bool   // the client went away by itself
+	stuck    bool   // something it waited for never came
+	refused  error  // why it could not connect
+	ending   string // FIN or RST
 }
 
 // gotResponse is a response as a client read it.
@@ -164,7 +165,9 @@ func (h *history) checkConn(c *clientHistory) (faults []string) {
 	last := len(c.got) - 1
 	ended := last >= 0 && (c.got[last].closing || !c.got[last].whole)
 	if missing := len(c.requests) - len(c.got); missing > 0 && !c.left && !c.stuck && !ended {
-		fault("a connection ended without %d of its responses, and nothing told so", missing)
+		next := c.requests[len(c.got)]
+		fault("a connection ended by %s without %d of its responses, and nothing told so: the first is to %s %s (malformed: %v, sent whole: %v), which backends saw %d times",
+			c.ending, missing, next.method, next.id, next.bad, next.complete, h.times[next.id])
 	}
 	return faults
 }

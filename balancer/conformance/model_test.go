@@ -82,10 +82,12 @@ func newModel(t *testing.T) *model {
 		m.backends = append(m.backends, b)
 		addresses = append(addresses, b.listener.Addr().String())
 	}
-	const wait = fsm.Duration(2 * time.Second)
+	// A client is never late for long but where the machine stands still; then
+	// its connection would end without a word, as it should.
+	const wait, clients = fsm.Duration(2 * time.Second), fsm.Duration(patience)
 	m.world, m.slot = listen(t, profile{
 		refusing: 1,
-		listener: fsm.ListenerSpec{Timeouts: &fsm.ListenerTimeouts{ClientHead: wait, Body: wait}},
+		listener: fsm.ListenerSpec{Timeouts: &fsm.ListenerTimeouts{ClientHead: clients, Body: clients}},
 		pool: fsm.PoolSpec{
 			Timeouts: &fsm.PoolTimeouts{FirstByte: wait, Body: wait},
 			Retries:  &fsm.Retries{Attempts: attempts, BudgetPercent: 100, BudgetMin: 10_000}}}, addresses...)

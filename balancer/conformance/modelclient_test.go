@@ -168,11 +168,10 @@ func (c *modelClient) read() {
 	r := bufio.NewReader(c.conn)
 	for n := 0; ; n++ {
 		if _, err := r.Peek(1); err != nil {
-			if end := endOf(err); end != "FIN" && end != "RST" {
-				c.h.mu.Lock()
-				c.record.stuck = !c.record.left
-				c.h.mu.Unlock()
-			}
+			c.h.mu.Lock()
+			defer c.h.mu.Unlock()
+			c.record.ending = endOf(err)
+			c.record.stuck = !c.record.left && c.record.ending != "FIN" && c.record.ending != "RST"
 			return
 		}
 		got, err := readModelResponse(r, c.isHead(n))
