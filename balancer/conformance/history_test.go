@@ -165,11 +165,21 @@ func (h *history) checkConn(c *clientHistory) (faults []string) {
 	last := len(c.got) - 1
 	ended := last >= 0 && (c.got[last].closing || !c.got[last].whole)
 	if missing := len(c.requests) - len(c.got); missing > 0 && !c.left && !c.stuck && !ended {
-		next := c.requests[len(c.got)]
-		fault("a connection ended by %s without %d of its responses, and nothing told so: the first is to %s %s (malformed: %v, sent whole: %v), which backends saw %d times",
-			c.ending, missing, next.method, next.id, next.bad, next.complete, h.times[next.id])
+		fault("a connection ended by %s without %d of its responses, and nothing told so; %s", c.ending, missing, h.story(c))
 	}
 	return faults
+}
+
+// story tells what happened on a connection.
+func (h *history) story(c *clientHistory) string {
+	var b strings.Builder
+	for _, r := range c.requests {
+		fmt.Fprintf(&b, "\n    %s %s with %d bytes (malformed: %v, sent whole: %v), which backends saw %d times", r.method, r.id, len(r.body), r.bad, r.complete, h.times[r.id])
+	}
+	for _, got := range c.got {
+		fmt.Fprintf(&b, "\n    response %s %q with %d bytes (whole: %v)", got.status, got.id, len(got.body), got.whole)
+	}
+	return b.String()
 }
 
 // checkGot compares a response with the request that it answers.

@@ -355,6 +355,8 @@ func (x *exchange) clientExpired() {
 	case x.has(queued):
 		x.unqueue()
 		x.answer(noBackend)
+	case x.has(discarding | responded): // there is its response already
+		x.giveUpload()
 	case x.whole != 0 && x.loop.now() >= x.whole:
 		if x.target != nil && x.backend != nil {
 			x.blame()
@@ -365,8 +367,6 @@ func (x *exchange) clientExpired() {
 			return
 		}
 		x.answer(gatewayTimeout)
-	case x.has(discarding | responded):
-		x.giveUpload()
 	case x.has(expects):
 		x.continueNow()
 	case !x.upload.Done() && !x.has(tunnelling) && x.client.link.Buffered() == 0:

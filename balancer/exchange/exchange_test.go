@@ -4,6 +4,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"evenkeel/fsm"
 )
@@ -280,4 +281,57 @@ func TestAResponseThatNobodyAskedForIsNobodys(t *testing.T) {
 		}
 		w.atRest(t)
 	})
+}
+
+// TestTheWholeTimeOfAnAnsweredRequestEndsInNoSecondAnswer: its client is late
+// with the rest of it.
+func TestTheWholeTimeOfAnAnsweredRequestEndsInNoSecondAnswer(t *testing.T) {
+	const upload, whole = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nbegin", fsm.Duration(500 * time.Millisecond)
+	for name, c := range map[string]struct {
+		backends int
+		want     string
+	}{
+		"its answer was Evenkeel's":    {0, "HTTP/1.1 503 "},
+		"its response was a backend's": {1, "HTTP/1.1 200 "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, fsm.PoolSpec{Timeouts: &fsm.PoolTimeouts{Request: whole}}, c.backends)
+			client := w.client()
+			client.give(upload)
+			for _, b := range w.dialled {
+				b.events.Connected()
+				b.give(response)
+			}
+			if got := client.take(); !strings.HasPrefix(got, c.want) {
+				t.Fatalf("the client got %q", got)
+			}
+			client.expire(w)
+			if got := client.take(); got != "" || client.aborted || !client.fin {
+				t.Errorf("the client got %q more, a FIN: %v, a reset: %v", got, client.fin, client.aborted)
+			}
+			client.end()
+			w.atRest(t)
+		})
+	}
+}
+
+// TestTheRestOfAnAnsweredRequestMayComeInPieces, each within the time for one.
+func TestTheRestOfAnAnsweredRequestMayComeInPieces(t *testing.T) {
+	w := newWorld(t, fsm.PoolSpec{}, 0)
+	client := w.client()
+	client.give("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+	for _, piece := range "123456789" {
+		due := client.deadline
+		w.now = due - 1
+		if client.give(string(piece)); client.deadline <= due {
+			t.Fatalf("behind piece %c the time is over after 1 ns", piece)
+		}
+	}
+	if got := client.take(); !strings.HasPrefix(got, "HTTP/1.1 503 ") || client.fin {
+		t.Fatalf("the client got %q, a FIN: %v", got, client.fin)
+	}
+	client.give(get)
+	if got := client.take(); !strings.HasPrefix(got, "HTTP/1.1 503 ") {
+		t.Errorf("to the next request the client got %q", got)
+	}
 }

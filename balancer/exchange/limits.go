@@ -21,7 +21,9 @@ type Bounds struct {
 	// section 10.1.1 forbids to wait for ever, since old servers never send it.
 	ExpectContinue time.Duration
 	// Linger is how long what a client goes on sending is read after the last
-	// response, so that no reset destroys that; LingerBytes bounds it too.
+	// response, so that no reset destroys that; LingerBytes bounds it too. It is
+	// also how long a client may pause within the rest of a request that was
+	// answered before its end. Both have to be more than a round trip.
 	Linger      time.Duration
 	LingerBytes int64
 }
@@ -31,7 +33,7 @@ func DefaultBounds() Bounds {
 	return Bounds{
 		Fresh: 3, Repeats: 1, Interim: 32,
 		ConnectAll: 10 * time.Second, ExpectContinue: time.Second,
-		Linger: 500 * time.Millisecond, LingerBytes: 64 << 20,
+		Linger: 2 * time.Second, LingerBytes: 64 << 20,
 	}
 }
 

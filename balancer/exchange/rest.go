@@ -39,6 +39,8 @@ func (x *exchange) discarded(n int) {
 		c.next()
 	case c.dropped > discardBytes:
 		x.giveUpload()
+	default:
+		c.deadline(x.loop.bounds.Linger)
 	}
 }
 
