@@ -26,7 +26,7 @@
 //	identity.json the UID, the number of starts, the cluster id once known
 //	forming.json  the one list of founders that this node ever accepted
 //	peers.json    where the other nodes were last seen
-//	raft.db       the Raft log and vote (raft-boltdb)
+//	raft.db       the Raft log and vote (raft-boltdb), with checksums of our own
 //	snapshots/    Raft snapshots
 //	image         the last applied state, for serving before a leader is known
 package cluster

@@ -67,7 +67,7 @@ func (n *Node) startRaft(s *store) (*consensus, error) {
 	logger.hasLeft = n.gossip.hasLeft
 	c := &consensus{store: s, transport: newTransport(n.port.Raft(), n.UID(), n.profile.heartbeat, logger), ended: make(chan struct{})}
 	n.replica.committed = c.transport.committed
-	disk := &raftStore{log: s.cache, stable: s.bolt, broken: n.storeBroken}
+	disk := &raftStore{log: s.cache, stable: s.stable, broken: n.storeBroken}
 	type started struct {
 		raft *raft.Raft
 		err  error

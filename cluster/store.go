@@ -38,7 +38,8 @@ var errNoStore = errors.New("it is missing")
 type store struct {
 	dir       string
 	bolt      *raftboltdb.BoltStore
-	cache     *raft.LogCache
+	cache     *raft.LogCache // of the log, with checksums below it
+	stable    checkedStable
 	snapshots raft.SnapshotStore
 }
 
@@ -70,10 +71,11 @@ func openStore(dir *dataDir, logger *raftLogger) (s *store, err error) {
 	files, err := raft.NewFileSnapshotStoreWithLogger(dir.path, keptSnapshots, logger)
 	if err == nil {
 		s.snapshots = newestOnly{files}
-		s.cache, err = raft.NewLogCache(cachedEntries, s.bolt)
+		s.cache, err = raft.NewLogCache(cachedEntries, checkedLog{s.bolt})
 	}
 	if err == nil {
-		err = contained(s.checkGap)
+		s.stable = checkedStable{s.bolt}
+		err = contained(s.check)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.bolt.Close())
@@ -106,13 +108,8 @@ func soundStore(path string, member bool) (err error) {
 	return checkPages(file)
 }
 
-// checkGap makes sure that the log goes on where the newest snapshot ends.
-// Otherwise raft would panic at the first entry that is missing.
-func (s *store) checkGap() error {
-	first, err := s.bolt.FirstIndex()
-	if err != nil || first == 0 {
-		return err
-	}
+// check finds damage before raft meets it.
+func (s *store) check() error {
 	newest, err := s.snapshots.List()
 	if err != nil {
 		return fmt.Errorf("list snapshots in %q: %w", filepath.Join(s.dir, dirSnapshots), err)
@@ -121,16 +118,21 @@ func (s *store) checkGap() error {
 	if len(newest) > 0 {
 		end = newest[0].Index
 	}
+	first, err := s.bolt.FirstIndex()
+	if err != nil {
+		return err
+	}
+	// The log has to go on where the snapshot ends.
 	if first > end+1 {
 		return fmt.Errorf("it begins at entry %d, but the newest readable snapshot in %q ends at %d", first, filepath.Join(s.dir, dirSnapshots), end)
 	}
-	return nil
+	return errors.Join(s.stable.check(), checkedLog{s.bolt}.check(end))
 }
 
 // hasState reports whether raft ever had a part in anything here.
 func (s *store) hasState() (has bool, err error) {
 	err = contained(func() (err error) {
-		has, err = raft.HasExistingState(s.bolt, s.bolt, s.snapshots)
+		has, err = raft.HasExistingState(s.cache, s.stable, s.snapshots)
 		return err
 	})
 	return has, err
@@ -152,7 +154,7 @@ func (s *store) entry(index uint64) (entry raft.Log, ok bool, err error) {
 func (s *store) close() error { return contained(s.bolt.Close) }
 
 // newestOnly hides all snapshots but the newest from raft. An older one does
-// not reach to the beginning of the log, see checkGap.
+// not reach to the beginning of the log, see check.
 type newestOnly struct{ raft.SnapshotStore }
 
 // List implements [raft.SnapshotStore].
@@ -248,7 +250,7 @@ func (r *raftStore) Get(key []byte) (value []byte, err error) {
 // dies, so that must not get through.
 func (r *raftStore) SetUint64(key []byte, value uint64) error {
 	err := contained(func() error { return r.stable.SetUint64(key, value) })
-	if err != nil && string(key) == "CurrentTerm" {
+	if err != nil && string(key) == string(termKey) {
 		r.end(fmt.Errorf("write term %d: %w", value, err))
 	}
 	return err
