@@ -97,8 +97,7 @@ func checkHostField(f *faults, pointer, value string) {
 // section 7.6.1). Whoever edits them makes two parties disagree about where a
 // message ends.
 var unedited = [...]string{
-	"Connection", "Content-Length", "Expect", "HTTP2-Settings", "Keep-Alive", "Proxy-Connection", "TE", "Trailer",
-	"Transfer-Encoding", "Upgrade",
+	"Connection", "Content-Length", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 
 func checkEdits(f *faults, pointer string, edits []FieldEdit) {
