@@ -23,6 +23,7 @@ type modelBackend struct {
 	faultless bool
 	accepted  uint64
 	open      map[*modelConn]struct{}
+	last      map[string]chan struct{} // by whom: the connections behind all of a round
 }
 
 func newModelBackend(t testing.TB) *modelBackend {
@@ -31,7 +32,7 @@ func newModelBackend(t testing.TB) *modelBackend {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &modelBackend{listener: listener, open: map[*modelConn]struct{}{}}
+	b := &modelBackend{listener: listener, open: map[*modelConn]struct{}{}, last: map[string]chan struct{}{}}
 	b.done.Go(b.accept)
 	t.Cleanup(func() {
 		if err := listener.Close(); err != nil {
@@ -50,8 +51,10 @@ func (b *modelBackend) begin(h *history, seed uint64, faultless bool) {
 	b.h, b.seed, b.faultless, b.accepted = h, seed, faultless, 0
 }
 
-// end closes all connections and waits for their ends.
+// end closes all connections and waits for their ends, also of those that wait
+// to be accepted: what comes on them is this round's.
 func (b *modelBackend) end() {
+	b.acceptAll()
 	b.mu.Lock()
 	var open []*modelConn
 	for c := range b.open {
@@ -65,6 +68,22 @@ func (b *modelBackend) end() {
 	}
 }
 
+// acceptAll returns when the connections that were made before it are accepted.
+func (b *modelBackend) acceptAll() {
+	accepted := make(chan struct{})
+	b.mu.Lock()
+	conn, err := net.DialTimeout("tcp", b.listener.Addr().String(), patience)
+	if err == nil {
+		b.last[conn.LocalAddr().String()] = accepted
+	}
+	b.mu.Unlock()
+	if err != nil {
+		return // the listener is closed
+	}
+	defer conn.Close()
+	<-accepted
+}
+
 func (b *modelBackend) accept() {
 	for {
 		conn, err := b.listener.Accept()
@@ -73,6 +92,13 @@ func (b *modelBackend) accept() {
 		}
 		c := &modelConn{TCPConn: conn.(*net.TCPConn), b: b, r: bufio.NewReader(conn), ended: make(chan struct{})}
 		b.mu.Lock()
+		if accepted := b.last[conn.RemoteAddr().String()]; accepted != nil {
+			delete(b.last, conn.RemoteAddr().String())
+			b.mu.Unlock()
+			conn.Close()
+			close(accepted)
+			continue
+		}
 		c.h, c.random, c.faultless = b.h, rand.New(rand.NewPCG(b.seed, b.accepted)), b.faultless
 		b.accepted++
 		b.open[c] = struct{}{}
