@@ -84,7 +84,7 @@ func (x *exchange) answerAsRouted(a *answer) bool {
 	default:
 		return false
 	}
-	x.respondWith(a.status, page, noStore)
+	x.respondWith(a.status, page, noStore+a.fields)
 	return true
 }
 

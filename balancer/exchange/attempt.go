@@ -113,10 +113,14 @@ func (x *exchange) begun(b *table.Backend) bool {
 	return x.dial(b)
 }
 
+// gatherBytes is the longest request that a link sends only after it was told
+// of everything that had arrived. What an unasked response is then, see Data.
+const gatherBytes = 4 << 10
+
 // mayUse tells whether a pooled connection will do. A request that cannot be
-// sent again has a closer look at it first.
+// sent again, or is sent at once, has a closer look at it first.
 func (x *exchange) mayUse(conn *Backend) bool {
-	if x.method.IsIdempotent() || conn.link.Alive() {
+	if x.method.IsIdempotent() && len(x.request) <= gatherBytes || conn.link.Alive() {
 		return true
 	}
 	conn.link.Close()
@@ -192,6 +196,19 @@ func (b *Backend) touched() bool { return b.link.Sent() != b.before || b.link.Bu
 func (x *exchange) unsent() {
 	x.dropBackend()
 	x.stale()
+}
+
+// unasked is a pooled connection that turned out to hold a response before
+// anything of the request was sent.
+func (x *exchange) unasked() {
+	x.backend.link.Unsend()
+	if x.has(replay) {
+		x.unsent()
+		return
+	}
+	x.blame()
+	x.dropBackend()
+	x.answer(badGateway)
 }
 
 // stale tries again, with a connection of its own, after a connection was closed before it was used, which is

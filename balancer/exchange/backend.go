@@ -44,9 +44,8 @@ func (b *Backend) Data(p []byte) int {
 		case x.has(responded): // nobody asked for more
 			x.discardRest()
 			return len(p)
-		case !x.has(headSent) && b.used && x.has(replay) && !b.touched(): // nobody has asked yet
-			b.link.Unsend()
-			x.unsent()
+		case !x.has(headSent) && b.used && !b.touched(): // nobody has asked yet
+			x.unasked()
 			return len(p)
 		case !x.has(headSent):
 			n = x.readResponse(p[taken:])

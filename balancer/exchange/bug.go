@@ -9,6 +9,8 @@ func (l *Loop) Bug(handler any) {
 		side.counters().Panics.Add(1)
 		side.gone()
 		x = side.x
+	case *mirror:
+		side.end()
 	case *Backend:
 		l.forget(side)
 		if x = side.x; x != nil {
@@ -19,6 +21,7 @@ func (l *Loop) Bug(handler any) {
 		return
 	}
 	c := x.client
+	x.unqueue()
 	x.dropBackend()
 	x.end()
 	c.gone()

@@ -102,7 +102,9 @@ func (c *Client) begin(settings *Settings, p []byte) int {
 	case !x.upload.Done():
 		x.clientDeadline(settings.Body)
 	case c.has(clientLast):
-		c.link.LastRead()
+		if settings.Connections == 0 { // else its place is wanted as soon as it is gone
+			c.link.LastRead()
+		}
 		fallthrough
 	default:
 		x.clientDeadline(0)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"evenkeel/balancer/table"
 	"evenkeel/fsm"
 )
 
@@ -267,6 +268,16 @@ func TestAResponseThatNobodyAskedForIsNobodys(t *testing.T) {
 			w.atRest(t)
 		})
 	}
+	t.Run("before a GET that is too long to wait for others", func(t *testing.T) {
+		w := newWorld(t, fsm.PoolSpec{}, 1)
+		client := w.client()
+		kept := w.keep(client)
+		kept.in = append(kept.in, unasked...) // as the kernel has it
+		client.give("GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", gatherBytes) + "\r\n\r\n")
+		if !kept.closed || len(w.dialled) != 2 {
+			t.Errorf("closed: %v, %d connections", kept.closed, len(w.dialled))
+		}
+	})
 	t.Run("behind a relayed body", func(t *testing.T) {
 		w := newWorld(t, fsm.PoolSpec{}, 1)
 		client := w.client()
@@ -333,5 +344,106 @@ func TestTheRestOfAnAnsweredRequestMayComeInPieces(t *testing.T) {
 	client.give(get)
 	if got := client.take(); !strings.HasPrefix(got, "HTTP/1.1 503 ") {
 		t.Errorf("to the next request the client got %q", got)
+	}
+}
+
+func TestWhatLiesBehindADecodedBodyIsNobodys(t *testing.T) {
+	for _, minor := range []string{"0", "1"} {
+		t.Run("HTTP/1."+minor, func(t *testing.T) {
+			w := newWorld(t, fsm.PoolSpec{}, 1)
+			client := w.client()
+			client.give("GET / HTTP/1." + minor + "\r\nHost: a\r\n\r\n")
+			conn := w.dialled[0]
+			conn.events.Connected()
+			conn.give("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+			conn.give("5\r\nhello\r\n0\r\n\r\n" + "HTTP/1.1 200 OK\r\nX: ")
+			if !conn.closed || w.loop.Idle() != 0 {
+				t.Errorf("closed: %v, %d connections are kept", conn.closed, w.loop.Idle())
+			}
+		})
+	}
+}
+
+// TestAResponseThatNobodyAskedForIsNotALargeRequests, of which more came than
+// is kept for sending it again, and nothing was sent.
+func TestAResponseThatNobodyAskedForIsNotALargeRequests(t *testing.T) {
+	w := newWorld(t, fsm.PoolSpec{}, 1)
+	client := w.client()
+	kept := w.keep(client)
+	kept.gathers, kept.keeps = true, false
+	client.give("PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n")
+	kept.broken = true
+	client.give(strings.Repeat("x", replayBytes))
+	kept.give("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nunasked")
+	if got := client.take(); !strings.HasPrefix(got, "HTTP/1.1 502 ") {
+		t.Errorf("the client got %q", got)
+	}
+}
+
+// TestTheEndOfAnEarlierRequestIsNoSignOfTheNext on the same connection.
+func TestTheEndOfAnEarlierRequestIsNoSignOfTheNext(t *testing.T) {
+	w := newWorld(t, fsm.PoolSpec{}, 1)
+	first, second := w.client(), w.client()
+	first.give("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nbegin")
+	conn := w.dialled[0]
+	conn.events.Connected()
+	conn.give(response)
+	conn.gathers = true
+	first.give("-end")
+	second.give(get)
+	conn.give("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nunasked")
+	if got := second.take(); got != "" || !conn.closed {
+		t.Errorf("the second client got %q; the connection is closed: %v", got, conn.closed)
+	}
+	if !strings.HasSuffix(string(conn.out), "begin-end") {
+		t.Errorf("the backend got %q", conn.out)
+	}
+}
+
+func TestA405HasAllow(t *testing.T) {
+	w := newWorld(t, fsm.PoolSpec{}, 1)
+	next, results := fsm.Apply(w.view.Table.State(), []fsm.Command{{ID: fsm.CommandID{Origin: "test", Seq: 1000}, Op: fsm.Put{Name: "r", Spec: fsm.RouteSpec{
+		Pools:          []fsm.WeightedPool{{Name: "p", Weight: 1}},
+		ResponseFields: []fsm.FieldEdit{{Op: fsm.EditSet, Name: "X-Node", Value: "1"}},
+	}}}})
+	if results[0].Err != nil {
+		t.Fatal(results[0].Err)
+	}
+	w.view.Table = table.NewBuilder(noNames{}, table.Options{}).Update(next)
+	client := w.client()
+	client.give("TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n")
+	if got := client.take(); !strings.HasPrefix(got, "HTTP/1.1 405 ") || !strings.Contains(got, "\r\nAllow: ") {
+		t.Errorf("the client got %q", got)
+	}
+}
+
+func TestABugOfAQueuedClientLeavesTheQueue(t *testing.T) {
+	w := newWorld(t, fsm.PoolSpec{Limits: &fsm.PoolLimits{BackendRequests: 1, Queue: 5}}, 1)
+	first, second := w.client(), w.client()
+	first.give(get)
+	second.give(get)
+	if w.loop.queues["p"] == nil {
+		t.Fatal("the second request is not queued")
+	}
+	second.closed = true
+	w.loop.Bug(second.events)
+	if waiting := w.view.Table.PoolNamed("p").Shared.Waiting.Load(); w.loop.queues["p"] != nil || waiting != 0 {
+		t.Errorf("the queue is %v, %d wait", w.loop.queues["p"], waiting)
+	}
+}
+
+// TestTheEndOfAShortConnectionIsAwaitedWhereItsPlaceIsWanted: the end of the
+// others may be found late.
+func TestTheEndOfAShortConnectionIsAwaitedWhereItsPlaceIsWanted(t *testing.T) {
+	for bound, late := range map[int]bool{0: true, 1: false} {
+		w := newWorld(t, fsm.PoolSpec{}, 1)
+		settings := *w.listener.Settings.Load()
+		settings.Connections = bound
+		w.listener.Settings.Store(&settings)
+		client := w.client()
+		client.give("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+		if client.lastRead != late {
+			t.Errorf("with a bound of %d connections it may be late: %v", bound, client.lastRead)
+		}
 	}
 }

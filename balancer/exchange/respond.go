@@ -142,7 +142,7 @@ func (x *exchange) sendFirst(out, body []byte, decode bool) bool {
 	if x.minor == 0 {
 		// bodyIn looked at a copy.
 		var ok bool
-		if out, ok = x.appendBody(out, body, decode); !ok {
+		if out, _, ok = x.appendBody(out, body, decode); !ok {
 			return false
 		}
 		return x.toClient(link.Write(out, false))
@@ -154,12 +154,13 @@ func (x *exchange) sendFirst(out, body []byte, decode bool) bool {
 }
 
 // appendBody appends a piece of the body, decoded if the client has no chunks.
-func (x *exchange) appendBody(out, p []byte, decode bool) ([]byte, bool) {
+// surplus is how many bytes of p lie behind the body.
+func (x *exchange) appendBody(out, p []byte, decode bool) (_ []byte, surplus int, ok bool) {
 	for len(p) > 0 {
 		n, payload, err := x.body.Payload(p)
 		if err != nil {
 			x.broken()
-			return out, false
+			return out, 0, false
 		}
 		if n == 0 {
 			break
@@ -171,7 +172,7 @@ func (x *exchange) appendBody(out, p []byte, decode bool) ([]byte, bool) {
 		}
 		p = p[n:]
 	}
-	return out, true
+	return out, len(p), true
 }
 
 // toClient is false if the client cannot be written to: it left.
@@ -189,13 +190,12 @@ func (x *exchange) toClient(ok bool) bool {
 func (x *exchange) fromBackend(p []byte) int {
 	link := x.client.link
 	if x.has(unchunk) {
-		out, ok := x.appendBody(x.loop.world.Scratch(), p, true)
+		out, surplus, ok := x.appendBody(x.loop.world.Scratch(), p, true)
 		if !ok || !x.toClient(link.Write(out, false)) {
 			return len(p)
 		}
 		x.client.counters().BytesOut.Add(uint64(len(out)))
-		x.goOn(0)
-		return len(p)
+		return len(p) - surplus + x.goOn(surplus)
 	}
 	n, err := x.body.Advance(p)
 	x.client.counters().BytesOut.Add(uint64(n))
@@ -292,7 +292,9 @@ func (x *exchange) release(clean bool) {
 	idle, most := x.limits.Idle, x.pool.Limits.IdleConnections
 	x.backend, conn.x = nil, nil
 	x.end()
-	if clean && conn.keep && conn.loop.keep(conn, most) {
+	// What is still to go would pass for the next request's.
+	conn.link.Flush()
+	if clean && conn.keep && conn.link.Buffered() == 0 && conn.loop.keep(conn, most) {
 		conn.used = true
 		conn.deadline(idle)
 	} else {

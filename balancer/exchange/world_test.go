@@ -98,6 +98,7 @@ type wire struct {
 	gathered []byte // and these do
 	keeps    bool   // they do so as the connection's own, as when the kernel took none
 	fin      bool
+	lastRead bool
 	closed   bool
 	aborted  bool
 }
@@ -112,6 +113,10 @@ func (c *wire) Write(p []byte, _ bool) bool {
 		return true
 	}
 	c.flush()
+	if c.gathers {
+		c.gathered = append(c.gathered, p...)
+		return !c.broken
+	}
 	c.out = append(c.out, p...)
 	c.sent += int64(len(p))
 	return !c.broken
@@ -127,6 +132,7 @@ func (c *wire) flush() {
 }
 
 // The rest of [Link].
+func (c *wire) Flush() { c.flush() }
 func (c *wire) Buffered() int {
 	switch {
 	case c.full:
@@ -139,7 +145,7 @@ func (c *wire) Buffered() int {
 func (c *wire) Sent() int64          { return c.sent }
 func (c *wire) Pause()               { c.paused = true }
 func (c *wire) Resume()              { c.paused = false }
-func (c *wire) LastRead()            {}
+func (c *wire) LastRead()            { c.lastRead = true }
 func (c *wire) CloseWrite()          { c.flush(); c.fin = true }
 func (c *wire) Close()               { c.flush(); c.closed = true }
 func (c *wire) Abort()               { c.flush(); c.closed, c.aborted = true, true }

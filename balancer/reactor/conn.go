@@ -180,6 +180,7 @@ func (c *Conn) event() {
 	if !c.has(closed) {
 		c.pull()
 	}
+	c.failPaused()
 	if e.flags&eventReset != 0 && c.has(vigilant) && c.has(paused) && !c.has(closed|closing) {
 		if err := socketError(c.fd); err != nil {
 			c.fail(err)
@@ -196,6 +197,15 @@ func (c *Conn) turn() {
 		return
 	}
 	c.pull()
+	c.failPaused()
+}
+
+// failPaused ends a connection that is to fail while it is paused, if a write
+// has met the reset and so taken it from whoever looks for one.
+func (c *Conn) failPaused() {
+	if c.lost != 0 && c.has(vigilant) && c.has(paused) && !c.has(closed|closing) {
+		c.fail(c.lost)
+	}
 }
 
 func (c *Conn) expired() {

@@ -1,9 +1,15 @@
 package reactor
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestAWriteWaitsForTheBatchAndIsSentBeforeTheNext(t *testing.T) {
@@ -142,5 +148,83 @@ func TestAGatheredWriteThatFailsIsFoundByReading(t *testing.T) {
 	w.on(0, func(*Loop) { s.c.Resume() })
 	if sent := await(t, over, "the end"); sent != 0 {
 		t.Errorf("%d bytes count as sent", sent)
+	}
+}
+
+// TestAFailedWriteIsAFailureForTheReaderToo: a send takes the error from the
+// socket, and reading would find a proper end.
+func TestAFailedWriteIsAFailureForTheReaderToo(t *testing.T) {
+	for name, size := range map[string]int{"gathered": 100, "sent at once": gatherSize + 1} {
+		t.Run(name, func(t *testing.T) {
+			w := start(t, 1)
+			over := make(chan error, 1)
+			s, client := w.accepted(func(s *script) {
+				s.eof = func() { over <- io.EOF; s.close() }
+				s.failed = func(err error) { over <- err }
+			})
+			w.on(0, func(*Loop) {
+				client.send("part")
+				client.reset()
+				awaitReset(t, s)
+				s.write(strings.Repeat("x", size))
+			})
+			if err := await(t, over, "the end"); err == io.EOF {
+				t.Error("the reset looks like a proper end")
+			}
+		})
+	}
+}
+
+// awaitReset waits, on the loop, until the peer's reset has arrived. It leaves
+// the error where it is.
+func awaitReset(t *testing.T, s *script) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		fds := []unix.PollFd{{Fd: s.c.fd}}
+		if _, err := unix.Poll(fds, 10); err == nil && fds[0].Revents&unix.POLLERR != 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Error("the reset does not arrive")
+			return
+		}
+	}
+}
+
+func TestAWriteThatMeetsTheResetDoesNotHideItFromAPausedConnection(t *testing.T) {
+	for name, writes := range map[string]bool{"nothing is written": false, "a write is gathered": true} {
+		t.Run(name, func(t *testing.T) {
+			w := start(t, 1)
+			failed := make(chan error, 1)
+			s, client := w.accepted(func(s *script) {
+				s.c.FailWhilePaused()
+				s.c.Pause()
+				s.failed = func(err error) { failed <- err }
+			})
+			w.on(0, func(*Loop) {
+				client.reset()
+				awaitReset(t, s)
+				if writes && !s.write("a piece of a response") {
+					t.Error("the write failed at once")
+				}
+			})
+			if err := await(t, failed, "the reset"); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestWhatIsWrittenAtTheLoopsEndIsSent by a call that Post has promised.
+func TestWhatIsWrittenAtTheLoopsEndIsSent(t *testing.T) {
+	w := start(t, 1)
+	s, client := w.accepted(nil)
+	w.on(0, func(l *Loop) {
+		s.write("first, ")
+		l.Post(l.end)
+		l.Post(func() { l.Post(func() { s.write("second") }) })
+	})
+	if got, err := client.end(); got != "first, second" {
+		t.Errorf("got %q, %v", got, err)
 	}
 }

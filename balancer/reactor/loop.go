@@ -216,6 +216,7 @@ func (l *Loop) end() { l.ended = true }
 // release closes everything without a word to the handlers.
 func (l *Loop) release() {
 	l.inbox.close()
+	l.sendGathered()
 	for i := range l.slots {
 		switch s := l.slots[i]; {
 		case s.conn != nil:

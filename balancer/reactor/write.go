@@ -21,8 +21,15 @@ func (c *Conn) Write(p []byte, more bool) bool {
 	if !more && c.loop.gather(c, p) {
 		return true
 	}
-	return c.transmit(p, more) == 0
+	if errno := c.transmit(p, more); errno != 0 {
+		c.lost = errno // a send takes the error from the socket: reading would find a proper end
+		return false
+	}
+	return true
 }
+
+// Flush sends now what Write has left for later.
+func (c *Conn) Flush() { c.sendGathered(false) }
 
 // transmit sends p and keeps what the kernel does not take. After an error the
 // connection is broken.
