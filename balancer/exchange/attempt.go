@@ -113,8 +113,9 @@ func (x *exchange) begun(b *table.Backend) bool {
 	return x.dial(b)
 }
 
-// gatherBytes is the longest request that a link sends only after it was told
-// of everything that had arrived. What an unasked response is then, see Data.
+// gatherBytes is the longest request that is sure to wait for the other events
+// of its batch, among which an unasked response would show itself (see Data)
+// before anything was sent.
 const gatherBytes = 4 << 10
 
 // mayUse tells whether a pooled connection will do. A request that cannot be

@@ -370,7 +370,7 @@ func TestAResponseThatNobodyAskedForIsNotALargeRequests(t *testing.T) {
 	w := newWorld(t, fsm.PoolSpec{}, 1)
 	client := w.client()
 	kept := w.keep(client)
-	kept.gathers, kept.keeps = true, false
+	kept.gathers = true
 	client.give("PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n")
 	kept.broken = true
 	client.give(strings.Repeat("x", replayBytes))
