@@ -3,6 +3,8 @@ package exchange
 import (
 	"strconv"
 	"sync/atomic"
+
+	"evenkeel/balancer/http1"
 )
 
 // answer is a response of Evenkeel's own.
@@ -80,4 +82,45 @@ func (a *answer) appendTo(dst, date []byte, head, closing, old bool) []byte {
 	dst = append(dst, beforeText...)
 	dst = append(dst, a.text...)
 	return append(dst, behindText...)
+}
+
+// answer ends the request with a response of Evenkeel's own.
+func (x *exchange) answer(a *answer) {
+	c := x.client
+	if a == noConnect {
+		c.state |= clientLast
+	}
+	a.count(c.counters()).Add(1)
+	if x.answerAsRouted(a) {
+		return
+	}
+	closing := x.closeBefore()
+	out := append(x.loop.world.Scratch(), "HTTP/1.1 "...)
+	x.deliver(a.appendTo(out, x.loop.world.Date(), x.method == http1.HEAD, closing, x.minor == 0))
+}
+
+// closeBefore tells whether a response without a backend's is the last on its
+// connection.
+func (x *exchange) closeBefore() bool {
+	c := x.client
+	if c.listener.Closing.Load() {
+		c.state |= clientLast
+	}
+	if !x.upload.Done() && !x.mayDiscard() {
+		c.state |= clientLast
+	}
+	return c.has(clientLast)
+}
+
+// deliver ends the request with a response that is whole.
+func (x *exchange) deliver(out []byte) {
+	c := x.client
+	x.account()
+	c.link.Write(out, false)
+	if x.upload.Done() || c.has(clientLast) {
+		x.end()
+		c.next()
+		return
+	}
+	x.discardRest()
 }
