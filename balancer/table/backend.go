@@ -16,12 +16,16 @@ type Backend struct {
 	// Stats are this node's counters of the backend.
 	Stats *Stats
 
-	spec      fsm.BackendSpec
-	health    fsm.Health
-	host      string // the name to resolve, lower case; "" if the address is an IP's
+	object    *fsm.Backend // as the registry has it
+	host      string       // the name to resolve, lower case; "" if the address is an IP's
 	endpoints []netip.AddrPort
-	place     int // among the pool's choices, or -1 if it is none
+	place     int // among the pool's choices, [noChoice], or [noPlace]
 }
+
+const (
+	noChoice = -1 - iota // it takes no new requests
+	noPlace              // it is in no table yet
+)
 
 // Eligible tells whether the backend takes new requests in this table: it is
 // ready, weighs more than 0, is not known to be down, has an address, and is of
@@ -29,13 +33,13 @@ type Backend struct {
 func (b *Backend) Eligible() bool { return b.place >= 0 }
 
 // Weight is the backend's share of its pool, 0 to 1000.
-func (b *Backend) Weight() int { return b.spec.Weight }
+func (b *Backend) Weight() int { return b.spec().Weight }
 
 // Health is the cluster's verdict about the backend.
-func (b *Backend) Health() fsm.Health { return b.health }
+func (b *Backend) Health() fsm.Health { return b.object.Status.Health }
 
 // AdminState is what an operator wants of the backend.
-func (b *Backend) AdminState() fsm.AdminState { return b.spec.AdminState }
+func (b *Backend) AdminState() fsm.AdminState { return b.spec().AdminState }
 
 // Endpoint returns the address to connect to; a backend with several takes
 // them in turn, on each loop. ok is false for a host name that never resolved, which does
@@ -63,9 +67,8 @@ func newBackend(object *fsm.Backend, stats *Stats, resolver Resolver) *Backend {
 		Pool: object.Pool, Name: object.Name, UID: object.Meta.UID,
 		Address: object.Spec.Address,
 		Stats:   stats,
-		spec:    object.Spec,
-		health:  object.Status.Health,
-		place:   -1,
+		object:  object,
+		place:   noPlace,
 	}
 	if endpoint, err := netip.ParseAddrPort(b.Address); err == nil {
 		b.endpoints = []netip.AddrPort{endpoint}
@@ -82,10 +85,27 @@ func newBackend(object *fsm.Backend, stats *Stats, resolver Resolver) *Backend {
 	return b
 }
 
+func (b *Backend) spec() *fsm.BackendSpec { return &b.object.Spec }
+
+// at returns the backend with its place in the table that is being made. One
+// that is in a table already stays as it is there.
+func (b *Backend) at(place int) *Backend {
+	switch b.place {
+	case place:
+		return b
+	case noPlace:
+	default:
+		moved := *b
+		b = &moved
+	}
+	b.place = place
+	return b
+}
+
 // usable tells whether the backend could take new requests, tiers aside.
 // Unknown health is used like up, so that a backend serves from its
 // registration on.
 func (b *Backend) usable() bool {
-	return b.spec.AdminState == fsm.AdminReady && b.spec.Weight > 0 &&
-		b.health != fsm.HealthDown && len(b.endpoints) > 0
+	return b.spec().AdminState == fsm.AdminReady && b.spec().Weight > 0 &&
+		b.object.Status.Health != fsm.HealthDown && len(b.endpoints) > 0
 }

@@ -226,23 +226,31 @@ func TestHostNamesNobodyUsesAreForgotten(t *testing.T) {
 }
 
 // Whatever the order of changes and of updates, the table made step by step is
-// the table made at once.
+// the table made at once, and what is in a table that requests still use stays
+// as it was.
 func TestStepByStepIsTheSameAsAtOnce(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		r := newRegistry(t)
-		builder := NewBuilder(newAnswers(), Options{})
-		pool := rapid.SampledFrom([]string{"p0", "p1", "p2"})
-		name := rapid.SampledFrom([]string{"a", "b", "c", "d"})
+		names := newAnswers()
+		names.set("some.example", "10.1.0.1", "10.1.0.2")
+		options := Options{Zone: "here"}
+		builder := NewBuilder(names, options)
+		last := builder.Update(r.State)
+		was := describe(last)
+		pool := rapid.SampledFrom([]string{"p", "p-0", "p1"})
+		name := rapid.SampledFrom([]string{"a", "a-b", "a1", "b"}) // some begin others
 		rt.Repeat(map[string]func(*rapid.T){
 			"put pool": func(rt *rapid.T) {
 				strategy := rapid.SampledFrom([]string{fsm.StrategyRandom, fsm.StrategyRoundRobin}).Draw(rt, "strategy")
-				r.tryDo(fsm.Put{Name: pool.Draw(rt, "pool"), Spec: fsm.PoolSpec{Strategy: strategy}})
+				r.tryDo(fsm.Put{Name: pool.Draw(rt, "pool"), Spec: fsm.PoolSpec{Strategy: strategy, PreferZone: rapid.Bool().Draw(rt, "prefer zone")}})
 			},
 			"delete pool": func(rt *rapid.T) { r.tryDo(remove(fsm.KindPool, "", pool.Draw(rt, "pool"))) },
 			"put backend": func(rt *rapid.T) {
-				address := fmt.Sprintf("10.0.0.%d:80", rapid.IntRange(1, 9).Draw(rt, "address"))
-				r.tryDo(putBackend(pool.Draw(rt, "pool"), name.Draw(rt, "name"), address,
-					weight(rapid.IntRange(0, 2).Draw(rt, "weight")), tier(rapid.IntRange(0, 1).Draw(rt, "tier"))))
+				host := rapid.SampledFrom([]string{"10.0.0.1", "10.0.0.2", "some.example"}).Draw(rt, "host")
+				zone := rapid.SampledFrom([]string{"here", "there"}).Draw(rt, "zone")
+				r.tryDo(putBackend(pool.Draw(rt, "pool"), name.Draw(rt, "name"), host+":80",
+					weight(rapid.IntRange(0, 2).Draw(rt, "weight")), tier(rapid.IntRange(0, 1).Draw(rt, "tier")),
+					func(s *fsm.BackendSpec) { s.Zone = zone }))
 			},
 			"delete backend": func(rt *rapid.T) {
 				r.tryDo(remove(fsm.KindBackend, pool.Draw(rt, "pool"), name.Draw(rt, "name")))
@@ -253,14 +261,40 @@ func TestStepByStepIsTheSameAsAtOnce(t *testing.T) {
 					r.vote(p, n, rapid.SampledFrom([]fsm.Health{fsm.HealthUp, fsm.HealthDown}).Draw(rt, "health"))
 				}
 			},
+			"resolve": func(rt *rapid.T) {
+				names.set("some.example", fmt.Sprintf("10.1.0.%d", rapid.IntRange(1, 9).Draw(rt, "address")))
+			},
 			"update": func(rt *rapid.T) {
-				got, want := describe(builder.Update(r.State)), describe(NewBuilder(newAnswers(), Options{}).Update(r.State))
-				if !slices.Equal(got, want) {
+				next := builder.Update(r.State)
+				if got, want := describe(next), describe(NewBuilder(names, options).Update(r.State)); !slices.Equal(got, want) {
 					rt.Fatalf("step by step:\n%v\nat once:\n%v", got, want)
 				}
+				if now := describe(last); !slices.Equal(now, was) {
+					rt.Fatalf("the table before is now:\n%v\nand was:\n%v", now, was)
+				}
+				sameCounters(rt, last, next)
+				last, was = next, describe(next)
 			},
 		})
 	})
+}
+
+// sameCounters fails unless each backend that is in both tables has its
+// counters from the first.
+func sameCounters(rt *rapid.T, before, after *Table) {
+	counters := map[string]*Stats{}
+	for p := range before.Pools() {
+		for _, b := range p.Backends() {
+			counters[b.UID] = b.Stats
+		}
+	}
+	for p := range after.Pools() {
+		for _, b := range p.Backends() {
+			if stats := counters[b.UID]; stats != nil && stats != b.Stats {
+				rt.Fatalf("backend %s/%s lost its counters", b.Pool, b.Name)
+			}
+		}
+	}
 }
 
 func describe(t *Table) []string {
@@ -268,7 +302,10 @@ func describe(t *Table) []string {
 	for p := range t.Pools() {
 		lines = append(lines, fmt.Sprintf("pool %s %s %v", p.Name, p.Strategy(), picked(p)))
 		for _, b := range p.Backends() {
-			lines = append(lines, fmt.Sprintf("backend %s/%s %s %v %v %v %v", b.Pool, b.Name, b.UID, b.Endpoints(), b.Weight(), b.Health(), b.Eligible()))
+			lines = append(lines, fmt.Sprintf("backend %s/%s %s %v %v %v %v", b.Pool, b.Name, b.UID, b.Endpoints(), b.Weight(), b.Health(), b.place))
+		}
+		for place, b := range p.choices {
+			lines = append(lines, fmt.Sprintf("place %d: %s, near %d", place, b.Name, p.near))
 		}
 	}
 	return lines

@@ -185,7 +185,7 @@ func TestARetryStaysInTheZoneAsLongAsItCan(t *testing.T) {
 	p, tried := build(r, Options{Zone: "east"}), new(Tried)
 	var zones []string
 	for b := p.Pick(&Choice{Tried: tried}); b != nil; b = p.Pick(&Choice{Tried: tried}) {
-		zones = append(zones, b.spec.Zone)
+		zones = append(zones, b.spec().Zone)
 		tried.Add(b)
 	}
 	if got := fmt.Sprint(zones); got != "[east east west]" {

@@ -5,7 +5,8 @@
 // Its user keeps it behind one atomic pointer; a request loads it once and uses
 // it to the end. A [Builder] makes the next table from the last one and the
 // next state, at a cost that follows the size of the change: only changed
-// routes and pools are compiled anew, everything else is shared.
+// routes and pools are compiled anew, and of a pool only changed backends; all else
+// is shared.
 //
 // The package owns matching, what routes make of addresses and paths,
 // eligibility, choice and the counters of backends, which belong to the

@@ -1,7 +1,6 @@
 package table
 
 import (
-	"math/rand/v2"
 	"slices"
 
 	"evenkeel/balancer/picker"
@@ -99,83 +98,6 @@ func (p *Pool) Backends() []*Backend { return p.backends }
 // Eligible returns how many backends take new requests.
 func (p *Pool) Eligible() int { return len(p.choices) }
 
-// poolSource is what a pool is compiled from.
-type poolSource struct {
-	state    *fsm.State
-	resolver Resolver
-	options  *Options
-	previous *Pool // of the last table; nil if there was none
-}
-
-// compile takes the counters of backends that it knew before from the previous
-// pool. Nothing else refers to them but tables in use, so those of deleted
-// backends go when the last of these does.
-func (src poolSource) compile(object *fsm.Pool) *Pool {
-	p := &Pool{Name: object.Name, uid: object.Meta.UID, strategy: object.Spec.Strategy}
-	p.Timeouts, p.Limits = timeoutsOf(object.Spec), limitsOf(object.Spec)
-	retries := object.Spec.EffectiveRetries()
-	p.Attempts, p.Budget = retries.Attempts, RetryBudget{Percent: retries.BudgetPercent, Min: retries.BudgetMin}
-	p.Shared = src.previous.shared(p.uid)
-	known := src.previous.stats()
-	for b := range src.state.PoolBackends(object.Name) {
-		stats := known[b.Meta.UID]
-		if stats == nil {
-			stats = newStats(src.options.Loops)
-		}
-		p.backends = append(p.backends, newBackend(b, stats, src.resolver))
-	}
-	p.choices, p.near = choose(p.backends, object.Spec, src.options.Zone)
-	p.random = rand.Uint64
-	if src.options.Random != nil {
-		p.random = src.options.Random
-	}
-	p.setPicker(object.Spec, src)
-	p.sticky = compileSticky(object.Spec.Sticky, p.uid, p.backends, src.options.StickyKeys)
-	p.hosts = hostsOf(p.backends)
-	return p
-}
-
-func (p *Pool) stats() map[string]*Stats {
-	if p == nil {
-		return nil
-	}
-	stats := make(map[string]*Stats, len(p.backends))
-	for _, b := range p.backends {
-		stats[b.UID] = b.Stats
-	}
-	return stats
-}
-
-// choose returns the usable backends of the lowest tier that has one, and gives
-// each its place. If the pool prefers this node's zone and one of them stands
-// there, those come first, and near is how many they are; else near counts all.
-func choose(backends []*Backend, spec fsm.PoolSpec, zone string) (choices []*Backend, near int) {
-	for _, b := range backends {
-		if !b.usable() {
-			continue
-		}
-		if len(choices) > 0 && b.spec.Tier < choices[0].spec.Tier {
-			choices = choices[:0]
-		}
-		if len(choices) == 0 || b.spec.Tier == choices[0].spec.Tier {
-			choices = append(choices, b)
-		}
-	}
-	near = len(choices)
-	if spec.PreferZone && zone != "" {
-		elsewhere := func(b *Backend) bool { return b.spec.Zone != zone }
-		here := slices.DeleteFunc(slices.Clone(choices), elsewhere)
-		if len(here) > 0 {
-			there := slices.DeleteFunc(choices, func(b *Backend) bool { return b.spec.Zone == zone })
-			choices, near = append(here, there...), len(here)
-		}
-	}
-	for place, b := range choices {
-		b.place = place
-	}
-	return choices, near
-}
-
 func hostsOf(backends []*Backend) []string {
 	var hosts []string
 	for _, b := range backends {
@@ -196,7 +118,7 @@ func (p *Pool) setPicker(spec fsm.PoolSpec, src poolSource) {
 		if p.strategy == fsm.StrategyPeakEWMA {
 			b.Stats.Latency.Learn(src.options.Loops)
 		}
-		p.candidates[i] = picker.Candidate{Name: b.Name, Weight: b.spec.Weight, Load: b.Stats.Load, Latency: b.Stats.Latency}
+		p.candidates[i] = picker.Candidate{Name: b.Name, Weight: b.spec().Weight, Load: b.Stats.Load, Latency: b.Stats.Latency}
 	}
 	switch p.strategy {
 	case fsm.StrategyMaglev, fsm.StrategyRingHash, fsm.StrategyRendezvous:

@@ -56,7 +56,7 @@ func tokenOf(key []byte, pool, backend string) string {
 // mayReturn tells whether a backend takes clients that it has served before: a
 // weight of 0 and draining keep only new ones away.
 func (b *Backend) mayReturn() bool {
-	return b.spec.AdminState != fsm.AdminMaint && b.health != fsm.HealthDown && len(b.endpoints) > 0
+	return b.spec().AdminState != fsm.AdminMaint && b.Health() != fsm.HealthDown && len(b.endpoints) > 0
 }
 
 // named returns the backend that a request's cookie names, or nil.
