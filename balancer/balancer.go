@@ -27,6 +27,9 @@ const (
 type Config struct {
 	// Loops is the number of event loops, 1 to 256; 0 means one for each core.
 	Loops int
+	// Nice is by how much all else in the process is nicer than the loops, 0 to
+	// 19, on Linux. It is for a process of its own: nobody may take it back.
+	Nice int
 	// Zone is where this node stands, for pools that prefer backends near by; ""
 	// if that is not known.
 	Zone string
@@ -81,7 +84,7 @@ func New(config Config) (*Balancer, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	path, err := engine.New(engine.Config{Loops: config.Loops, DrainTimeout: config.DrainTimeout, Logger: config.Logger})
+	path, err := engine.New(engine.Config{Loops: config.Loops, Nice: config.Nice, DrainTimeout: config.DrainTimeout, Logger: config.Logger})
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,9 @@ import (
 type Config struct {
 	// Loops is the number of event loops; 0 means one for each core.
 	Loops int
+	// Nice is by how much all else in the process is nicer than the loops; see
+	// [reactor.Config].
+	Nice int
 	// DrainTimeout is how long a listener that ends waits for requests under way
 	// before it cuts them.
 	DrainTimeout time.Duration
@@ -43,7 +46,7 @@ type Engine struct {
 // New returns an engine of an empty registry; [Engine.Run] starts its loops.
 // [Engine.Close] frees one that never ran.
 func New(config Config) (*Engine, error) {
-	r, err := reactor.New(reactor.Config{Loops: config.Loops, Logger: config.Logger})
+	r, err := reactor.New(reactor.Config{Loops: config.Loops, Nice: config.Nice, Logger: config.Logger})
 	if err != nil {
 		return nil, err
 	}

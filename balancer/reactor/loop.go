@@ -24,7 +24,10 @@ type Loop struct {
 	start  time.Time
 	now    int64
 	poller poller
-	logger *slog.Logger
+
+	sliceAt int64 // when the present time slice began
+	eventAt int64 // when there was the last event
+	logger  *slog.Logger
 
 	slots    []slot // by descriptor
 	last     uint32 // the generation that was given last
@@ -104,13 +107,19 @@ func (l *Loop) Conns(yield func(*Conn) bool) {
 // has ended, and f is not called then; else it is.
 func (l *Loop) Post(f func()) bool { return l.inbox.post(f) }
 
-// run is the loop. The thread ends with it: it is never unlocked.
-func (l *Loop) run() {
+// run is the loop, on a thread whose number it tells. The thread ends with it:
+// it is never unlocked.
+func (l *Loop) run(thread chan<- int) {
 	runtime.LockOSThread()
+	thread <- threadID()
 	l.tick()
+	l.sliceAt, l.eventAt = l.now, l.now-int64(placeHeld)
 	for !l.ended {
 		n := l.wait()
 		l.tick()
+		if n > 0 {
+			l.eventAt = l.now
+		}
 		for i := range l.events[:n] {
 			l.dispatch(&l.events[i])
 		}
@@ -122,6 +131,7 @@ func (l *Loop) run() {
 			l.batchEnd()
 		}
 		l.sendGathered()
+		l.renewSlice()
 	}
 	l.release()
 }
@@ -131,7 +141,9 @@ func (l *Loop) tick() { l.now = int64(time.Since(l.start)) }
 // wait returns the next batch of events. Under load it comes at once or within
 // the brief wait, in which the scheduler has no part: to it the loop's goroutine
 // runs, and when it has to stop the world its signal ends the wait. To give the
-// place in the scheduler up and to get it back costs as much as a request.
+// place in the scheduler up and to get it back costs as much as a request, and
+// while others have much to do it takes tens of milliseconds; see
+// [Loop.renewSlice].
 func (l *Loop) wait() int {
 	if len(l.ready) > 0 || len(l.looking) > 0 || l.inbox.pending.Load() {
 		return l.poller.poll(l.events, 0)
@@ -140,15 +152,19 @@ func (l *Loop) wait() int {
 	if len(l.late) > 0 && (rest < 0 || rest > lateTick) {
 		rest = lateTick
 	}
-	brief := briefWait
+	brief := max(0, briefWait-time.Duration(l.now-l.sliceAt))
 	if rest >= 0 {
 		brief = min(brief, rest)
 		rest -= brief
 	}
-	if n := l.poller.poll(l.events, brief); n > 0 || rest == 0 {
+	held := briefWait > 0 && l.now-l.eventAt < int64(placeHeld)
+	if n := l.poller.poll(l.events, brief); n > 0 || rest == 0 || held {
 		return n
 	}
-	return l.poller.wait(l.events, rest)
+	n := l.poller.wait(l.events, rest)
+	l.tick()
+	l.sliceAt = l.now // if others wanted the place
+	return n
 }
 
 // lookAtLate reads from connections that were to serve one request and still

@@ -9,8 +9,8 @@ import (
 )
 
 // briefWait is how long a loop waits before it lets other goroutines have its
-// place in the scheduler: the shortest time that epoll knows.
-const briefWait = time.Millisecond
+// place in the scheduler, or begins a new time slice.
+const briefWait = timeSlice
 
 // event is what a poller reports of a descriptor.
 type event struct {

@@ -23,6 +23,12 @@ type Config struct {
 	// ReadBuffer is the size of each loop's read buffer in bytes; 0 means
 	// [DefaultReadBuffer].
 	ReadBuffer int
+	// Nice is by how much the process's other threads are nicer than those of the
+	// loops, 0 to 19, so that the operating system lets the loops go first; see
+	// nice(2) and sched(7). Nobody may take it back, so at most one reactor of a
+	// process has it. Only Linux has priorities of threads; elsewhere it does
+	// nothing.
+	Nice int
 	// Logger gets what goes wrong with listening sockets; nil means nobody.
 	Logger *slog.Logger
 }
@@ -31,6 +37,7 @@ type Config struct {
 // goroutine.
 type Reactor struct {
 	loops  []*Loop
+	nice   int
 	logger *slog.Logger
 
 	stopping sync.WaitGroup // goroutines that end listeners
@@ -49,13 +56,16 @@ func New(config Config) (*Reactor, error) {
 	if config.Loops < 0 || config.Loops > MaxLoops {
 		return nil, fmt.Errorf("open reactor: %d loops: use 1 to %d, or 0 for one a core", config.Loops, MaxLoops)
 	}
+	if config.Nice < 0 || config.Nice > 19 {
+		return nil, fmt.Errorf("open reactor: other threads nicer by %d: use 0 to 19", config.Nice)
+	}
 	if config.ReadBuffer == 0 {
 		config.ReadBuffer = DefaultReadBuffer
 	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	r := &Reactor{logger: config.Logger, listeners: make(map[*Listener]struct{})}
+	r := &Reactor{nice: config.Nice, logger: config.Logger, listeners: make(map[*Listener]struct{})}
 	start := time.Now()
 	for i := range config.Loops {
 		l, err := newLoop(i, config, start)
@@ -74,16 +84,19 @@ func (r *Reactor) Loops() []*Loop { return r.loops }
 // Run runs the loops until ctx ends, then closes every connection and listening
 // socket, and returns after the last loop's thread has ended. It is called once.
 //
-// It raises GOMAXPROCS to one more than there are loops, so that the rest of
-// the process does not wait for them, nor they for it.
+// It raises GOMAXPROCS to twice the number of loops, so that the rest of the
+// process does not wait for them, nor they for it, and lowers the priority of
+// all other threads as configured.
 func (r *Reactor) Run(ctx context.Context) error {
-	if want := len(r.loops) + 1; runtime.GOMAXPROCS(0) < want {
+	if want := 2 * len(r.loops); runtime.GOMAXPROCS(0) < want {
 		runtime.GOMAXPROCS(want)
 	}
 	var loops sync.WaitGroup
+	threads := make(chan int)
 	for _, l := range r.loops {
-		loops.Go(l.run)
+		loops.Go(func() { l.run(threads) })
 	}
+	r.goFirst(threads)
 	<-ctx.Done()
 	for _, l := range r.loops {
 		l.Post(l.end)
@@ -91,6 +104,20 @@ func (r *Reactor) Run(ctx context.Context) error {
 	loops.Wait()
 	r.end()
 	return nil
+}
+
+// goFirst waits until all loops run, and gives them precedence.
+func (r *Reactor) goFirst(threads <-chan int) {
+	var ids []int
+	for range r.loops {
+		ids = append(ids, <-threads)
+	}
+	if r.nice == 0 {
+		return
+	}
+	if err := lowerOthers(ids, r.nice); err != nil {
+		r.logger.Warn("the loops do not go first when the machine is busy", "error", err)
+	}
 }
 
 // Close frees the descriptors of a reactor that never ran.

@@ -245,19 +245,54 @@ func TestDeadlinesOfALoopComeInTime(t *testing.T) {
 	})
 }
 
-// TestAnIdleLoopSleeps counts how often it wakes up while nothing happens.
+// TestAnIdleLoopSleeps counts how often it wakes up while nothing happens, from
+// when it has given its place in the scheduler up.
 func TestAnIdleLoopSleeps(t *testing.T) {
 	w := start(t, 1)
 	s, client := w.accepted(echo)
 	client.send("hello")
 	client.expect("hello")
-	batches, expired := 0, make(chan int, 1)
+	batches, idle := 0, make(chan int, 1)
 	w.on(0, func(l *Loop) {
 		l.OnBatchEnd(func() { batches++ })
-		s.expired = func() { expired <- batches }
-		s.c.SetDeadline(l.Now() + 1000*ms)
+		s.expired = func() {
+			batches = 0
+			s.expired = func() { idle <- batches }
+			s.c.SetDeadline(l.Now() + 1000*ms)
+		}
+		s.c.SetDeadline(l.Now() + int64(placeHeld) + 500*ms)
 	})
-	if n := await(t, expired, "the deadline"); n > 20 {
+	if n := await(t, idle, "the deadline"); n > 20 {
 		t.Errorf("%d batches in an idle second", n)
+	}
+}
+
+// TestALoopBeginsNewTimeSlices looks at a loop that always has something to do,
+// and at one that had lately.
+func TestALoopBeginsNewTimeSlices(t *testing.T) {
+	for name, busy := range map[string]bool{"busy": true, "waiting": false} {
+		t.Run(name, func(t *testing.T) {
+			w := start(t, 1)
+			slices, done := map[int64]bool{}, make(chan struct{})
+			w.on(0, func(l *Loop) {
+				var again func()
+				again = func() {
+					if slices[l.sliceAt] = true; len(slices) == 20 {
+						close(done)
+						return
+					}
+					if l.eventAt = l.now; busy {
+						l.Post(again)
+					}
+				}
+				l.OnBatchEnd(func() {
+					if !busy && len(slices) < 20 {
+						again()
+					}
+				})
+				again()
+			})
+			await(t, done, "20 time slices")
+		})
 	}
 }

@@ -39,7 +39,7 @@ func serve(ctx context.Context, options *config.Config, log *slog.Logger) error 
 		return err
 	}
 	traffic, err := balancer.New(balancer.Config{
-		Loops: options.Loops, Zone: options.Zone, StickyKeys: options.Secrets.StickyKeys(),
+		Loops: options.Loops, Nice: options.BackgroundNice, Zone: options.Zone, StickyKeys: options.Secrets.StickyKeys(),
 		Bind: options.Bind, ListenerAddrs: options.ListenerAddrs,
 		DrainTimeout: options.DrainTimeout, Logger: log.With("part", "balancer"),
 	})

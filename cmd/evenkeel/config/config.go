@@ -22,11 +22,15 @@ const (
 	// DefaultDrainTimeout leaves a node time to leave the cluster within the
 	// 10 s that `docker stop` grants.
 	DefaultDrainTimeout = 8 * time.Second
+	// DefaultBackgroundNice gives a loop three times the share of a core that
+	// another thread has, so that the other one is slowed but not starved.
+	DefaultBackgroundNice = 5
 
 	minDrainTimeout = 10 * time.Millisecond
 	maxDrainTimeout = time.Hour
 	maxExpect       = 64
 	maxLoops        = 256
+	maxNice         = 19
 )
 
 // Prefix starts the name of every environment variable of Evenkeel.
@@ -52,6 +56,9 @@ type Config struct {
 	// Loops is how many event loops carry traffic, 1 to 256, or 0 for one per
 	// core.
 	Loops int
+	// BackgroundNice is by how much the threads that carry no traffic are nicer
+	// than those that do, 0 to 19.
+	BackgroundNice int
 	// Zone is where the node stands, a DNS label, or "" for nowhere.
 	Zone string
 

@@ -58,8 +58,8 @@ func TestDefaultsAreAWorkingSingleNode(t *testing.T) {
 	if c.DrainTimeout != config.DefaultDrainTimeout || c.LogLevel != slog.LevelInfo || c.LogFormat != "text" || c.Profile != "default" {
 		t.Errorf("drain %s, level %s, format %s, profile %s", c.DrainTimeout, c.LogLevel, c.LogFormat, c.Profile)
 	}
-	if c.Loops != 0 || c.Zone != "" {
-		t.Errorf("loops %d, zone %q; want one loop per core and no zone", c.Loops, c.Zone)
+	if c.Loops != 0 || c.BackgroundNice != config.DefaultBackgroundNice || c.Zone != "" {
+		t.Errorf("loops %d, background nice %d, zone %q; want one loop per core that goes first, and no zone", c.Loops, c.BackgroundNice, c.Zone)
 	}
 	if len(c.Warnings) != 0 {
 		t.Errorf("warnings %q", c.Warnings)
@@ -104,12 +104,12 @@ func TestEveryOptionFromEachSource(t *testing.T) {
 		"name": "n7", "data-dir": "/var/lib/x", "api-addr": "10.1.2.3:7170", "cluster-addr": "[::]:7171",
 		"advertise": "10.1.2.3:9", "join": "a:1,[fd00::1]:2", "bootstrap-expect": "3", "secret-file": secretFile,
 		"bind": "::1", "listener-addr": "default=127.0.0.1:8081,other=:9", "admin-token-file": tokenFile,
-		"loops": "4", "zone": "rack-1", "profile": "safe", "drain-timeout": "1m30s", "log-level": "debug", "log-format": "json",
+		"loops": "4", "background-nice": "7", "zone": "rack-1", "profile": "safe", "drain-timeout": "1m30s", "log-level": "debug", "log-format": "json",
 	}
 	want := &config.Config{
 		Name: "n7", DataDir: "/var/lib/x", APIAddr: "10.1.2.3:7170", ClusterAddr: "[::]:7171", Advertise: "10.1.2.3:9",
 		Join: []string{"a:1", "[fd00::1]:2"}, BootstrapExpect: 3, Bind: "::1",
-		ListenerAddrs: map[string]string{"default": "127.0.0.1:8081", "other": ":9"}, Loops: 4, Zone: "rack-1",
+		ListenerAddrs: map[string]string{"default": "127.0.0.1:8081", "other": ":9"}, Loops: 4, BackgroundNice: 7, Zone: "rack-1",
 		AdminToken: "0123456789abcdef0123", Profile: "safe", DrainTimeout: 90 * time.Second,
 		LogLevel: slog.LevelDebug, LogFormat: "json",
 	}
@@ -212,6 +212,8 @@ func TestFaults(t *testing.T) {
 		"a profile is one of three":                       {nil, []string{"EVENKEEL_PROFILE=quick"}, "is none of default, safe, fast"},
 		"fewer loops than none are refused":               {[]string{"--loops=-1"}, nil, `loops "-1" (flag --loops): is not a whole number from 0 to 256`},
 		"more loops than 256 are refused":                 {nil, []string{"EVENKEEL_LOOPS=257"}, "is not a whole number from 0 to 256; give the number of event loops, or 0 for one per core"},
+		"a niceness below 0 is refused":                   {[]string{"--background-nice=-1"}, nil, `background-nice "-1" (flag --background-nice): is not a whole number from 0 to 19; give by how much traffic goes first, or 0 if it is not to`},
+		"a niceness above 19 is refused":                  {nil, []string{"EVENKEEL_BACKGROUND_NICE=20"}, "is not a whole number from 0 to 19"},
 		"loops are a number":                              {[]string{"--loops", "all"}, nil, "is not a whole number from 0 to 256"},
 		"a zone is a DNS label":                           {nil, []string{"EVENKEEL_ZONE=Rack 1"}, `zone "Rack 1" (environment variable EVENKEEL_ZONE): is not a DNS label`},
 		"no nodes form no cluster":                        {nil, []string{"EVENKEEL_BOOTSTRAP_EXPECT=0"}, "whole number from 1"},

@@ -63,6 +63,8 @@ func options() []*option {
 			parse: parseListenerAddrs},
 		{name: "loops", arg: "N", usage: "event loops that carry traffic, 1 to 256; 0 means one per core (default: 0)",
 			parse: one(parseLoops)},
+		{name: "background-nice", arg: "N", usage: "how much nicer all else in this node is than its event loops, 0 to 19; Linux only (default: " + strconv.Itoa(DefaultBackgroundNice) + ")",
+			parse: one(parseBackgroundNice)},
 		{name: "zone", arg: "LABEL", usage: "where this node stands, a DNS label; pools with prefer_zone use the backends of the same zone first (default: none)",
 			parse: one(func(c *Config, v string) error { c.Zone = v; return checkLabel(v) })},
 		{name: optInsecureAPI, usage: "serve the API beyond loopback without a token",
@@ -185,6 +187,15 @@ func parseLoops(c *Config, v string) error {
 		return fmt.Errorf("is not a whole number from 0 to %d; give the number of event loops, or 0 for one per core", maxLoops)
 	}
 	c.Loops = n
+	return nil
+}
+
+func parseBackgroundNice(c *Config, v string) error {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 0 || n > maxNice {
+		return fmt.Errorf("is not a whole number from 0 to %d; give by how much traffic goes first, or 0 if it is not to", maxNice)
+	}
+	c.BackgroundNice = n
 	return nil
 }
 

@@ -1,0 +1,9 @@
+//go:build !linux
+
+package reactor
+
+// Elsewhere priorities belong to whole processes.
+
+func threadID() int { return 0 }
+
+func lowerOthers([]int, int) error { return nil }
