@@ -104,16 +104,19 @@ func (r *Reactor) Run(ctx context.Context) error {
 	return nil
 }
 
-// places is GOMAXPROCS: as many places for the rest as there are loops. Of 6 the
-// garbage collector has no whole number for its quarter of them, and takes a
-// part of the time of each, mgcpacer.go; a loop that begins a new time slice then
-// may wait for it 20 ms. That is so of 2, too, but a core that has one loop is
-// not to have three threads beside it.
+// places is GOMAXPROCS: as many places for the rest as there are loops. Of 2, 3
+// or 6 the garbage collector has no whole number for its quarter of them, and
+// takes a part of the time of each, mgcpacer.go: a loop that begins a new time
+// slice then may wait for it for 20 ms and more.
 func places(loops int) int {
-	if loops == 3 {
+	switch n := 2 * loops; n {
+	case 2:
+		return 4
+	case 6:
 		return 7
+	default:
+		return n
 	}
-	return 2 * loops
 }
 
 // goFirst waits until all loops run, and gives them precedence.

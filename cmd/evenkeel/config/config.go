@@ -22,9 +22,10 @@ const (
 	// DefaultDrainTimeout leaves a node time to leave the cluster within the
 	// 10 s that `docker stop` grants.
 	DefaultDrainTimeout = 8 * time.Second
-	// DefaultBackgroundNice gives a loop three times the share of a core that
-	// another thread has, so that the other one is slowed but not starved.
-	DefaultBackgroundNice = 5
+	// DefaultBackgroundNice gives a loop nine times the share of a core that
+	// another thread has, of which there may be several: on a busy machine they
+	// are to be slowed, but not starved.
+	DefaultBackgroundNice = 10
 
 	minDrainTimeout = 10 * time.Millisecond
 	maxDrainTimeout = time.Hour
