@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/raft"
 	"go.uber.org/goleak"
 
 	"evenkeel/cluster/secret"
@@ -43,6 +44,7 @@ type testCluster struct {
 	binds   map[string]string
 	nodes   map[string]*testNode
 	logs    *syncBuffer
+	opened  func(*Node) // if set, is called before a node runs
 }
 
 func newTestCluster(t testing.TB) *testCluster {
@@ -120,11 +122,26 @@ func (c *testCluster) start(config Config) *testNode {
 }
 
 func (c *testCluster) run(n *Node) *testNode {
+	if c.opened != nil {
+		c.opened(n)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	node := &testNode{Node: n, cancel: cancel, done: make(chan error, 1)}
 	go func() { node.done <- n.Run(ctx) }()
 	c.nodes[n.Name()] = node
 	return node
+}
+
+// disks puts something between raft and the log of every node that is started
+// from now on.
+func (c *testCluster) disks(between func(*Node, raft.LogStore) raft.LogStore) {
+	c.opened = func(n *Node) {
+		cache, err := raft.NewLogCache(cachedEntries, between(n, checkedLog{n.store.bolt}))
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		n.store.cache = cache
+	}
 }
 
 // stop ends a node as a signal would.

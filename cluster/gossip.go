@@ -67,6 +67,18 @@ type gossipMember struct {
 	// Since is when State was seen first; heard is the last answered probe.
 	Since time.Time
 	heard time.Time
+	// takes and wrote are what a write to its log takes, 0 if that is unknown,
+	// and the last entry that it wrote, as of that probe.
+	takes time.Duration
+	wrote uint64
+}
+
+// pulse is what a node says of itself in its answers to probes.
+type pulse struct {
+	// WriteMicros is what a write to its log takes; 0 is unknown.
+	WriteMicros int64 `json:"w,omitempty"`
+	// Written is the index of the last entry that it wrote.
+	Written uint64 `json:"i,omitempty"`
 }
 
 // gossip is the node's view of who is there. memberlist calls it from its own
@@ -295,7 +307,7 @@ func (g *gossip) note(node *memberlist.Node, joined bool) {
 	member := &gossipMember{meta: m, UID: node.Name, Addr: addressOf(node), Since: now, heard: now}
 	if old != nil && !joined {
 		// Late news of a node that said goodbye do not bring it back.
-		member.State, member.Since, member.heard = old.State, old.Since, old.heard
+		member.State, member.Since, member.heard, member.takes, member.wrote = old.State, old.Since, old.heard, old.takes, old.wrote
 	}
 	g.members[node.Name] = member
 	g.wake()
@@ -337,15 +349,33 @@ func (g *gossip) prune() {
 }
 
 // AckPayload implements [memberlist.PingDelegate].
-func (g *gossip) AckPayload() []byte { return nil }
+func (g *gossip) AckPayload() []byte {
+	takes, wrote := g.node.writes.written(time.Now())
+	payload, err := json.Marshal(pulse{takes.Microseconds(), wrote})
+	if err != nil {
+		return nil // cannot be
+	}
+	return payload
+}
 
 // NotifyPingComplete implements [memberlist.PingDelegate].
-func (g *gossip) NotifyPingComplete(node *memberlist.Node, _ time.Duration, _ []byte) {
+func (g *gossip) NotifyPingComplete(node *memberlist.Node, _ time.Duration, payload []byte) {
+	takes, wrote := writesOf(payload)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if member := g.members[node.Name]; member != nil {
-		member.heard = time.Now()
+		member.heard, member.takes, member.wrote = time.Now(), takes, wrote
 	}
+}
+
+// writesOf returns what a write takes on the node that answered, and the last
+// entry that it wrote; both are 0 if it does not say so, as earlier builds.
+func writesOf(payload []byte) (takes time.Duration, wrote uint64) {
+	var p pulse
+	if json.Unmarshal(payload, &p) != nil || p.WriteMicros < 0 || p.WriteMicros > time.Hour.Microseconds() {
+		return 0, 0
+	}
+	return time.Duration(p.WriteMicros) * time.Microsecond, p.Written
 }
 
 func parseMeta(node *memberlist.Node) (meta, error) {

@@ -38,6 +38,7 @@ type Node struct {
 	replica        *replica
 	leaders        *leaders
 	submitter      *submitter
+	writes         *writeTimes
 	localReads     *coalescer // of the leader
 	forwardedReads *coalescer // of every node, to the leader
 
@@ -70,7 +71,7 @@ func open(config Config, p profile, net network) (_ *Node, err error) {
 	}
 	n := &Node{
 		config: config, profile: p, network: net, dir: dir, name: config.Name, notices: newLimiter(),
-		joiner: newJoiner(), views: newViews(), leaders: newLeaders(), submitter: newSubmitter(),
+		joiner: newJoiner(), views: newViews(), leaders: newLeaders(), submitter: newSubmitter(), writes: newWriteTimes(),
 		localReads: newCoalescer(), forwardedReads: newCoalescer(), detached: make(chan struct{}), twins: make(chan error, 1),
 		waiters: newWaiters(dir.uid(), dir.firstSequence()),
 	}
@@ -268,6 +269,7 @@ func (n *Node) takePart(ctx context.Context) {
 	tasks.Go(func() { n.localReads.run(part, n.localReadIndex) })
 	tasks.Go(func() { n.keepConfirming(part) })
 	tasks.Go(func() { n.lead(part) })
+	tasks.Go(func() { n.watchWrites(part, c) })
 	select {
 	case <-n.detached:
 	case <-ctx.Done():

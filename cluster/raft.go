@@ -67,7 +67,7 @@ func (n *Node) startRaft(s *store) (*consensus, error) {
 	logger.hasLeft = n.gossip.hasLeft
 	c := &consensus{store: s, transport: newTransport(n.port.Raft(), n.UID(), n.profile.heartbeat, logger), ended: make(chan struct{})}
 	n.replica.committed = c.transport.committed
-	disk := &raftStore{log: s.cache, stable: s.stable, broken: n.storeBroken}
+	disk := &raftStore{log: s.cache, stable: s.stable, writes: n.writes, broken: n.storeBroken}
 	type started struct {
 		raft *raft.Raft
 		err  error
@@ -156,7 +156,12 @@ func (n *Node) handOver(ctx context.Context, c *consensus) error {
 	if own == nil {
 		return nil
 	}
-	for _, id := range n.successors(c, own.term) {
+	return n.transferTo(ctx, c, n.successors(c, own.term))
+}
+
+// transferTo gives leadership to the first of them that takes it.
+func (n *Node) transferTo(ctx context.Context, c *consensus, successors []raft.ServerID) error {
+	for _, id := range successors {
 		err := c.await(c.raft.LeadershipTransferToServer(id, raft.ServerAddress(id)))
 		if err == nil || ctx.Err() != nil {
 			return err

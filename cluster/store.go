@@ -182,6 +182,7 @@ func contained(call func() error) (err error) {
 type raftStore struct {
 	log    raft.LogStore
 	stable raft.StableStore
+	writes *writeTimes
 	broken func(error)
 }
 
@@ -227,6 +228,9 @@ func (r *raftStore) StoreLog(log *raft.Log) error { return r.StoreLogs([]*raft.L
 // StoreLogs implements [raft.LogStore]. raft handles a failure: a leader steps
 // down, a follower asks again.
 func (r *raftStore) StoreLogs(logs []*raft.Log) error {
+	if len(logs) > 0 {
+		defer r.writes.begin(logs[len(logs)-1].Index)()
+	}
 	return contained(func() error { return r.log.StoreLogs(logs) })
 }
 

@@ -1,0 +1,213 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// What is known to bite in the libraries below, each with what shows that it
+// does not bite here.
+
+// gatedLog is a log whose writes fail or hang while the test says so.
+type gatedLog struct {
+	raft.LogStore
+	gate *gate
+}
+
+type gate struct {
+	mu     sync.Mutex    // guards what follows
+	err    error         // of every write
+	opens  chan struct{} // if not nil, writes wait until it is closed
+	failed atomic.Int64  // writes
+	hung   atomic.Int64
+}
+
+func (g *gate) set(err error, opens chan struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.err, g.opens = err, opens
+}
+
+func (g *gate) pass() error {
+	g.mu.Lock()
+	err, opens := g.err, g.opens
+	g.mu.Unlock()
+	if opens != nil {
+		g.hung.Add(1)
+		<-opens
+	}
+	if err != nil {
+		g.failed.Add(1)
+	}
+	return err
+}
+
+func (l gatedLog) StoreLog(log *raft.Log) error { return l.StoreLogs([]*raft.Log{log}) }
+
+func (l gatedLog) StoreLogs(logs []*raft.Log) error {
+	if err := l.gate.pass(); err != nil {
+		return err
+	}
+	return l.LogStore.StoreLogs(logs)
+}
+
+// gatedDisks gives every node that is started from now on such a log, by name.
+func (c *testCluster) gatedDisks(names ...string) map[string]*gate {
+	gates := map[string]*gate{}
+	for _, name := range names {
+		gates[name] = &gate{}
+	}
+	c.disks(func(n *Node, log raft.LogStore) raft.LogStore { return gatedLog{log, gates[n.Name()]} })
+	return gates
+}
+
+// hashicorp/raft#695: a fast path for heartbeats lets a node look alive whose
+// main loop hangs.
+func TestAFollowerWhoseMainLoopHangsLooksDead(t *testing.T) {
+	c := newTestCluster(t)
+	gates := c.gatedDisks("n1", "n2", "n3")
+	c.form(3)
+	follower := c.follower()
+	opens := make(chan struct{})
+	open := sync.OnceFunc(func() { close(opens) })
+	defer open()
+	gates[follower.Name()].set(nil, opens)
+	c.put(c.leader(), numbered(1))
+	eventually(t, "a write hangs", func() bool { return gates[follower.Name()].hung.Load() > 0 })
+	eventually(t, "the leader hears nothing from the node that hangs", func() bool {
+		part := c.leader().consensus.Load()
+		return time.Since(part.transport.answered(raft.ServerID(follower.UID()), 0)) > 5*follower.profile.heartbeat
+	})
+	c.put(c.leader(), numbered(2))
+	gates[follower.Name()].set(nil, nil)
+	open()
+	c.has(follower, "b1", "b2")
+}
+
+// hashicorp/raft#611 and #612: with pipelining a follower of which a write fails
+// while more are on their way never catches up.
+func TestAFollowerWhoseLogWritesFailedCatchesUpByItself(t *testing.T) {
+	for name, atLeast := range map[string]int64{"one write": 1, "writes for a while": 6} {
+		t.Run(name, func(t *testing.T) {
+			c := newTestCluster(t)
+			gates := c.gatedDisks("n1", "n2", "n3")
+			c.form(3)
+			leader, follower := c.leader(), c.follower()
+			stop := c.writeMuch(leader)
+			defer stop()
+			eventually(t, "writes flow", func() bool { return follower.State().Revision() > 200 })
+			gate := gates[follower.Name()]
+			gate.set(errors.New("planted: the disk does not write"), nil)
+			eventually(t, "writes fail", func() bool { return gate.failed.Load() >= atLeast })
+			gate.set(nil, nil)
+			healed := leader.State().Revision()
+			eventually(t, "the follower catches up while writes flow", func() bool { return follower.State().Revision() > healed })
+			stop()
+			eventually(t, "the states are one", func() bool {
+				return follower.State().Revision() == leader.State().Revision() && follower.State().Digest() == leader.State().Digest()
+			})
+			if reason := follower.Status().Detached; reason != "" {
+				t.Errorf("the node is detached: %s", reason)
+			}
+		})
+	}
+}
+
+// writeMuch changes the registry from several clients until stop is called,
+// which may be called more than once.
+func (c *testCluster) writeMuch(n *testNode) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var clients sync.WaitGroup
+	for client := range 8 {
+		clients.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				if _, err := n.Propose(ctx, "test", numbered(client*1_000_000+i)); err != nil && ctx.Err() == nil && !errors.Is(err, ErrNoQuorum) {
+					c.t.Errorf("propose: %v", err)
+					return
+				}
+			}
+		})
+	}
+	return func() {
+		cancel()
+		clients.Wait()
+	}
+}
+
+// raft waits up to 10 s before it tries a peer again that was away.
+func TestReplicationToAPeerThatIsAwayRestsUntilItAnswers(t *testing.T) {
+	const peer = "e6a5d1c3-0b4f-4d4e-9a53-3f1d3b1f2a10"
+	for name, wake := range map[string]func(*transport){
+		"it answers": func(tr *transport) {
+			tr.note(peer, &raft.AppendEntriesRequest{Term: 1}, &raft.AppendEntriesResponse{Success: true}, time.Now(), nil)
+		},
+		"the leadership ends": (*transport).release,
+		"raft ends":           (*transport).end,
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newTestCluster(t)
+			n := c.open(c.config("n1"))
+			defer func() {
+				if err := n.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
+			tr := newTransport(n.port.Raft(), n.UID(), n.profile.heartbeat, newRaftLogger(n.logger, "raft"))
+			defer func() { _ = tr.Close() }()
+			tr.rest(peer) // not known to be away
+			tr.note(peer, &raft.AppendEntriesRequest{Term: 1}, nil, time.Now(), errors.New("planted: nobody there"))
+			rested := make(chan struct{})
+			go func() { tr.rest(peer); close(rested) }()
+			select {
+			case <-rested:
+				t.Fatal("it goes on although nobody answers")
+			case <-time.After(50 * time.Millisecond):
+			}
+			wake(tr)
+			select {
+			case <-rested:
+			case <-time.After(parkLimit / 2):
+				t.Error("it rests although there is news")
+			}
+		})
+	}
+}
+
+// raft blocks on NotifyCh.
+func TestRaftWaitsForNobodyWhoWatchesIt(t *testing.T) {
+	c := newTestCluster(t)
+	nodes := c.form(3)
+	watched := nodes[0]
+	part := watched.consensus.Load()
+	watched.leaders.mu.Lock() // who watches hangs
+	unlock := sync.OnceFunc(watched.leaders.mu.Unlock)
+	defer unlock()
+	leads := func() bool { return part.raft.State() == raft.Leader }
+	for range 3 {
+		eventually(t, "the watched node becomes the leader", func() bool {
+			for _, n := range nodes[1:] {
+				if c := n.consensus.Load(); c.raft.State() == raft.Leader {
+					_ = c.raft.LeadershipTransferToServer(raft.ServerID(watched.UID()), raft.ServerAddress(watched.UID())).Error()
+				}
+			}
+			return leads()
+		})
+		eventually(t, "the watched node is the leader no more", func() bool {
+			_ = part.raft.LeadershipTransfer().Error()
+			return !leads()
+		})
+	}
+	unlock()
+	c.settled(nodes...)
+	c.put(watched, numbered(1))
+	if !slices.ContainsFunc(nodes, func(n *testNode) bool { return n.Status().LeaderUID != "" }) {
+		t.Error("nobody leads")
+	}
+}

@@ -1,0 +1,155 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+const (
+	// slowWrite is what a write to the log may take on a sound disk, a spinning
+	// one included.
+	slowWrite = 30 * time.Millisecond
+	// writesLooked is how many of the last writes count. Of five the median is
+	// slow when three are: one that the machine held up says nothing.
+	writesLooked = 5
+	// writesCheck is how often a leader looks at them.
+	writesCheck = 100 * time.Millisecond
+	// handOverPause is the time between two times that a node gives leadership
+	// away for its disk's sake: what the others say of theirs is a little old.
+	handOverPause = time.Minute
+)
+
+// writeTimes are those of the writes to this node's log. Safe for concurrent
+// use.
+type writeTimes struct {
+	mu      sync.Mutex // guards what follows
+	recent  []time.Duration
+	next    int           // of recent, the one to be overwritten
+	last    time.Duration // the newest of recent
+	index   uint64        // the last entry of the write that took last
+	begun   uint64
+	pending map[uint64]time.Time // when the writes began that are under way
+}
+
+func newWriteTimes() *writeTimes { return &writeTimes{pending: map[uint64]time.Time{}} }
+
+// begin is called before a write of entries up to an index; what it returns,
+// after it.
+func (w *writeTimes) begin(index uint64) (end func()) {
+	start := time.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.begun++
+	id := w.begun
+	w.pending[id] = start
+	return func() { w.end(id, index, start) }
+}
+
+func (w *writeTimes) end(id, index uint64, start time.Time) {
+	took := time.Since(start)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.pending, id)
+	w.last, w.index = took, index
+	if len(w.recent) < writesLooked {
+		w.recent = append(w.recent, took)
+		return
+	}
+	w.recent[w.next] = took
+	w.next = (w.next + 1) % writesLooked
+}
+
+// typical is the median of the last writes. One that is under way counts as
+// soon as it lasts longer than that. It returns 0 as long as there were not
+// enough writes to tell.
+func (w *writeTimes) typical(now time.Time) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.recent) < writesLooked {
+		return 0
+	}
+	median := middle(w.recent)
+	for _, start := range w.pending {
+		if lasts := now.Sub(start); lasts > median {
+			all := slices.Clone(w.recent)
+			all[w.next] = lasts
+			median = middle(all)
+		}
+	}
+	return median
+}
+
+// written is what the others are told: what a write takes, the last one
+// included, and the last entry that was written. It returns 0 for what is not
+// known.
+func (w *writeTimes) written(now time.Time) (takes time.Duration, index uint64) {
+	typical := w.typical(now)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if typical == 0 {
+		return 0, w.index
+	}
+	return max(typical, w.last), w.index
+}
+
+func middle(all []time.Duration) time.Duration {
+	return slices.Sorted(slices.Values(all))[len(all)/2]
+}
+
+// watchWrites hands leadership over while this node's disk is slow and
+// another's is not, until ctx ends: raft's heartbeats need no disk, so that it
+// would lead for ever (hashicorp/raft#503), and each change of the registry
+// would wait for its disk.
+func (n *Node) watchWrites(ctx context.Context, c *consensus) {
+	var given time.Time
+	var since uint64 // the last entry that was written when writes became slow
+	for pause(ctx, writesCheck) == nil {
+		now := time.Now()
+		own := n.writes.typical(now)
+		if own < slowWrite {
+			since = 0
+			continue
+		}
+		if since == 0 {
+			_, since = n.writes.written(now)
+		}
+		led, _, _ := n.leaders.current()
+		if led == nil || !given.IsZero() && now.Sub(given) < handOverPause {
+			continue
+		}
+		members, _ := n.gossip.view()
+		to := faster(n.successors(c, led.term), members, own, since)
+		if len(to) == 0 {
+			continue
+		}
+		given = now
+		n.logger.Warn("writes to the log are slow here, and faster elsewhere: the leadership is handed over",
+			"took", own, "there", members[string(to[0])].takes, "to", n.nameOf(string(to[0])), "file", n.dir.file(fileStore))
+		if err := n.transferTo(ctx, c, to); err != nil {
+			n.logger.Warn("the leadership was not handed over", "error", err)
+		}
+	}
+}
+
+// faster returns those whose writes take less than half of what they take
+// here, the fastest first: two disks that are about as slow are not to pass
+// leadership to and fro. What a node said before it wrote what was written
+// slowly here does not count: all disks may have become slow.
+func faster(candidates []raft.ServerID, members map[string]gossipMember, own time.Duration, since uint64) []raft.ServerID {
+	times := map[raft.ServerID]time.Duration{}
+	for _, id := range candidates {
+		m, known := members[string(id)]
+		if known && m.State == gossipAlive && !m.Detached && m.takes > 0 && m.takes < own/2 && m.wrote >= since {
+			times[id] = m.takes
+		}
+	}
+	return slices.SortedFunc(maps.Keys(times), func(a, b raft.ServerID) int {
+		return cmp.Or(cmp.Compare(times[a], times[b]), cmp.Compare(a, b))
+	})
+}
