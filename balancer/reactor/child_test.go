@@ -17,7 +17,13 @@ const childVariable = "REACTOR_TEST_CHILD"
 // TestWithoutDescriptorsAcceptingPausesAndRecovers runs in a child process
 // with a low limit on descriptors.
 func TestWithoutDescriptorsAcceptingPausesAndRecovers(t *testing.T) {
-	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestChildRunsOutOfDescriptors$", "-test.v")
+	inChild(t, "TestChildRunsOutOfDescriptors")
+}
+
+// inChild runs a test in a process of its own.
+func inChild(t *testing.T, test string) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^"+test+"$", "-test.v")
 	command.Env = append(os.Environ(), childVariable+"=1")
 	if out, err := command.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {
 		t.Errorf("%v:\n%s", err, out)

@@ -3,21 +3,13 @@ package reactor
 import (
 	"context"
 	"os"
-	"os/exec"
-	"strings"
 	"syscall"
 	"testing"
 )
 
 // TestOtherThreadsAreNicer runs in a child process, because nobody may take a
 // lower priority back.
-func TestOtherThreadsAreNicer(t *testing.T) {
-	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestChildIsNice$", "-test.v")
-	command.Env = append(os.Environ(), childVariable+"=1")
-	if out, err := command.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {
-		t.Errorf("%v:\n%s", err, out)
-	}
-}
+func TestOtherThreadsAreNicer(t *testing.T) { inChild(t, "TestChildIsNice") }
 
 func TestChildIsNice(t *testing.T) {
 	if os.Getenv(childVariable) == "" {
