@@ -84,11 +84,13 @@ func (r *Reactor) Loops() []*Loop { return r.loops }
 // Run runs the loops until ctx ends, then closes every connection and listening
 // socket, and returns after the last loop's thread has ended. It is called once.
 //
-// It raises GOMAXPROCS to [places], so that the rest of the process does not wait
-// for the loops, nor they for it, and lowers the priority of all other threads
-// as configured.
+// It raises GOMAXPROCS to twice the number of loops, and 4 at least, so that the
+// rest of the process does not wait for the loops, nor they for it, and lowers
+// the priority of all other threads as configured.
 func (r *Reactor) Run(ctx context.Context) error {
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), places(len(r.loops))))
+	if want := places(len(r.loops)); runtime.GOMAXPROCS(0) < want {
+		runtime.GOMAXPROCS(want)
+	}
 	var loops sync.WaitGroup
 	threads := make(chan int)
 	for _, l := range r.loops {

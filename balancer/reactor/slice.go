@@ -14,13 +14,12 @@ const (
 // renewSlice begins a new time slice when the present one is nearly over.
 //
 // The scheduler has a goroutine that ran for 10 ms wait behind all others: in
-// the global queue, which is looked at when a P has nothing else, or for the
-// 61st time. With 64 clients that write to the registry a loop waited 20 to
-// 75 ms there, and as often as it could do without, half of the time in all. A
-// timer that has expired comes before all queues, on the P where it was set,
-// and a goroutine that is locked to its thread begins a new slice whenever it
-// comes back to it. So the loop sleeps for a nanosecond: that costs two switches
-// between threads.
+// the global queue, which is looked at when a P has nothing else to do, or each
+// 61st time. With 64 clients that wrote to the registry a loop waited 20 to
+// 75 ms there, half of its time in all. A timer that has expired comes before
+// all queues, on the P where it was set, and a goroutine that is locked to its
+// thread begins a new slice whenever it comes back to it. So the loop sleeps for
+// a nanosecond: that costs two switches between threads, some 10 µs.
 func (l *Loop) renewSlice() {
 	if l.now-l.sliceAt < int64(timeSlice) {
 		return
