@@ -228,10 +228,13 @@ func (r *raftStore) StoreLog(log *raft.Log) error { return r.StoreLogs([]*raft.L
 // StoreLogs implements [raft.LogStore]. raft handles a failure: a leader steps
 // down, a follower asks again.
 func (r *raftStore) StoreLogs(logs []*raft.Log) error {
-	if len(logs) > 0 {
-		defer r.writes.begin(logs[len(logs)-1].Index)()
+	if len(logs) == 0 {
+		return nil
 	}
-	return contained(func() error { return r.log.StoreLogs(logs) })
+	end := r.writes.begin(logs[len(logs)-1].Index)
+	err := contained(func() error { return r.log.StoreLogs(logs) })
+	end(err)
+	return err
 }
 
 // DeleteRange implements [raft.LogStore].

@@ -40,22 +40,26 @@ type writeTimes struct {
 func newWriteTimes() *writeTimes { return &writeTimes{pending: map[uint64]time.Time{}} }
 
 // begin is called before a write of entries up to an index; what it returns,
-// after it.
-func (w *writeTimes) begin(index uint64) (end func()) {
+// with the error of the write, after it.
+func (w *writeTimes) begin(index uint64) (end func(error)) {
 	start := time.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.begun++
 	id := w.begun
 	w.pending[id] = start
-	return func() { w.end(id, index, start) }
+	return func(err error) { w.end(id, index, start, err) }
 }
 
-func (w *writeTimes) end(id, index uint64, start time.Time) {
+// end does not count a write that failed: a broken disk may say so fast.
+func (w *writeTimes) end(id, index uint64, start time.Time, err error) {
 	took := time.Since(start)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.pending, id)
+	if err != nil {
+		return
+	}
 	w.last, w.index = took, index
 	if len(w.recent) < writesLooked {
 		w.recent = append(w.recent, took)

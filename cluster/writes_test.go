@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -34,7 +35,7 @@ func TestATypicalWriteIsTheMedianOfFive(t *testing.T) {
 				for i, took := range c.took {
 					end := w.begin(uint64(i))
 					time.Sleep(took)
-					end()
+					end(nil)
 				}
 				for _, lasts := range c.pending {
 					w.begin(100)
@@ -55,10 +56,28 @@ func TestTheLastWriteIsAmongWhatTheOthersAreTold(t *testing.T) {
 		for index := range uint64(6) {
 			end := w.begin(10 + index)
 			time.Sleep(time.Millisecond << (2 * index))
-			end()
+			end(nil)
 		}
 		if takes, wrote := w.written(time.Now()); takes != 1024*time.Millisecond || wrote != 15 {
 			t.Errorf("a write takes %v and the last entry is %d, want 1.024s and 15", takes, wrote)
+		}
+	})
+}
+
+// A disk that fails at once is not to be taken for a fast one.
+func TestAWriteThatFailedDoesNotCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWriteTimes()
+		for index := range uint64(5) {
+			end := w.begin(1 + index)
+			time.Sleep(40 * time.Millisecond)
+			end(nil)
+		}
+		for index := range uint64(5) {
+			w.begin(6 + index)(errors.New("planted: the disk is broken"))
+		}
+		if takes, wrote := w.written(time.Now()); takes != 40*time.Millisecond || wrote != 5 {
+			t.Errorf("a write takes %v and the last entry is %d, want 40ms and 5", takes, wrote)
 		}
 	})
 }

@@ -24,10 +24,10 @@ type Loop struct {
 	start  time.Time
 	now    int64
 	poller poller
+	logger *slog.Logger
 
 	sliceAt int64 // when the present time slice began
 	eventAt int64 // when there was the last event
-	logger  *slog.Logger
 
 	slots    []slot // by descriptor
 	last     uint32 // the generation that was given last

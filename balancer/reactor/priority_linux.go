@@ -10,9 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxNice is the lowest priority there is, see sched(7).
-const maxNice = 19
-
 // threadID is that of the calling thread.
 func threadID() int { return unix.Gettid() }
 
@@ -28,7 +25,7 @@ func lowerOthers(loops []int, by int) error {
 	if err != nil {
 		return fmt.Errorf("read the priority of a loop's thread: %w", err)
 	}
-	want := min(own+by, maxNice)
+	want := min(own+by, MaxNice)
 	for lowered := true; lowered; {
 		threads, err := threadIDs()
 		if err != nil {

@@ -79,7 +79,7 @@ func wrongPriorities(own, loops int) string {
 		case err != nil: // it has ended
 		case nice == own:
 			first++
-		case nice != min(own+5, maxNice):
+		case nice != min(own+5, MaxNice):
 			return "a thread is neither a loop's nor nicer by 5"
 		}
 	}

@@ -12,6 +12,7 @@ import (
 // Bounds and defaults of [Config].
 const (
 	MaxLoops          = 256
+	MaxNice           = 19 // the lowest priority there is, see sched(7)
 	DefaultReadBuffer = 256 << 10
 )
 
@@ -24,7 +25,7 @@ type Config struct {
 	// [DefaultReadBuffer].
 	ReadBuffer int
 	// Nice is by how much the process's other threads are nicer than those of the
-	// loops, 0 to 19, so that the operating system lets the loops go first; see
+	// loops, 0 to [MaxNice], so that the operating system lets the loops go first; see
 	// nice(2) and sched(7). Nobody may take it back, so at most one reactor of a
 	// process has it. Only Linux has priorities of threads; elsewhere it does
 	// nothing.
@@ -56,8 +57,8 @@ func New(config Config) (*Reactor, error) {
 	if config.Loops < 0 || config.Loops > MaxLoops {
 		return nil, fmt.Errorf("open reactor: %d loops: use 1 to %d, or 0 for one a core", config.Loops, MaxLoops)
 	}
-	if config.Nice < 0 || config.Nice > 19 {
-		return nil, fmt.Errorf("open reactor: other threads nicer by %d: use 0 to 19", config.Nice)
+	if config.Nice < 0 || config.Nice > MaxNice {
+		return nil, fmt.Errorf("open reactor: other threads nicer by %d: use 0 to %d", config.Nice, MaxNice)
 	}
 	if config.ReadBuffer == 0 {
 		config.ReadBuffer = DefaultReadBuffer
