@@ -19,7 +19,8 @@ func threadID() int { return unix.Gettid() }
 // is locked to a goroutine.
 //
 // It is done when a look at all threads finds none that is not as it should be:
-// one that was made meanwhile may have escaped the look before.
+// one that was made meanwhile may have escaped the look before. One that is in
+// the middle of being made escapes all the same; see lowerAgain.
 func lowerOthers(loops []int, by int) error {
 	own, err := niceOf(loops[0])
 	if err != nil {

@@ -97,7 +97,7 @@ func (r *Reactor) Run(ctx context.Context) error {
 	for _, l := range r.loops {
 		loops.Go(func() { l.run(threads) })
 	}
-	r.goFirst(threads)
+	loops.Go(r.goFirst(ctx, threads))
 	<-ctx.Done()
 	for _, l := range r.loops {
 		l.Post(l.end)
@@ -122,17 +122,39 @@ func places(loops int) int {
 	}
 }
 
-// goFirst waits until all loops run, and gives them precedence.
-func (r *Reactor) goFirst(threads <-chan int) {
+// lowerAgain is when it is looked again for threads that go as the loops do: a
+// thread that is just being made has the priority that its maker had, and is
+// not found before it is whole.
+var lowerAgain = [...]time.Duration{10 * time.Millisecond, 100 * time.Millisecond, time.Second, 10 * time.Second}
+
+// goFirst waits until all loops run, and gives them precedence. What it returns
+// sees to those threads that escaped, until ctx ends.
+func (r *Reactor) goFirst(ctx context.Context, threads <-chan int) (later func()) {
 	var ids []int
 	for range r.loops {
 		ids = append(ids, <-threads)
 	}
-	if r.nice == 0 {
-		return
+	lower := func() (ok bool) {
+		err := lowerOthers(ids, r.nice)
+		if err != nil && ctx.Err() == nil { // else the loops' threads may have ended
+			r.logger.Warn("the loops do not go first when the machine is busy", "error", err)
+		}
+		return err == nil
 	}
-	if err := lowerOthers(ids, r.nice); err != nil {
-		r.logger.Warn("the loops do not go first when the machine is busy", "error", err)
+	if r.nice == 0 || !lower() {
+		return func() {}
+	}
+	return func() {
+		for _, pause := range lowerAgain {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(pause):
+			}
+			if !lower() {
+				return
+			}
+		}
 	}
 }
 
