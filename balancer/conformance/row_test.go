@@ -18,6 +18,7 @@ type row struct {
 	client  []step  // what it does instead, when order matters
 	backend [][]act // what the backend does on its first connection, its second, ...
 	on      string  // the name of a profile
+	behind  string  // the end of in, behind a request that says that it is the last
 
 	sees      []seen // nil: the requests of in, as they were sent
 	gets      []got  // nil: 200 "ok" for each request of in

@@ -31,7 +31,12 @@ const (
 	clientLingering                         // the last response is out, what comes is thrown away
 	clientPaused
 	clientGone
+	clientOnce // it said that this request is its last, and all of that has come
 )
+
+// firstFlight is how much the kernel sends before the first acknowledgement, at
+// least: RFC 6928, with segments of 1220 bytes.
+const firstFlight = 10 * 1220
 
 // NewClient begins to serve a connection that was accepted.
 func (l *Loop) NewClient(link Link, listener *Listener, peer netip.Addr) *Client {
@@ -60,9 +65,14 @@ func (c *Client) Busy() bool { return c.x != nil }
 // End closes a connection without a request under way; a listener that drains
 // asks for it.
 func (c *Client) End() {
-	if c.x == nil && !c.has(clientGone) {
-		c.close()
+	if c.x != nil || c.has(clientGone) {
+		return
 	}
+	if c.link.Flush(true); c.link.Buffered() > 0 { // of its last response
+		c.closeGently()
+		return
+	}
+	c.close()
 }
 
 // Cut closes the connection whatever is under way.
@@ -147,11 +157,7 @@ func (c *Client) discard(p []byte) int {
 
 // next waits for the client's next request.
 func (c *Client) next() {
-	switch {
-	case c.has(clientLast) && c.has(clientEnded):
-		c.close()
-		return
-	case c.has(clientLast):
+	if c.has(clientLast) {
 		c.closeGently()
 		return
 	}
@@ -177,11 +183,12 @@ func (c *Client) resume() {
 	}
 }
 
-// closeGently ends a connection on which the client may still be sending: a
-// plain close would reset it, and destroy what the client has not read yet (RFC
-// 9112 section 9.6).
+// closeGently ends a connection on which the client may still be sending, or to
+// which something is still owed: a plain close would reset it, and destroy what
+// the client has not read yet (RFC 9112 section 9.6).
 func (c *Client) closeGently() {
-	if c.has(clientEnded) {
+	c.link.Flush(true) // the FIN goes with it
+	if c.link.Buffered() == 0 && (c.has(clientEnded) || c.isSilent()) {
 		c.close()
 		return
 	}
@@ -192,6 +199,14 @@ func (c *Client) closeGently() {
 		c.deadline(c.listener.Settings.Load().Body)
 	}
 	c.resume()
+}
+
+// isSilent tells whether the client will send nothing more, as it has to after
+// "Connection: close" (RFC 9112 section 9.6) and as far as can be seen does. One
+// that does it all the same gets a reset, but behind the response: that has
+// left already.
+func (c *Client) isSilent() bool {
+	return c.has(clientOnce) && c.link.Sent() <= firstFlight && c.link.Alive()
 }
 
 func (c *Client) close() {
@@ -224,6 +239,7 @@ func (c *Client) leave() {
 func (c *Client) EOF() {
 	c.state |= clientEnded | clientLast
 	switch {
+	case c.has(clientLingering) && c.link.Buffered() > 0: // which it may still read
 	case c.has(clientLingering):
 		c.close()
 	case c.x != nil:
@@ -231,9 +247,9 @@ func (c *Client) EOF() {
 	case c.has(clientInHead):
 		c.counters().Requests.Add(1)
 		c.reply(badHead, false)
-		c.close()
+		c.closeGently()
 	default:
-		c.close()
+		c.closeGently()
 	}
 }
 
@@ -242,6 +258,8 @@ func (c *Client) Drained() {
 	switch {
 	case c.x != nil:
 		c.x.clientDrained()
+	case c.has(clientLingering) && c.has(clientEnded):
+		c.close()
 	case c.has(clientLingering):
 		c.deadline(c.loop.bounds.Linger)
 	case !c.has(clientInHead):

@@ -102,6 +102,9 @@ func (c *Client) begin(settings *Settings, p []byte) int {
 	case !x.upload.Done():
 		x.clientDeadline(settings.Body)
 	case c.has(clientLast):
+		if request.Close && len(p) == 0 {
+			c.state |= clientOnce
+		}
 		if settings.Connections == 0 { // else its place is wanted as soon as it is gone
 			c.link.LastRead()
 		}

@@ -12,8 +12,8 @@ type Link interface {
 	// Write sends p or keeps a copy. It returns false once the connection cannot
 	// be written to any more.
 	Write(p []byte, more bool) bool
-	// Flush sends now what Write has left for later.
-	Flush()
+	// Flush sends now what Write has left for later; more is as with Write.
+	Flush(more bool)
 	// Unsend takes back what Write was given and has not sent yet.
 	Unsend()
 	// Buffered is how many bytes Write keeps.

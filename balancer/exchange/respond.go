@@ -293,7 +293,7 @@ func (x *exchange) release(clean bool) {
 	x.backend, conn.x = nil, nil
 	x.end()
 	// What is still to go would pass for the next request's.
-	conn.link.Flush()
+	conn.link.Flush(false)
 	if clean && conn.keep && conn.link.Buffered() == 0 && conn.loop.keep(conn, most) {
 		conn.used = true
 		conn.deadline(idle)

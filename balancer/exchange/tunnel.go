@@ -71,7 +71,7 @@ func (x *exchange) tunnelEnded() {
 	c := x.client
 	x.dropBackend()
 	x.end()
-	c.close()
+	c.closeGently()
 }
 
 // offersH2C tells whether HTTP/2 is among the offered protocols. Such an offer

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"testing"
 	"time"
 
@@ -132,7 +131,7 @@ func (c *wire) flush() {
 }
 
 // The rest of [Link].
-func (c *wire) Flush() { c.flush() }
+func (c *wire) Flush(bool) { c.flush() }
 func (c *wire) Buffered() int {
 	switch {
 	case c.full:
@@ -163,11 +162,13 @@ func (c *wire) give(p string) {
 // settle gives what was kept, as a loop does.
 func (c *wire) settle() {
 	for !c.closed && !c.paused && len(c.in) > 0 {
-		n := c.events.Data(c.in)
+		in := c.in
+		c.in = nil
+		n := c.events.Data(in)
+		c.in = append(in[n:], c.in...)
 		if n == 0 {
 			return
 		}
-		c.in = slices.Delete(c.in, 0, n)
 	}
 }
 

@@ -91,6 +91,7 @@ func TestWhatIsGatheredComesBeforeWhatFollows(t *testing.T) {
 		want string
 	}{
 		"close":          {func(_ *world, s *script) { s.close() }, "last words"},
+		"flush, close":   {func(_ *world, s *script) { s.c.Flush(true); s.close() }, "last words"},
 		"close write":    {func(_ *world, s *script) { s.c.CloseWrite() }, "last words"},
 		"abort":          {func(_ *world, s *script) { s.abort() }, "last words"},
 		"the loop's end": {func(w *world, _ *script) { w.stop() }, "last words"},

@@ -28,8 +28,9 @@ func (c *Conn) Write(p []byte, more bool) bool {
 	return true
 }
 
-// Flush sends now what Write has left for later.
-func (c *Conn) Flush() { c.sendGathered(false) }
+// Flush sends now what Write has left for later; more tells that a CloseWrite or
+// a Close follows at once, whose FIN may share its packet.
+func (c *Conn) Flush(more bool) { c.sendGathered(more) }
 
 // transmit sends p and keeps what the kernel does not take. After an error the
 // connection is broken.
