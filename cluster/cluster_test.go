@@ -45,6 +45,9 @@ type testCluster struct {
 	nodes   map[string]*testNode
 	logs    *syncBuffer
 	opened  func(*Node) // if set, is called before a node runs
+	// hangAfter is what a write may take. Where tests run, a sound disk may take
+	// seconds.
+	hangAfter time.Duration
 }
 
 func newTestCluster(t testing.TB) *testCluster {
@@ -53,7 +56,7 @@ func newTestCluster(t testing.TB) *testCluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &testCluster{t: t, root: t.TempDir(), secrets: ring, dirs: map[string]string{}, binds: map[string]string{}, nodes: map[string]*testNode{}, logs: &syncBuffer{}}
+	c := &testCluster{t: t, root: t.TempDir(), secrets: ring, dirs: map[string]string{}, binds: map[string]string{}, nodes: map[string]*testNode{}, logs: &syncBuffer{}, hangAfter: patience}
 	t.Cleanup(func() {
 		for name := range c.nodes {
 			c.stop(name)
@@ -113,6 +116,7 @@ func (c *testCluster) open(config Config) *Node {
 	if err != nil {
 		c.t.Fatalf("open node: %v", err)
 	}
+	n.hangAfter = c.hangAfter
 	return n
 }
 
@@ -283,7 +287,7 @@ func (c *testCluster) put(n *testNode, put fsm.Put) fsm.Result {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	result, err := n.Propose(ctx, "test", put)
-	for errors.Is(err, ErrNoQuorum) && ctx.Err() == nil {
+	for (errors.Is(err, ErrNoQuorum) || errors.Is(err, ErrDetached) && n.detachment.passes()) && ctx.Err() == nil {
 		result, err = n.Propose(ctx, "test", put) // a busy machine elects at times
 	}
 	if err != nil {

@@ -54,8 +54,8 @@ type Status struct {
 	// Confirmed tells whether since this node's start a leader has confirmed
 	// that State is current; until then it is what the node last knew.
 	Confirmed bool
-	// Detached is why this node has no part in the cluster any more, with what
-	// to do about it, or "".
+	// Detached is why this node has no part in the cluster, with what to do
+	// about it or that it passes by itself, or "".
 	Detached string
 }
 
@@ -63,8 +63,8 @@ type Status struct {
 func (n *Node) Status() Status {
 	_, leader, _ := n.leaders.current()
 	s := Status{ID: n.dir.clusterID(), LeaderUID: leader, LeaderName: n.nameOf(leader), Quorum: leader != "", Confirmed: n.views.confirmed.Load()}
-	if reason := n.reason.Load(); reason != nil {
-		s.Detached = (*reason).Error()
+	if reason, _ := n.detachment.current(); reason != nil {
+		s.Detached = reason.Error()
 	}
 	return s
 }
@@ -214,6 +214,6 @@ func (n *Node) answerReadIndex(ctx context.Context, _ string, _ empty) (readResp
 	if own, _, _ := n.leaders.current(); own == nil {
 		return readResponse{}, answerOutcome(errNotLeader)
 	}
-	index, err := n.localReads.do(ctx)
+	index, err := n.readAsLeader(ctx)
 	return readResponse{index}, err
 }

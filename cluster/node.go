@@ -33,19 +33,16 @@ type Node struct {
 	joiner    *joiner
 	forming   forming
 
-	views          *views
-	waiters        *waiters
-	replica        *replica
-	leaders        *leaders
-	submitter      *submitter
-	writes         *writeTimes
-	localReads     *coalescer // of the leader
-	forwardedReads *coalescer // of every node, to the leader
+	views      *views
+	waiters    *waiters
+	leaders    *leaders
+	writes     *writeTimes
+	hangAfter  time.Duration // a constant but for tests
+	reads      *coalescer    // to the leader
+	detachment *detachment
 
 	store     *store                    // nil if it could not be opened
-	consensus atomic.Pointer[consensus] // nil before Run and once the node's part is over
-	reason    atomic.Pointer[error]     // why the node is detached
-	detached  chan struct{}             // closed when reason is set
+	consensus atomic.Pointer[consensus] // nil while the node has no part in Raft
 	twins     chan error                // holds why a twin makes this node end
 	ran       atomic.Bool
 }
@@ -71,8 +68,8 @@ func open(config Config, p profile, net network) (_ *Node, err error) {
 	}
 	n := &Node{
 		config: config, profile: p, network: net, dir: dir, name: config.Name, notices: newLimiter(),
-		joiner: newJoiner(), views: newViews(), leaders: newLeaders(), submitter: newSubmitter(), writes: newWriteTimes(),
-		localReads: newCoalescer(), forwardedReads: newCoalescer(), detached: make(chan struct{}), twins: make(chan error, 1),
+		joiner: newJoiner(), views: newViews(), leaders: newLeaders(), writes: newWriteTimes(), hangAfter: hangAfter,
+		reads: newCoalescer(), detachment: newDetachment(), twins: make(chan error, 1),
 		waiters: newWaiters(dir.uid(), dir.firstSequence()),
 	}
 	if n.name == "" {
@@ -81,7 +78,6 @@ func open(config Config, p profile, net network) (_ *Node, err error) {
 	n.logger = config.Logger
 	n.directory = openDirectory(dir.path, n.logger)
 	n.gossip = newGossip(n)
-	n.replica = &replica{views: n.views, waiters: n.waiters, detach: n.detach, state: fsm.New(), committed: func(uint64, uint64) {}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.Close())
@@ -133,7 +129,11 @@ func (n *Node) closeFiles() error {
 	if n.port != nil {
 		errs = append(errs, n.port.Close())
 	}
-	if n.store != nil {
+	switch {
+	case n.store == nil:
+	case !n.writes.allEnd(shutdownTimeout):
+		errs = append(errs, fmt.Errorf("log store %q was not closed: a write to it hangs", n.dir.file(fileStore)))
+	default:
 		errs = append(errs, n.store.close())
 	}
 	return errors.Join(append(errs, n.dir.close())...)
@@ -159,31 +159,12 @@ func (n *Node) Watch() (*fsm.State, <-chan struct{}) {
 	return v.state, v.replaced
 }
 
-// detach ends the node's part in Raft, for the first reason that it gets. It
-// returns at once and may be called from raft's own goroutines.
-func (n *Node) detach(reason error) {
-	if !n.reason.CompareAndSwap(nil, &reason) {
-		return
-	}
-	n.logger.Error("this node is detached from the cluster: it serves its last state, and takes no writes", "reason", reason)
-	close(n.detached)
-}
-
-func (n *Node) isDetached() bool { return n.reason.Load() != nil }
-
-// detachedError is nil on a node that is not detached.
-func (n *Node) detachedError() error {
-	if reason := n.reason.Load(); reason != nil {
-		return fmt.Errorf("%w: %w", ErrDetached, *reason)
-	}
-	return nil
-}
-
 // Run takes part in the cluster until ctx ends. Then it hands leadership over
 // if another can take it, tells the others that it leaves, and returns nil
 // after its last goroutine, in bounded time. Another error means that the
-// cluster port cannot be served, or that another process has this node's
-// identity. It can run once.
+// cluster port cannot be served, that another process has this node's identity,
+// or that the disk hangs, and what waits for it was left behind. It can run
+// once.
 func (n *Node) Run(ctx context.Context) error {
 	if n.ran.Swap(true) {
 		return errors.New("run cluster node: it ran before")
@@ -215,7 +196,7 @@ func (n *Node) take(ctx, base context.Context) error {
 	tasks.Go(func() { n.keepJoining(work) })
 	tasks.Go(func() { n.keepImage(work) })
 	tasks.Go(func() { n.keepPeers(work) })
-	tasks.Go(func() { n.forwardedReads.run(work, n.askReadIndex) })
+	tasks.Go(func() { n.reads.run(work, n.askReadIndex) })
 	tasks.Go(func() { n.takePart(work) })
 	var twin error
 	select {
@@ -227,11 +208,28 @@ func (n *Node) take(ctx, base context.Context) error {
 		n.leave(context.WithoutCancel(ctx))
 	}
 	cancel(errStopping)
-	tasks.Wait()
-	return errors.Join(twin, n.gossip.stop(twin == nil))
+	err := waitAtMost(&tasks, stopPatience)
+	return errors.Join(twin, err, n.gossip.stop(twin == nil))
 }
 
 var errStopping = errors.New("this node stops")
+
+// stopPatience is how long a stop waits for what may wait for the disk. It is
+// more than all else takes.
+const stopPatience = 15 * time.Second
+
+func waitAtMost(tasks *sync.WaitGroup, most time.Duration) error {
+	ended := make(chan struct{})
+	go func() { tasks.Wait(); close(ended) }()
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-ended:
+		return nil
+	case <-timer.C:
+		return fmt.Errorf("stop cluster node: not all of it ended within %s: most likely its disk hangs", most)
+	}
+}
 
 // leave is the part of a stop that others should see before anything fails.
 func (n *Node) leave(ctx context.Context) {
@@ -243,67 +241,6 @@ func (n *Node) leave(ctx context.Context) {
 		}
 	}
 	n.sayGoodbye(ctx)
-}
-
-// takePart runs raft and what stands on it until ctx ends or the node
-// detaches; then only raft ends.
-func (n *Node) takePart(ctx context.Context) {
-	if n.store == nil || n.isDetached() {
-		n.gossip.announce()
-		<-ctx.Done()
-		return
-	}
-	c, err := n.startRaft(n.store)
-	if err != nil {
-		n.detach(err)
-		n.gossip.announce()
-		<-ctx.Done()
-		return
-	}
-	n.consensus.Store(c)
-	part, end := context.WithCancelCause(ctx)
-	var tasks sync.WaitGroup
-	tasks.Go(func() { n.becomeMember(part, c) })
-	tasks.Go(func() { n.watchLeader(part, c) })
-	tasks.Go(func() { n.submitter.run(part, c) })
-	tasks.Go(func() { n.localReads.run(part, n.localReadIndex) })
-	tasks.Go(func() { n.keepConfirming(part) })
-	tasks.Go(func() { n.lead(part) })
-	tasks.Go(func() { n.watchWrites(part, c) })
-	select {
-	case <-n.detached:
-	case <-ctx.Done():
-	}
-	end(errStopping)
-	if n.isDetached() {
-		// raft must not go on with a store that it cannot trust, and nobody
-		// waits for it.
-		n.endRaft(c)
-		tasks.Wait()
-		n.gossip.announce()
-		<-ctx.Done()
-		return
-	}
-	ended := make(chan struct{})
-	go func() { tasks.Wait(); close(ended) }()
-	timer := time.NewTimer(decidePatience)
-	defer timer.Stop()
-	select {
-	case <-ended:
-	case <-timer.C: // the disk hangs: what is under way is decided by raft's end
-	}
-	n.endRaft(c)
-	<-ended
-}
-
-// decidePatience is how long a clean stop waits for writes that are under way.
-const decidePatience = 2 * time.Second
-
-func (n *Node) endRaft(c *consensus) {
-	n.consensus.Store(nil)
-	if err := c.stop(); err != nil {
-		n.logger.Warn("raft did not end cleanly", "error", err)
-	}
 }
 
 // forgetStrangers drops from the directory who is neither a member nor there,

@@ -160,10 +160,11 @@ func (p *proposal) giveUp(ctx context.Context, err error) error {
 func (p *proposal) await(ctx context.Context) (fsm.Result, error) {
 	timer := time.NewTimer(p.left())
 	defer timer.Stop()
+	_, detached := p.node.detachment.current()
 	select {
 	case result := <-p.result:
 		return result, nil
-	case <-p.node.detached:
+	case <-detached:
 		return fsm.Result{}, fmt.Errorf("propose: %w: this node detached before it could read the result", ErrOutcomeUnknown)
 	case <-timer.C:
 		return fsm.Result{}, fmt.Errorf("propose: %w: the write is committed, but this node has not caught up within %s", ErrOutcomeUnknown, repeatPatience)
@@ -192,7 +193,7 @@ func (p *proposal) attempt(ctx context.Context) error {
 	defer cancel()
 	return n.untilLeaderChanges(ctx, leader, func(ctx context.Context) error {
 		if leader == n.UID() {
-			return n.submitter.submit(ctx, p.command)
+			return n.appendCommand(ctx, p.command)
 		}
 		return callOutcome(n.port.RPC().Call(ctx, leader, methodPropose, proposeRequest{Command: p.command}, nil))
 	})
@@ -250,7 +251,16 @@ func (n *Node) takeCommand(ctx context.Context, caller string, request proposeRe
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, repeatPatience, errSlow)
 	defer cancel()
-	return empty{}, answerOutcome(n.submitter.submit(ctx, request.Command))
+	return empty{}, answerOutcome(n.appendCommand(ctx, request.Command))
+}
+
+// appendCommand submits a command to this node as the leader.
+func (n *Node) appendCommand(ctx context.Context, command []byte) error {
+	c := n.consensus.Load()
+	if c == nil {
+		return errNotLeader
+	}
+	return c.submitter.submit(ctx, command)
 }
 
 // awaitLeader returns the UID of the leader, waiting for one if there is none.
@@ -259,6 +269,7 @@ func (n *Node) awaitLeader(ctx context.Context, patience time.Duration) (string,
 	timer := time.NewTimer(max(patience, 0))
 	defer timer.Stop()
 	for {
+		_, detached := n.detachment.current()
 		own, uid, changed := n.leaders.current()
 		if uid != "" && (uid != n.UID() || own != nil && own.isReady()) {
 			return uid, nil
@@ -267,7 +278,7 @@ func (n *Node) awaitLeader(ctx context.Context, patience time.Duration) (string,
 		case <-changed:
 		case <-timer.C:
 			return "", errNoLeader
-		case <-n.detached:
+		case <-detached:
 			return "", n.detachedError()
 		case <-ctx.Done():
 			return "", context.Cause(ctx)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"evenkeel/fsm"
 )
 
 const (
@@ -33,9 +35,14 @@ type consensus struct {
 	raft      *raft.Raft
 	transport *transport
 	store     *store
+	submitter *submitter
+	reads     *coalescer // of this node as the leader
 	// ended is closed when the part is over. raft leaves some futures without
 	// an answer when it shuts down.
 	ended chan struct{}
+	// over is closed when raft's last goroutine has ended: later, if one waits
+	// for the disk.
+	over chan struct{}
 }
 
 // raftConfig returns the settings, each with its reason.
@@ -65,9 +72,13 @@ func raftConfig(uid string, p profile, logger *raftLogger) *raft.Config {
 func (n *Node) startRaft(s *store) (*consensus, error) {
 	logger := newRaftLogger(n.logger, "raft")
 	logger.hasLeft = n.gossip.hasLeft
-	c := &consensus{store: s, transport: newTransport(n.port.Raft(), n.UID(), n.profile.heartbeat, logger), ended: make(chan struct{})}
-	n.replica.committed = c.transport.committed
-	disk := &raftStore{log: s.cache, stable: s.stable, writes: n.writes, broken: n.storeBroken}
+	c := &consensus{
+		store: s, transport: newTransport(n.port.ReopenRaft(), n.UID(), n.profile.heartbeat, logger),
+		submitter: newSubmitter(), reads: newCoalescer(), ended: make(chan struct{}), over: make(chan struct{}),
+	}
+	n.views.rewind()
+	replica := &replica{views: n.views, waiters: n.waiters, detach: n.detach, state: fsm.New(), committed: c.transport.committed}
+	disk := &raftStore{log: s.cache, stable: s.stable, writes: n.writes, broken: n.storeBroken, stuck: n.storeStuck}
 	type started struct {
 		raft *raft.Raft
 		err  error
@@ -78,7 +89,7 @@ func (n *Node) startRaft(s *store) (*consensus, error) {
 		result := started{err: errors.New("the store is damaged")}
 		defer func() { done <- result }()
 		result.err = contained(func() (err error) {
-			result.raft, err = raft.NewRaft(raftConfig(n.UID(), n.profile, logger), n.replica, disk, disk, s.snapshots, c.transport)
+			result.raft, err = raft.NewRaft(raftConfig(n.UID(), n.profile, logger), replica, disk, disk, s.snapshots, c.transport)
 			return err
 		})
 	}()
@@ -93,6 +104,12 @@ func (n *Node) startRaft(s *store) (*consensus, error) {
 // storeBroken is told by the store that raft cannot go on with it.
 func (n *Node) storeBroken(err error) {
 	n.detach(fmt.Errorf("log store %q: %w: "+remedy, n.dir.file(fileStore), err, n.dir.path))
+}
+
+// storeStuck is told by the store that raft cannot go on until it takes writes
+// again.
+func (n *Node) storeStuck(err error) {
+	n.suspend(fmt.Errorf("log store %q: %w: this node takes part again by itself once it takes writes", n.dir.file(fileStore), err))
 }
 
 // await returns a future's error, or raft.ErrRaftShutdown when raft ends
@@ -119,7 +136,7 @@ func (c *consensus) stop() error {
 	c.transport.end()
 	shutdown := c.raft.Shutdown()
 	done := make(chan error, 1)
-	go func() { done <- shutdown.Error() }()
+	go func() { defer close(c.over); done <- shutdown.Error() }()
 	timer := time.NewTimer(shutdownTimeout)
 	defer timer.Stop()
 	defer close(c.ended)

@@ -93,11 +93,12 @@ func (n *Node) ReadIndex(ctx context.Context) error {
 		// Each waits for a leader by itself: in the queue of those who share an
 		// answer it would wait for the patience of those before it too.
 		_, err := n.awaitLeader(ctx, time.Until(until))
+		var index uint64
 		if err == nil {
-			err = n.readIndexOnce(ctx)
+			index, err = n.readIndexOnce(ctx)
 		}
 		if err == nil {
-			n.confirm()
+			n.confirm(index)
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -115,23 +116,25 @@ func (n *Node) ReadIndex(ctx context.Context) error {
 	}
 }
 
-func (n *Node) readIndexOnce(ctx context.Context) error {
+// readIndexOnce returns the index that this node has applied then.
+func (n *Node) readIndexOnce(ctx context.Context) (uint64, error) {
 	asking, cancel := context.WithTimeoutCause(ctx, readPatience+readAttempt, errSlow)
 	defer cancel()
-	index, err := n.forwardedReads.do(asking)
+	index, err := n.reads.do(asking)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	applying, cancel := context.WithTimeoutCause(ctx, applyPatience, errBehind)
 	defer cancel()
-	return n.views.waitApplied(applying, index)
+	return index, n.views.waitApplied(applying, index)
 }
 
 var errBehind = errors.New("this node has not caught up with the leader")
 
-// confirm lets readers see what is applied, since a leader vouched for it.
-func (n *Node) confirm() {
-	if n.views.confirm() {
+// confirm lets readers see what is applied, since a leader vouched for what is
+// up to index.
+func (n *Node) confirm(index uint64) {
+	if n.views.confirm(index) {
 		n.logger.Info("the state is confirmed by the leader", "revision", n.State().Revision())
 	}
 }
@@ -145,13 +148,22 @@ func (n *Node) askReadIndex(ctx context.Context) (uint64, error) {
 		return 0, err
 	}
 	if leader == n.UID() {
-		return n.localReads.do(ctx)
+		return n.readAsLeader(ctx)
 	}
 	var response readResponse
 	err = n.untilLeaderChanges(ctx, leader, func(ctx context.Context) error {
 		return n.port.RPC().Call(ctx, leader, methodReadIndex, empty{}, &response)
 	})
 	return response.Index, err
+}
+
+// readAsLeader shares localReadIndex with others that ask for it.
+func (n *Node) readAsLeader(ctx context.Context) (uint64, error) {
+	c := n.consensus.Load()
+	if c == nil {
+		return 0, errNotLeader
+	}
+	return c.reads.do(ctx)
 }
 
 // localReadIndex is the leader's part.

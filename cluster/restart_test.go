@@ -78,7 +78,7 @@ func TestReplayDoesNotTakePublishedStateBack(t *testing.T) {
 
 func TestWhoWaitedForAnEntryReadsItAtOnce(t *testing.T) {
 	v := newViews()
-	v.confirm()
+	v.confirm(v.applied.Load().index)
 	const entries = 20_000
 	state := fsm.New()
 	go func() {

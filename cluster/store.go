@@ -151,6 +151,11 @@ func (s *store) entry(index uint64) (entry raft.Log, ok bool, err error) {
 	return entry, true, nil
 }
 
+// try writes something that nobody reads.
+func (s *store) try() error {
+	return contained(func() error { return s.stable.Set([]byte("trial"), []byte("x")) })
+}
+
 func (s *store) close() error { return contained(s.bolt.Close) }
 
 // newestOnly hides all snapshots but the newest from raft. An older one does
@@ -177,13 +182,14 @@ func contained(call func() error) (err error) {
 
 // raftStore is the store as raft's goroutines see it. raft panics when it
 // cannot read a committed entry or write its term; here such a goroutine ends
-// quietly instead (its deferred calls run), after broken was told, which shuts
-// raft down: the node detaches, its traffic goes on.
+// quietly instead (its deferred calls run), after broken or stuck was told,
+// which shuts raft down: the node detaches, its traffic goes on.
 type raftStore struct {
 	log    raft.LogStore
 	stable raft.StableStore
 	writes *writeTimes
-	broken func(error)
+	broken func(error) // for good
+	stuck  func(error) // until writes work again
 }
 
 var (
@@ -191,16 +197,12 @@ var (
 	_ raft.StableStore = (*raftStore)(nil)
 )
 
-func (r *raftStore) end(err error) {
-	r.broken(err)
-	runtime.Goexit()
-}
-
 // read passes on what raft can live with and ends the goroutine otherwise.
 func (r *raftStore) read(what string, call func() error) error {
 	err := contained(call)
 	if err != nil && !errors.Is(err, raft.ErrLogNotFound) && !errors.Is(err, raftboltdb.ErrKeyNotFound) {
-		r.end(fmt.Errorf("%s: %w", what, err))
+		r.broken(fmt.Errorf("%s: %w", what, err))
+		runtime.Goexit()
 	}
 	return err
 }
@@ -239,11 +241,13 @@ func (r *raftStore) StoreLogs(logs []*raft.Log) error {
 
 // DeleteRange implements [raft.LogStore].
 func (r *raftStore) DeleteRange(from, to uint64) error {
+	defer r.writes.beginOther()()
 	return contained(func() error { return r.log.DeleteRange(from, to) })
 }
 
 // Set implements [raft.StableStore].
 func (r *raftStore) Set(key, value []byte) error {
+	defer r.writes.beginOther()()
 	return contained(func() error { return r.stable.Set(key, value) })
 }
 
@@ -256,9 +260,12 @@ func (r *raftStore) Get(key []byte) (value []byte, err error) {
 // SetUint64 implements [raft.StableStore]. Of a failure to write its term raft
 // dies, so that must not get through.
 func (r *raftStore) SetUint64(key []byte, value uint64) error {
+	end := r.writes.beginOther()
 	err := contained(func() error { return r.stable.SetUint64(key, value) })
+	end()
 	if err != nil && string(key) == string(termKey) {
-		r.end(fmt.Errorf("write term %d: %w", value, err))
+		r.stuck(fmt.Errorf("write term %d: %w", value, err))
+		runtime.Goexit()
 	}
 	return err
 }

@@ -58,15 +58,28 @@ func (v *views) advance(state *fsm.State, index uint64) {
 	replace(&v.applied, state, index)
 }
 
-// confirm is called when a leader has confirmed what is applied: from now on
-// readers see exactly that. It reports whether that was news.
-func (v *views) confirm() bool {
+// rewind is called before a replica begins anew, with nothing applied. Readers
+// go on to see what they saw until the replica has come as far.
+func (v *views) rewind() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.floor = v.published.Load().index
+	v.confirmed.Store(false)
+	replace(&v.applied, fsm.New(), 0)
+}
+
+// confirm is called when a leader has confirmed what is applied up to an index:
+// from now on readers see exactly that. It reports whether that was news.
+func (v *views) confirm(index uint64) bool {
 	if v.confirmed.Load() {
 		return false
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	applied, published := v.applied.Load(), v.published.Load()
+	if applied.index < index {
+		return false // it began anew since
+	}
 	if published.state != applied.state || published.index != applied.index {
 		replace(&v.published, applied.state, applied.index)
 	}

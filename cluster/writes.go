@@ -25,8 +25,8 @@ const (
 	handOverPause = time.Minute
 )
 
-// writeTimes are those of the writes to this node's log. Safe for concurrent
-// use.
+// writeTimes are those of the writes to this node's log, and what of all writes
+// to its store is under way. Safe for concurrent use.
 type writeTimes struct {
 	mu      sync.Mutex // guards what follows
 	recent  []time.Duration
@@ -34,21 +34,54 @@ type writeTimes struct {
 	last    time.Duration // the newest of recent
 	index   uint64        // the last entry of the write that took last
 	begun   uint64
-	pending map[uint64]time.Time // when the writes began that are under way
+	pending map[uint64]pendingWrite // the writes that are under way
 }
 
-func newWriteTimes() *writeTimes { return &writeTimes{pending: map[uint64]time.Time{}} }
+type pendingWrite struct {
+	start time.Time
+	log   bool // it is one to the log
+}
+
+func newWriteTimes() *writeTimes { return &writeTimes{pending: map[uint64]pendingWrite{}} }
 
 // begin is called before a write of entries up to an index; what it returns,
 // with the error of the write, after it.
 func (w *writeTimes) begin(index uint64) (end func(error)) {
-	start := time.Now()
+	id, start := w.add(true)
+	return func(err error) { w.end(id, index, start, err) }
+}
+
+// beginOther is called before a write that is none to the log; what it
+// returns, after it.
+func (w *writeTimes) beginOther() (end func()) {
+	id, _ := w.add(false)
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.pending, id)
+	}
+}
+
+func (w *writeTimes) add(log bool) (id uint64, start time.Time) {
+	start = time.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.begun++
-	id := w.begun
-	w.pending[id] = start
-	return func(err error) { w.end(id, index, start, err) }
+	w.pending[w.begun] = pendingWrite{start, log}
+	return w.begun, start
+}
+
+// oldest is which write has been under way for longest; 0: none is.
+func (w *writeTimes) oldest() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var oldest uint64
+	for id := range w.pending {
+		if oldest == 0 || id < oldest {
+			oldest = id
+		}
+	}
+	return oldest
 }
 
 // end does not count a write that failed: a broken disk may say so fast.
@@ -69,6 +102,17 @@ func (w *writeTimes) end(id, index uint64, start time.Time, err error) {
 	w.next = (w.next + 1) % writesLooked
 }
 
+// allEnd tells whether no write is under way any more after that time.
+func (w *writeTimes) allEnd(within time.Duration) bool {
+	for until := time.Now().Add(within); w.oldest() != 0; {
+		if time.Now().After(until) {
+			return false
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return true
+}
+
 // typical is the median of the last writes. One that is under way counts as
 // soon as it lasts longer than that. It returns 0 as long as there were not
 // enough writes to tell.
@@ -79,8 +123,8 @@ func (w *writeTimes) typical(now time.Time) time.Duration {
 		return 0
 	}
 	median := middle(w.recent)
-	for _, start := range w.pending {
-		if lasts := now.Sub(start); lasts > median {
+	for _, write := range w.pending {
+		if lasts := now.Sub(write.start); write.log && lasts > median {
 			all := slices.Clone(w.recent)
 			all[w.next] = lasts
 			median = middle(all)

@@ -69,7 +69,7 @@ func (p *Port) welcome(v *visitor) {
 		return
 	}
 	p.refusals.accept(c.protocol)
-	queue := p.inboxes[c.protocol]
+	queue := p.inbox(c.protocol)
 	if late := queue.put(c); late != nil {
 		why := reasonUnread
 		if queue.closed() {

@@ -73,9 +73,9 @@ type Port struct {
 	conns    *connSet
 	lobby    *lobby
 	turns    chan struct{}     // how many handshakes may compute at one time
-	inboxes  map[string]*inbox // by ALPN protocol
+	inboxes  map[string]*inbox // by ALPN protocol, without Raft's
 	gossip   *gossip
-	raft     *raftLayer
+	raft     atomic.Pointer[raftLayer]
 	server   *rpcServer
 	client   *Client
 }
@@ -117,11 +117,13 @@ func Listen(config Config) (*Port, error) {
 		inboxes:  map[string]*inbox{},
 	}
 	for _, protocol := range protocols {
-		p.inboxes[protocol] = newInbox(p.tcp.Addr())
+		if protocol != protocolRaft {
+			p.inboxes[protocol] = newInbox(p.tcp.Addr())
+		}
 	}
 	p.life, p.end = context.WithCancel(context.Background())
 	p.gossip = newGossip(p, seal)
-	p.raft = &raftLayer{port: p, inbox: p.inboxes[protocolRaft]}
+	p.ReopenRaft()
 	p.server = newRPCServer(p.inboxes[protocolRPC], config.MaxBody, config.Logger)
 	p.client = newClient(p, config.MaxBody)
 	p.SetDirectory(func(string) (string, bool) { return "", false })
@@ -159,6 +161,7 @@ func (p *Port) Close() error {
 	for _, inbox := range p.inboxes {
 		inbox.Close()
 	}
+	p.raft.Load().inbox.Close()
 	p.gossip.close()
 	p.conns.close()
 	p.client.close()
@@ -202,7 +205,22 @@ func (p *Port) lookup(uid string) (string, error) {
 func (p *Port) Gossip() memberlist.NodeAwareTransport { return p.gossip }
 
 // Raft returns the stream layer for raft. Its addresses are UIDs.
-func (p *Port) Raft() raft.StreamLayer { return p.raft }
+func (p *Port) Raft() raft.StreamLayer { return p.raft.Load() }
+
+// ReopenRaft returns a new stream layer in place of one that was closed.
+func (p *Port) ReopenRaft() raft.StreamLayer {
+	layer := &raftLayer{port: p, inbox: newInbox(p.tcp.Addr())}
+	p.raft.Store(layer)
+	return layer
+}
+
+// inbox is where accepted connections of a protocol go.
+func (p *Port) inbox(protocol string) *inbox {
+	if protocol == protocolRaft {
+		return p.raft.Load().inbox
+	}
+	return p.inboxes[protocol]
+}
 
 // HandleRPC sets what answers calls of peers, at the path "/" and the method's
 // name; see [Method] and [UIDFromContext]. An answer must be under way within a

@@ -1,6 +1,8 @@
 package peer
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"time"
 
@@ -22,13 +24,21 @@ func (uidAddr) Network() string  { return "evenkeel" }
 func (a uidAddr) String() string { return string(a) }
 
 // Dial implements [raft.StreamLayer]. The peer is known to be that node when
-// it returns.
+// it returns. A layer that was closed dials nobody: a part of Raft that does not
+// end must not go on leading.
 func (l *raftLayer) Dial(uid raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	if l.closed() {
+		return nil, fmt.Errorf("dial node %q: %w: %w", uid, ErrUnreachable, net.ErrClosed)
+	}
 	addr, err := l.port.lookup(string(uid))
 	if err != nil {
 		return nil, err
 	}
-	return l.port.dialWithin(timeout, protocolRaft, addr, string(uid))
+	c, err := l.port.dialWithin(timeout, protocolRaft, addr, string(uid))
+	if err == nil && l.closed() {
+		return nil, errors.Join(fmt.Errorf("dial node %q: %w: %w", uid, ErrUnreachable, net.ErrClosed), c.Close())
+	}
+	return c, err
 }
 
 // Addr implements [net.Listener]: it is what raft holds for its own address.

@@ -1,0 +1,167 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+const (
+	// decidePatience is how long a clean stop waits for writes that are under
+	// way.
+	decidePatience = 2 * time.Second
+	// hangAfter is how long a write to the store may take. A disk that has
+	// errors below it may take longer and mend itself; the others need not wait.
+	hangAfter = 2 * time.Second
+	// tryPause is between two trials whether the store takes writes again.
+	tryPause = 500 * time.Millisecond
+	// A part that ends within soundPart is followed by a pause, which doubles
+	// from minPartPause to maxPartPause: a disk that works for seconds at a time
+	// is not to cost the others an election each time.
+	soundPart    = time.Minute
+	minPartPause = time.Second
+	maxPartPause = 30 * time.Second
+)
+
+// takePart has the node take part in Raft until ctx ends, anew each time that
+// its store takes writes again. While it is detached only Raft has ended.
+func (n *Node) takePart(ctx context.Context) {
+	var wait time.Duration
+	for n.store != nil && !n.isDetached() {
+		c, err := n.startRaft(n.store)
+		if err != nil {
+			n.detach(err)
+			break
+		}
+		begun := time.Now()
+		n.runPart(ctx, c)
+		if ctx.Err() != nil {
+			return
+		}
+		if !n.detachment.passes() {
+			break
+		}
+		n.gossip.announce()
+		if time.Since(begun) > soundPart {
+			wait = 0
+		}
+		if n.awaitStore(ctx, c) != nil || pause(ctx, wait) != nil {
+			return
+		}
+		if !n.detachment.end() {
+			break
+		}
+		wait = min(max(minPartPause, 2*wait), maxPartPause)
+		n.logger.Info("the log store takes writes again, and this node its part in the cluster", "file", n.dir.file(fileStore))
+	}
+	n.gossip.announce()
+	<-ctx.Done()
+}
+
+// runPart runs what stands on raft until ctx ends or the node detaches, then
+// ends raft.
+func (n *Node) runPart(ctx context.Context, c *consensus) {
+	n.consensus.Store(c)
+	n.gossip.announce()
+	part, end := context.WithCancelCause(ctx)
+	var tasks sync.WaitGroup
+	tasks.Go(func() { n.becomeMember(part, c) })
+	tasks.Go(func() { n.watchLeader(part, c) })
+	tasks.Go(func() { c.submitter.run(part, c) })
+	tasks.Go(func() { c.reads.run(part, n.localReadIndex) })
+	tasks.Go(func() { n.keepConfirming(part) })
+	tasks.Go(func() { n.lead(part) })
+	tasks.Go(func() { n.watchWrites(part, c) })
+	tasks.Go(func() { n.watchHang(part) })
+	_, detached := n.detachment.current()
+	select {
+	case <-detached:
+	case <-ctx.Done():
+	}
+	end(errStopping)
+	if !n.isDetached() {
+		_ = waitAtMost(&tasks, decidePatience) // else what is under way is decided by raft's end
+	} else if err := c.transport.Close(); err != nil { // raft may not end now, and is not to lead until it does
+		n.logger.Debug("raft's transport did not end cleanly", "error", err)
+	}
+	n.consensus.Store(nil)
+	if err := c.stop(); err != nil {
+		n.logger.Warn("raft did not end cleanly", "error", err)
+	}
+	tasks.Wait()
+}
+
+// watchHang suspends the node's part when a write to its store hangs: nobody
+// can tell when, or whether, it ends (hashicorp/raft#503, #614, #666).
+func (n *Node) watchHang(ctx context.Context) {
+	var watch hangWatch
+	for pause(ctx, writesCheck) == nil {
+		if lasts := watch.look(n.writes.oldest(), time.Now()); lasts >= n.hangAfter {
+			n.storeStuck(fmt.Errorf("a write has not ended for %s", lasts.Round(100*time.Millisecond)))
+			return
+		}
+	}
+}
+
+// hangWatch measures how long a write has been under way while somebody looked:
+// a process that was stopped, or a machine that stood still, says nothing about
+// the disk.
+type hangWatch struct {
+	write uint64
+	lasts time.Duration
+	last  time.Time
+}
+
+// look takes which write has been under way for longest and returns for how
+// long.
+func (w *hangWatch) look(write uint64, now time.Time) time.Duration {
+	if write != w.write || write == 0 {
+		w.lasts = 0
+	} else {
+		w.lasts += min(now.Sub(w.last), 2*writesCheck)
+	}
+	w.write, w.last = write, now
+	return w.lasts
+}
+
+// awaitStore returns nil once nothing is left of a part that has ended and the
+// store takes writes, or the cause of ctx.
+func (n *Node) awaitStore(ctx context.Context, c *consensus) error {
+	select {
+	case <-c.over:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	for {
+		begun := time.Now()
+		err := n.tryStore(ctx)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err == nil && time.Since(begun) < n.hangAfter {
+			return nil
+		}
+		n.logger.Debug("the log store does not take writes yet", "took", time.Since(begun), "error", err)
+		if err := pause(ctx, tryPause); err != nil {
+			return err
+		}
+	}
+}
+
+// tryStore returns when a trial has ended, or ctx: the former may hang.
+func (n *Node) tryStore(ctx context.Context) error {
+	done := make(chan error, 1)
+	end := n.writes.beginOther()
+	go func() {
+		err := n.store.try()
+		end()
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
