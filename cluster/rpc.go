@@ -19,6 +19,7 @@ const (
 	methodPropose   = "propose"    // append this command
 	methodReadIndex = "read-index" // what must I have applied to read now
 	methodReport    = "report"     // what do you say of yourself
+	methodChange    = "change"     // change the members so
 )
 
 // empty is a request or an answer without content.
@@ -77,5 +78,6 @@ func (n *Node) handler() http.Handler {
 	mux.Handle("POST /"+methodPropose, peer.Method(n.takeCommand))
 	mux.Handle("POST /"+methodReadIndex, peer.Method(n.answerReadIndex))
 	mux.Handle("POST /"+methodReport, peer.Method(n.answerReport))
+	mux.Handle("POST /"+methodChange, peer.Method(n.takeChange))
 	return mux
 }

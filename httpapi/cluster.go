@@ -30,6 +30,11 @@ type Membership interface {
 	// Reports asks all live nodes for what their [API.Report] returns, by UID,
 	// and leaves out those that do not answer before ctx ends.
 	Reports(ctx context.Context) map[string]json.RawMessage
+	// RemoveMember, PromoteMember and TransferLeadership change the members
+	// through whoever leads. Errors are the cluster's sentinels, or internal.
+	RemoveMember(ctx context.Context, uid string) error
+	PromoteMember(ctx context.Context, uid string) error
+	TransferLeadership(ctx context.Context, uid string) error
 }
 
 // Cluster is what the API needs of the cluster.

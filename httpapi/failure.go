@@ -22,6 +22,10 @@ func asProblem(err error) *problem.Problem {
 		return problem.New(problem.NoQuorum, "no leader could be reached within the time: nothing was changed").With("Retry-After", "1")
 	case errors.Is(err, cluster.ErrOverloaded):
 		return problem.New(problem.Overloaded, "more writes are waiting than this node takes: nothing was changed").With("Retry-After", "1")
+	case errors.Is(err, cluster.ErrUnsafe):
+		return problem.New(problem.Unsafe, "%s", err)
+	case errors.Is(err, cluster.ErrNoMember):
+		return problem.New(problem.NotFound, "%s", err)
 	case errors.Is(err, cluster.ErrDetached):
 		return problem.New(problem.Detached, "%s", err)
 	case errors.Is(err, cluster.ErrOutcomeUnknown), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

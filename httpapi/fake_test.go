@@ -30,6 +30,8 @@ type fakeCluster struct {
 	members   func() []cluster.Member
 	reports   map[string]json.RawMessage
 	status    cluster.Status
+	// change, if not nil, answers a change of the members.
+	change func(kind, uid string) error
 }
 
 const fakeUID = "11111111-1111-4111-8111-111111111111"
@@ -98,6 +100,25 @@ func (f *fakeCluster) Status() cluster.Status    { return f.status }
 func (f *fakeCluster) Members() []cluster.Member { return f.members() }
 
 func (f *fakeCluster) Reports(context.Context) map[string]json.RawMessage { return f.reports }
+
+func (f *fakeCluster) changed(kind, uid string) error {
+	if f.change != nil {
+		return f.change(kind, uid)
+	}
+	return nil
+}
+
+func (f *fakeCluster) RemoveMember(_ context.Context, uid string) error {
+	return f.changed("remove", uid)
+}
+
+func (f *fakeCluster) PromoteMember(_ context.Context, uid string) error {
+	return f.changed("promote", uid)
+}
+
+func (f *fakeCluster) TransferLeadership(_ context.Context, uid string) error {
+	return f.changed("lead", uid)
+}
 
 func (f *fakeCluster) lastActor() string {
 	f.mu.Lock()

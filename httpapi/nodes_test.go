@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"evenkeel/cluster"
@@ -51,6 +52,56 @@ func TestTheNodesAreListedWithWhatTheyApplied(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestTheMembersAreChanged(t *testing.T) {
+	for request, c := range map[string]struct {
+		change string // that the cluster is asked for
+		err    error
+		status int
+		text   string
+	}{
+		"DELETE /v1/nodes/n2":                        {change: "remove u2", status: 204},
+		"DELETE /v1/nodes/u2":                        {change: "remove u2", status: 204},
+		"DELETE /v1/nodes/nobody":                    {status: 204},
+		"DELETE /v1/nodes/twice":                     {status: 400, text: "u3 or u4"},
+		"DELETE /v1/nodes/u3":                        {change: "remove u3", err: cluster.ErrNoMember, status: 204},
+		"DELETE /v1/nodes/n1":                        {change: "remove u1", err: fmt.Errorf("%w: no majority", cluster.ErrUnsafe), status: 409, text: "no majority"},
+		"POST /v1/nodes/n2/promote":                  {change: "promote u2", status: 204},
+		"POST /v1/nodes/u4/promote":                  {change: "promote u4", err: cluster.ErrNoMember, status: 404},
+		"POST /v1/nodes/nobody/promote":              {status: 404, text: "nobody"},
+		"POST /v1/cluster/transfer-leader":           {change: "lead ", status: 204},
+		"POST /v1/cluster/transfer-leader?to=n2":     {change: "lead u2", status: 204},
+		"POST /v1/cluster/transfer-leader?to=nobody": {status: 404, text: "nobody"},
+		"POST /v1/cluster/transfer-leader?too=n2":    {status: 400, text: "too"},
+		"POST /v1/cluster/transfer-leader?to=u1":     {change: "lead u1", err: cluster.ErrNoQuorum, status: 503},
+		"POST /v1/cluster/transfer-leader?to=u3":     {change: "lead u3", err: cluster.ErrOutcomeUnknown, status: 504},
+		"POST /v1/cluster/transfer-leader?to=twice":  {status: 400, text: "several"},
+	} {
+		t.Run(request, func(t *testing.T) {
+			client := newClient(t)
+			client.cluster.members = func() []cluster.Member {
+				return []cluster.Member{{Name: "n1", UID: "u1"}, {Name: "n2", UID: "u2"}, {Name: "twice", UID: "u3"}, {Name: "twice", UID: "u4"}}
+			}
+			asked := ""
+			client.cluster.change = func(kind, uid string) error {
+				asked = kind + " " + uid
+				return c.err
+			}
+			method, path, _ := strings.Cut(request, " ")
+			got := client.send(method, path, "").want(c.status)
+			if asked != c.change || !strings.Contains(got.body, c.text) {
+				t.Errorf("it was asked for %q, want %q; the answer is %s", asked, c.change, got.body)
+			}
+		})
+	}
+}
+
+func TestANodeThatMustBeThere(t *testing.T) {
+	c := newClient(t)
+	c.send("DELETE", "/v1/nodes/nobody", "", "If-Match", "*").want(412)
+	c.send("DELETE", "/v1/nodes/n1", "", "If-Match", "*").want(204)
+	c.send("DELETE", "/v1/nodes/n1", "", "If-Match", `"7"`).want(400)
 }
 
 func TestANodeReportsItsStateAndListeners(t *testing.T) {

@@ -19,6 +19,7 @@ const (
 	DuplicateAddress    Kind = "duplicate-address"
 	InUse               Kind = "in-use"
 	RegistryFull        Kind = "registry-full"
+	Unsafe              Kind = "unsafe"
 	PreconditionFailed  Kind = "precondition-failed"
 	BodyTooLarge        Kind = "body-too-large"
 	UnsupportedEncoding Kind = "unsupported-encoding"
@@ -63,6 +64,7 @@ func Catalog() []Entry {
 		{InUse, http.StatusConflict, "Something else needs the object",
 			"Change or delete first what the detail names. Nothing was changed."},
 		{RegistryFull, http.StatusConflict, "The registry is full", "Delete objects that are no longer needed."},
+		{Unsafe, http.StatusConflict, "The members may not be changed so now", "Read the detail, which says what has to be done first. Nothing was changed."},
 		{PreconditionFailed, http.StatusPreconditionFailed, "The object is not as the request demands",
 			"Look at current, which is the object as it is, and decide anew. Nothing was changed."},
 		{BodyTooLarge, http.StatusRequestEntityTooLarge, "The body is too large", "Send at most 1 MiB."},

@@ -396,6 +396,42 @@ func TestAClusterWithoutALeaderIsWaitedFor(t *testing.T) {
 	}
 }
 
+func TestMembersAreChanged(t *testing.T) {
+	for line, c := range map[string]struct {
+		asked string
+		reply reply
+		code  int
+		text  string // on the error output
+	}{
+		"members remove n2":           {"DELETE /v1/nodes/n2", reply{204, ""}, cli.ExitOK, "node n2 is removed\n"},
+		"members rm n2":               {"DELETE /v1/nodes/n2", reply{412, problem("precondition-failed", "t", "d")}, cli.ExitNotFound, "there is no node n2"},
+		"members remove a/b":          {"DELETE /v1/nodes/a%2Fb", reply{412, problem("precondition-failed", "t", "d")}, cli.ExitNotFound, "there is no node a/b"},
+		"members remove n1":           {"DELETE /v1/nodes/n1", reply{409, problem("unsafe", "t", "no majority")}, cli.ExitConflict, "no majority"},
+		"members promote n2":          {"POST /v1/nodes/n2/promote", reply{204, ""}, cli.ExitOK, "node n2 has a vote\n"},
+		"members transfer-leader":     {"POST /v1/cluster/transfer-leader", reply{204, ""}, cli.ExitOK, "another node leads\n"},
+		"members transfer-leader n2":  {"POST /v1/cluster/transfer-leader?to=n2", reply{204, ""}, cli.ExitOK, "node n2 leads\n"},
+		"members remove":              {"", reply{}, cli.ExitUsage, "usage: "},
+		"members transfer-leader a b": {"", reply{}, cli.ExitUsage, "usage: "},
+	} {
+		t.Run(line, func(t *testing.T) {
+			answers := replies()
+			answers[c.asked] = []reply{c.reply}
+			api := newFakeAPI(t, answers)
+			got := execute(t, map[string]string{"EVENKEEL_API": api.url}, strings.Fields(line)...)
+			var want []string
+			switch {
+			case strings.HasPrefix(c.asked, "DELETE "):
+				want = []string{c.asked + " If-Match=*"}
+			case c.asked != "":
+				want = []string{c.asked}
+			}
+			if got.code != c.code || !strings.Contains(got.err, c.text) || got.out != "" || !slices.Equal(api.asked, want) {
+				t.Errorf("exit %d, stdout %q, stderr %q, asked %q", got.code, got.out, got.err, api.asked)
+			}
+		})
+	}
+}
+
 func TestMissingMayBeIgnored(t *testing.T) {
 	api := newFakeAPI(t, replies())
 	got := execute(t, map[string]string{"EVENKEEL_API": api.url}, "backend", "rm", "web1", "--ignore-missing")
@@ -438,6 +474,7 @@ func TestCompletion(t *testing.T) {
 	for line, want := range map[string]string{
 		"__complete backend drain ":      "default/web1\ndefault/web2\n",
 		"__complete pool get ":           "default\nplain\nweb\n",
+		"__complete members remove ":     "n1\n",
 		"__complete pool add x --check ": "tcp\nhttp\nnone\n",
 		"__complete backend ls -o ":      "table\njson\nyaml\n",
 	} {

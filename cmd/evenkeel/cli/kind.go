@@ -120,6 +120,7 @@ func (v *verbs) poolFlag(cmd *cobra.Command, preset, help string) {
 
 // exactArgs and minArgs are cobra's, as usage errors.
 func exactArgs(n int) cobra.PositionalArgs { return asUsage(cobra.ExactArgs(n)) }
+func maxArgs(n int) cobra.PositionalArgs   { return asUsage(cobra.MaximumNArgs(n)) }
 func minArgs(n int) cobra.PositionalArgs   { return asUsage(cobra.MinimumNArgs(n)) }
 
 func asUsage(check cobra.PositionalArgs) cobra.PositionalArgs {

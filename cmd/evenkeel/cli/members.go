@@ -1,9 +1,20 @@
 package cli
 
-import "github.com/spf13/cobra"
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/spf13/cobra"
+)
 
 func (a *App) membersCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "members", Short: "list the nodes of the cluster", Args: exactArgs(0)}
+	cmd := &cobra.Command{
+		Use: "members", Short: "list the nodes of the cluster, and change them",
+		Args: exactArgs(0),
+	}
 	conn, f := a.connectFlags(cmd, timeout), formatFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := conn.client()
@@ -20,5 +31,88 @@ func (a *App) membersCommand() *cobra.Command {
 		}
 		return nodeTable(nodes.Items).print(a.Out)
 	}
+	cmd.AddCommand(a.memberRemove(conn), a.memberPromote(conn), a.memberLead(conn))
 	return cmd
+}
+
+func (a *App) memberRemove(conn *connection) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "remove NODE", Aliases: []string{"rm"}, Short: "remove a node from the cluster for good",
+		Long: "Remove a node, given by its name or UID, from the cluster for good.\n\n" +
+			"The node itself is not needed. One that runs serves traffic on from its last state\n" +
+			"until it is stopped; to let it in again, start it with an empty data directory.",
+		Args: exactArgs(1), ValidArgsFunction: conn.completeNode,
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		err := a.changeMembers(cmd, conn, call{
+			method: http.MethodDelete, path: "/v1/nodes/" + url.PathEscape(args[0]), header: map[string]string{"If-Match": "*"},
+		}, fmt.Sprintf("node %s is removed", args[0]))
+		var problem *Problem
+		if errors.As(err, &problem) && problem.Status == http.StatusPreconditionFailed {
+			problem.Status, problem.Title, problem.Detail = http.StatusNotFound, "there is no node "+args[0], ""
+		}
+		return err
+	}
+	return cmd
+}
+
+func (a *App) memberPromote(conn *connection) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "promote NODE", Short: "give a node a vote",
+		Long: "Give a node, by its name or UID, a vote. A node that has caught up gets one by itself\n" +
+			"as long as fewer than 7 have one; this says what is in the way.",
+		Args: exactArgs(1), ValidArgsFunction: conn.completeNode,
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return a.changeMembers(cmd, conn, call{method: http.MethodPost, path: "/v1/nodes/" + url.PathEscape(args[0]) + "/promote"},
+			fmt.Sprintf("node %s has a vote", args[0]))
+	}
+	return cmd
+}
+
+func (a *App) memberLead(conn *connection) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "transfer-leader [NODE]", Short: "hand the leadership to a node, or to any other",
+		Args: maxArgs(1), ValidArgsFunction: conn.completeNode,
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		request, done := call{method: http.MethodPost, path: "/v1/cluster/transfer-leader"}, "another node leads"
+		if len(args) == 1 {
+			request.path += "?to=" + url.QueryEscape(args[0])
+			done = fmt.Sprintf("node %s leads", args[0])
+		}
+		return a.changeMembers(cmd, conn, request, done)
+	}
+	return cmd
+}
+
+// changeMembers sends a change and tells a person when it is done.
+func (a *App) changeMembers(cmd *cobra.Command, conn *connection, request call, done string) error {
+	c, err := conn.client()
+	if err != nil {
+		return err
+	}
+	if _, err := c.do(cmd.Context(), request); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(a.Err, done)
+	return err
+}
+
+// completeNode offers the names of the nodes.
+func (c *connection) completeNode(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	c.timeout = time.Second
+	client, err := c.client()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var nodes items[nodeDoc]
+	if _, err := client.get(cmd.Context(), "/v1/nodes", &nodes); err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, node := range nodes.Items {
+		names = append(names, node.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
