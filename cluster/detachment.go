@@ -18,12 +18,12 @@ type detachment struct {
 
 func newDetachment() *detachment { return &detachment{begun: make(chan struct{})} }
 
-// current returns the reason, nil while the node has its part, and a channel
-// that is closed while there is one.
-func (d *detachment) current() (reason error, begun <-chan struct{}) {
+// current returns a channel that is closed while there is a reason, and that, nil
+// while the node has its part.
+func (d *detachment) current() (begun <-chan struct{}, reason error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.reason, d.begun
+	return d.begun, d.reason
 }
 
 // begin reports whether the reason is the node's now: the first one is, and
@@ -74,13 +74,13 @@ func (n *Node) suspend(reason error) {
 }
 
 func (n *Node) isDetached() bool {
-	reason, _ := n.detachment.current()
+	_, reason := n.detachment.current()
 	return reason != nil
 }
 
 // detachedError is nil on a node that is not detached.
 func (n *Node) detachedError() error {
-	if reason, _ := n.detachment.current(); reason != nil {
+	if _, reason := n.detachment.current(); reason != nil {
 		return fmt.Errorf("%w: %w", ErrDetached, reason)
 	}
 	return nil

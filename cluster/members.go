@@ -63,7 +63,7 @@ type Status struct {
 func (n *Node) Status() Status {
 	_, leader, _ := n.leaders.current()
 	s := Status{ID: n.dir.clusterID(), LeaderUID: leader, LeaderName: n.nameOf(leader), Quorum: leader != "", Confirmed: n.views.confirmed.Load()}
-	if reason, _ := n.detachment.current(); reason != nil {
+	if _, reason := n.detachment.current(); reason != nil {
 		s.Detached = reason.Error()
 	}
 	return s

@@ -74,7 +74,7 @@ func (n *Node) runPart(ctx context.Context, c *consensus) {
 	tasks.Go(func() { n.lead(part) })
 	tasks.Go(func() { n.watchWrites(part, c) })
 	tasks.Go(func() { n.watchHang(part) })
-	_, detached := n.detachment.current()
+	detached, _ := n.detachment.current()
 	select {
 	case <-detached:
 	case <-ctx.Done():

@@ -268,7 +268,7 @@ func TestADetachmentForGoodStays(t *testing.T) {
 		}
 	}
 	d := newDetachment()
-	_, begun := d.current()
+	begun, _ := d.current()
 	if closed(begun) || !d.end() {
 		t.Error("it begins detached")
 	}
@@ -278,14 +278,14 @@ func TestADetachmentForGoodStays(t *testing.T) {
 	if !d.end() {
 		t.Error("one that passes does not end")
 	}
-	reason, again := d.current()
+	again, reason := d.current()
 	if reason != nil || closed(again) {
 		t.Errorf("after its end the reason is %v", reason)
 	}
 	if !d.begin(passing, true) || !d.begin(good, false) || d.begin(later, false) || d.end() || !closed(again) {
 		t.Error("one for good does not replace one that passes, or ends")
 	}
-	if reason, _ := d.current(); !errors.Is(reason, good) {
+	if _, reason := d.current(); !errors.Is(reason, good) {
 		t.Errorf("the reason is %v", reason)
 	}
 }

@@ -160,7 +160,7 @@ func (p *proposal) giveUp(ctx context.Context, err error) error {
 func (p *proposal) await(ctx context.Context) (fsm.Result, error) {
 	timer := time.NewTimer(p.left())
 	defer timer.Stop()
-	_, detached := p.node.detachment.current()
+	detached, _ := p.node.detachment.current()
 	select {
 	case result := <-p.result:
 		return result, nil
@@ -269,7 +269,7 @@ func (n *Node) awaitLeader(ctx context.Context, patience time.Duration) (string,
 	timer := time.NewTimer(max(patience, 0))
 	defer timer.Stop()
 	for {
-		_, detached := n.detachment.current()
+		detached, _ := n.detachment.current()
 		own, uid, changed := n.leaders.current()
 		if uid != "" && (uid != n.UID() || own != nil && own.isReady()) {
 			return uid, nil
