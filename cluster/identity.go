@@ -152,6 +152,18 @@ func (d *dataDir) setClusterID(id string) error {
 	default:
 		return fmt.Errorf("set cluster id %q: the node belongs to %q", id, d.id.ClusterID)
 	}
+	return d.writeClusterID(id)
+}
+
+// renewClusterID makes the node part of another cluster, when that is recovered.
+func (d *dataDir) renewClusterID(id string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.writeClusterID(id)
+}
+
+// writeClusterID is called with the lock held.
+func (d *dataDir) writeClusterID(id string) error {
 	next := d.id
 	next.ClusterID = id
 	if err := replaceJSON(d.file(fileIdentity), next); err != nil {

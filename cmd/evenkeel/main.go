@@ -52,7 +52,7 @@ func newRoot(out, errOut io.Writer) *cobra.Command {
 	root.SetOut(out)
 	root.SetErr(errOut)
 	app := &cli.App{Out: out, Err: errOut, Getenv: os.Getenv}
-	root.AddCommand(serveCommand(errOut), demoCommand(out, errOut), sampleCommand(errOut))
+	root.AddCommand(serveCommand(errOut), recoverCommand(errOut), demoCommand(out, errOut), sampleCommand(errOut))
 	root.AddCommand(app.Commands()...)
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {

@@ -30,6 +30,8 @@ func TestExitCodesOfCommandLines(t *testing.T) {
 		"a format that does not exist":       {"status -o xml", cli.ExitUsage, "", "must be table, json or yaml"},
 		"faulty options":                     {"serve --profile wild --log-level loud", cli.ExitUsage, "", "2 faults"},
 		"a node that is not there":           {"status --api 127.0.0.1:1", cli.ExitError, "", "nothing listens there"},
+		"a recovery of nothing":              {"recover", cli.ExitUsage, "", "--data-dir is missing"},
+		"a recovery of what is no node":      {"recover --data-dir testdata", cli.ExitError, "", "not the data directory of a node"},
 		"a sample backend without its port":  {"sample-backend --addr 127.0.0.1:x", cli.ExitError, "", `listen for sample backend "sample"`},
 		"completion of a shell":              {"completion zsh", cli.ExitOK, "#compdef evenkeel", ""},
 		"the hidden verb is not in the help": {"help", cli.ExitOK, "demo", ""},

@@ -1,0 +1,185 @@
+package cluster
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"evenkeel/fsm"
+)
+
+// Recovery is what a survivor of a cluster has, and what it becomes.
+type Recovery struct {
+	UID string
+	// Before is the identity of the cluster that lost its quorum, After that of
+	// the new one; "" if nothing was written.
+	Before, After string
+	// Revision and the numbers are of the registry that the node has.
+	Revision          uint64
+	Listeners, Routes int
+	Pools, Backends   int
+	// LastEntry is the last entry of the node's log, and Appended when its
+	// leader made it: zero if the log does not say.
+	LastEntry uint64
+	Appended  time.Time
+	// Others are the names of the other nodes, which are no members any more.
+	Others []string
+}
+
+// Recover makes a new cluster of what is left on one node, which must not run:
+// that node is its only member, has a vote, and holds all that its log holds,
+// whether it was acknowledged or not. Writes that the lost nodes acknowledged
+// among themselves later are lost. The new cluster has another identity, so
+// that nodes of the old one can never mix with it.
+//
+// Without write it only looks. It may be repeated after a crash. Errors name
+// the directory, the file and the remedy.
+func Recover(path string, write bool, logger *slog.Logger) (r Recovery, err error) {
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	if _, err := os.Stat(filepath.Join(path, fileIdentity)); errors.Is(err, fs.ErrNotExist) {
+		return r, fmt.Errorf("recover %q: it is not the data directory of a node: %q is missing", path, fileIdentity)
+	}
+	dir, err := openDataDir(path)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, dir.close()) }()
+	if dir.clusterID() == "" {
+		return r, fmt.Errorf("recover %q: this node never was part of a cluster: start it", path)
+	}
+	raftLogger := newRaftLogger(logger, "raft")
+	s, err := openStore(dir, raftLogger)
+	if err != nil {
+		return r, fmt.Errorf("recover from another survivor, if there is one: %w", err)
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	survivor := &recovering{replica: &replica{
+		views: newViews(), waiters: newWaiters(dir.uid(), dir.firstSequence()),
+		detach: func(error) {}, state: fsm.New(), committed: func(uint64, uint64) {},
+	}}
+	last, err := s.replay(survivor)
+	if err != nil {
+		return r, fmt.Errorf("recover %q: %w", path, err)
+	}
+	r = describe(survivor.state, dir, last)
+	if !write {
+		return r, nil
+	}
+	r.After = newClusterID()
+	return r, recoverInto(dir, s, r.After, survivor, raftLogger)
+}
+
+func describe(s *fsm.State, dir *dataDir, last raft.Log) Recovery {
+	r := Recovery{
+		UID: dir.uid(), Before: dir.clusterID(), Revision: s.Revision(), LastEntry: last.Index, Appended: last.AppendedAt,
+		Listeners: s.Count(fsm.KindListener), Routes: s.Count(fsm.KindRoute), Pools: s.Count(fsm.KindPool), Backends: s.Count(fsm.KindBackend),
+	}
+	for node := range s.Nodes() {
+		if node.UID != dir.uid() {
+			r.Others = append(r.Others, node.Name)
+		}
+	}
+	slices.Sort(r.Others)
+	return r
+}
+
+// newClusterID is random: the same survivor may be recovered twice, from two
+// copies of its directory.
+func newClusterID() string {
+	sum := sha256.Sum256([]byte("evenkeel cluster, recovered\n" + newUID()))
+	return hex.EncodeToString(sum[:12])
+}
+
+// recoverInto writes the new cluster. The identity comes first: a node that has
+// the new one with the old members gets no quorum and is let in nowhere, which
+// a second attempt mends.
+func recoverInto(dir *dataDir, s *store, id string, survivor *recovering, logger *raftLogger) error {
+	if err := dir.renewClusterID(id); err != nil {
+		return err
+	}
+	survivor.becomes = func(state *fsm.State) *fsm.State { return fsm.Recovered(state, id, dir.uid()) }
+	survivor.restart()
+	_, transport := raft.NewInmemTransport(raft.ServerAddress(dir.uid()))
+	config := raft.DefaultConfig()
+	config.LocalID = raft.ServerID(dir.uid())
+	config.Logger = logger
+	err := contained(func() error {
+		return raft.RecoverCluster(config, survivor, s.cache, s.stable, s.snapshots, transport, founding([]string{dir.uid()}))
+	})
+	if err != nil {
+		return fmt.Errorf("recover %q: %w", dir.path, err)
+	}
+	state := survivor.becomes(survivor.state)
+	if err := writeImage(dir.file(fileImage), &view{state: state, index: survivor.index}); err != nil {
+		return fmt.Errorf("recover %q: the new cluster is made, but not its image, which a start makes good: %w", dir.path, err)
+	}
+	if err := os.Remove(dir.file(filePeers)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("recover %q: the new cluster is made: %w", dir.path, err)
+	}
+	return nil
+}
+
+// replay gives a state machine all that the store has, committed or not, and
+// returns the last entry.
+func (s *store) replay(to *recovering) (last raft.Log, err error) {
+	snapshots, err := s.snapshots.List()
+	if err != nil {
+		return last, err
+	}
+	if len(snapshots) > 0 {
+		newest := snapshots[0]
+		_, source, err := s.snapshots.Open(newest.ID)
+		if err != nil {
+			return last, fmt.Errorf("open snapshot %q: %w", newest.ID, err)
+		}
+		if err := errors.Join(to.Restore(source), source.Close()); err != nil {
+			return last, err
+		}
+		last.Index, last.Term = newest.Index, newest.Term
+	}
+	end, err := s.cache.LastIndex()
+	if err != nil {
+		return last, err
+	}
+	for index := last.Index + 1; index <= end; index++ {
+		entry, ok, err := s.entry(index)
+		if err == nil && !ok {
+			err = fmt.Errorf("log store %q: entry %d is missing", filepath.Join(s.dir, fileStore), index)
+		}
+		if err != nil {
+			return last, err
+		}
+		if entry.Type == raft.LogCommand {
+			to.Apply(&entry)
+		}
+		last = entry
+	}
+	return last, to.frozen
+}
+
+// recovering is a replica whose snapshot is of the new cluster.
+type recovering struct {
+	*replica
+	becomes func(*fsm.State) *fsm.State
+}
+
+func (r *recovering) restart() { r.state, r.index = fsm.New(), 0 }
+
+// Snapshot implements [raft.FSM].
+func (r *recovering) Snapshot() (raft.FSMSnapshot, error) {
+	if r.frozen != nil {
+		return nil, r.frozen
+	}
+	return &replicaSnapshot{r.becomes(r.state), r.index}, nil
+}
