@@ -73,8 +73,10 @@ func (n *Node) admit(ctx context.Context, caller string, from hello) (admitRespo
 	if from.ClusterID != "" && from.ClusterID != state.ClusterID() {
 		return refuse("it belongs to cluster %q, this is %q", from.ClusterID, state.ClusterID())
 	}
-	if from.FeatureLevel < state.FeatureLevel() {
-		return refuse("its build can apply commands up to level %d, the cluster uses %d: start a newer build", from.FeatureLevel, state.FeatureLevel())
+	n.level.Lock()
+	defer n.level.Unlock()
+	if level := max(n.State().FeatureLevel(), n.level.rising); from.FeatureLevel < level {
+		return refuse("its build can apply commands up to level %d, the cluster uses %d: start a newer build", from.FeatureLevel, level)
 	}
 	if _, member := c.server(caller); member {
 		return admitResponse{state.ClusterID()}, nil

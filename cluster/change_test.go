@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"evenkeel/cluster/peer"
+	"evenkeel/fsm"
 )
 
 // others are all nodes but the given ones.
@@ -179,5 +182,64 @@ func TestAVoteIsGivenAsAsked(t *testing.T) {
 	unsafely(t, changeOutcome(changeAnswer(unsafe("for %s", "a reason"))), "for a reason")
 	if err := changeOutcome(changeAnswer(ErrNoMember)); !errors.Is(err, ErrNoMember) {
 		t.Error(err)
+	}
+}
+
+// A node that is let in behind the command that raises the level could not read
+// that.
+func TestANodeOfAnOlderBuildIsKeptOutWhileTheLevelRises(t *testing.T) {
+	c := newTestCluster(t)
+	n := c.form(1)[0]
+	uid := newUID()
+	eventually(t, "it is refused", func() bool {
+		n.level.Lock()
+		n.level.rising = fsm.FeatureLevel + 1 // until the leader's next round
+		n.level.Unlock()
+		_, err := n.admit(t.Context(), uid, hello{meta: meta{Protocol: 1, Name: "old", FeatureLevel: fsm.FeatureLevel}, Addr: "127.0.0.1:1"})
+		return peer.IsRemote(err, codeRefused) && strings.Contains(err.Error(), "start a newer build")
+	})
+}
+
+func TestTheLevelRisesOnceEverybodyIsThere(t *testing.T) {
+	c := newTestCluster(t)
+	n := c.form(1)[0]
+	part := n.consensus.Load()
+	eventually(t, "the leader knows its own level", func() bool { return n.commonLevel(part) == fsm.FeatureLevel })
+	if err := part.raft.AddNonvoter("nobody", "nobody", 0, time.Second).Error(); err != nil {
+		t.Fatal(err)
+	}
+	if level := n.commonLevel(part); level != 0 {
+		t.Errorf("with a server that nobody knows the level may rise to %d", level)
+	}
+}
+
+// A restore whose proposer has gone is given up, so that what came of it is
+// not held for ever.
+func TestARestoreThatDoesNotGoOnIsGivenUp(t *testing.T) {
+	c := newTestCluster(t)
+	n := c.form(1)[0]
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	result, err := n.Propose(ctx, "test", fsm.RestorePart{ID: "r1", Objects: []fsm.Put{numbered(1)}})
+	if err != nil || result.Err != nil || n.State().Restoring() != "r1" {
+		t.Fatalf("%v, %v, restoring %q", err, result.Err, n.State().Restoring())
+	}
+	var watch restoreWatch
+	begun := time.Now()
+	for _, look := range []struct {
+		id   string
+		at   time.Duration
+		late bool
+	}{
+		{"", 0, false}, {"", 2 * restorePatience, false},
+		{"r1", 3 * restorePatience, false}, {"r1", 4 * restorePatience, false}, {"r1", 4*restorePatience + 1, true},
+		{"r2", 5 * restorePatience, false}, {"", 9 * restorePatience, false},
+	} {
+		if late := watch.isLate(look.id, begun.Add(look.at)); late != look.late {
+			t.Errorf("%q after %v is late: %v", look.id, look.at, late)
+		}
+	}
+	if err := n.duty(ctx, fsm.RestorePart{ID: "r1", Abort: true}); err != nil || n.State().Restoring() != "" {
+		t.Errorf("%v, restoring %q", err, n.State().Restoring())
 	}
 }

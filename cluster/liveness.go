@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"evenkeel/fsm"
@@ -64,24 +65,47 @@ func (n *Node) duties(ctx context.Context, age time.Duration) error {
 	if err := n.raiseLevel(ctx, c); err != nil {
 		return err
 	}
+	if err := n.giveUpRestore(ctx); err != nil {
+		return err
+	}
 	return n.promote(c, own)
+}
+
+// levelGate keeps a node of an older build out while the level rises: it could
+// not read the command that raises it, if it were let in behind that.
+type levelGate struct {
+	sync.Mutex // held while a node is let in, and while a rise is decided
+	// rising is the level that was proposed; 0: none was.
+	rising uint64
 }
 
 // raiseLevel lets the cluster use what its nodes' newer builds can do, once
 // the state holds every server of the Raft configuration with that level.
 func (n *Node) raiseLevel(ctx context.Context, c *consensus) error {
+	n.level.Lock()
+	level := n.commonLevel(c)
+	if level <= n.State().FeatureLevel() {
+		level = 0
+	}
+	n.level.rising = level
+	n.level.Unlock()
+	if level == 0 {
+		return nil
+	}
+	return n.duty(ctx, fsm.RaiseLevel{Level: level})
+}
+
+// commonLevel is the highest level of all servers; 0 if one is not known yet.
+func (n *Node) commonLevel(c *consensus) uint64 {
 	state, level := n.State(), uint64(fsm.FeatureLevel)
 	for _, server := range c.servers() {
 		node := state.Node(string(server.ID))
 		if node == nil {
-			return nil
+			return 0
 		}
 		level = min(level, node.FeatureLevel)
 	}
-	if level <= state.FeatureLevel() {
-		return nil
-	}
-	return n.duty(ctx, fsm.RaiseLevel{Level: level})
+	return level
 }
 
 // initialize gives the registry its identity and first objects.
@@ -94,6 +118,35 @@ func (n *Node) initialize(ctx context.Context, c *consensus) error {
 		}
 	}
 	return n.duty(ctx, fsm.Init{ClusterID: n.dir.clusterID(), FeatureLevel: level, Objects: fsm.DefaultObjects()})
+}
+
+// restorePatience is how long a restore may take: its objects are held in memory
+// until it ends.
+const restorePatience = 10 * time.Minute
+
+// restoreWatch is the restore that the leader sees, and since when.
+type restoreWatch struct {
+	id    string
+	since time.Time
+}
+
+// isLate takes which restore is under way, and tells whether it has been for too
+// long.
+func (w *restoreWatch) isLate(id string, now time.Time) bool {
+	if id != w.id {
+		*w = restoreWatch{id, now}
+	}
+	return id != "" && now.Sub(w.since) > restorePatience
+}
+
+// giveUpRestore ends a restore whose proposer has gone.
+func (n *Node) giveUpRestore(ctx context.Context) error {
+	id := n.State().Restoring()
+	if !n.restore.isLate(id, time.Now()) {
+		return nil
+	}
+	n.logger.Warn("a restore has not gone on, and is given up", "restore", id)
+	return n.duty(ctx, fsm.RestorePart{ID: id, Abort: true})
 }
 
 func (n *Node) duty(ctx context.Context, op fsm.Operation) error {

@@ -38,7 +38,9 @@ type Node struct {
 	leaders    *leaders
 	writes     *writeTimes
 	hangAfter  time.Duration // a constant but for tests
-	reads      *coalescer    // to the leader
+	level      levelGate
+	restore    restoreWatch // of the leader's duties
+	reads      *coalescer   // to the leader
 	detachment *detachment
 
 	store     *store                    // nil if it could not be opened

@@ -112,6 +112,8 @@ func (d *draft) perform(c Command) (AnyObject, *Error) {
 		d.forgetNode(op.UID)
 	case RaiseLevel:
 		return nil, d.raiseLevel(op)
+	case RestorePart:
+		return nil, d.restorePart(c, op)
 	default:
 		return nil, refuse(CodeInvalid, "", "operation %T is not known", op)
 	}

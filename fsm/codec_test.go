@@ -42,6 +42,9 @@ func encodings() map[string]Command {
 		"votes":       command(CastVotes{"n1", []BackendVote{{"a", "web1", "u1", 12, "down", "connection refused"}}}),
 		"node":        command(SetNode{Node{"n1", "n1", "alive", "10.0.0.1:7071", "10.0.0.1:7070", "1.0.0", 1, true}}),
 		"forget_node": command(ForgetNode{"n1"}),
+		"restore": command(RestorePart{ID: "6f1c0b1e-0000-4000-8000-000000000002", Number: 3, Last: true,
+			Objects: []Put{{Name: "a", Labels: map[string]string{"k": "v"}, Spec: PoolSpec{Strategy: "random"}}}}),
+		"restore_abort": command(RestorePart{ID: "6f1c0b1e-0000-4000-8000-000000000002", Abort: true}),
 	}
 }
 

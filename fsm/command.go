@@ -21,7 +21,7 @@ type Command struct {
 }
 
 // Operation is what a command does: one of [Init], [Put], [Delete],
-// [CastVotes], [SetNode], [ForgetNode] and [RaiseLevel].
+// [CastVotes], [SetNode], [ForgetNode], [RaiseLevel] and [RestorePart].
 type Operation interface {
 	// commandKind is the operation's name in the encoding.
 	commandKind() string

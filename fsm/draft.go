@@ -20,6 +20,9 @@ type draft struct {
 	origins   *iradix.Txn[*origin]
 	changes   *iradix.Txn[[]Ref]
 
+	// unbounded has a put take room that what is removed behind it gives back.
+	unbounded bool
+
 	// counts holds the number of objects by kind, which a Txn does not tell.
 	counts map[Kind]int
 

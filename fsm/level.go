@@ -12,7 +12,8 @@ import (
 //	2  what [newField] lists: HTTP's timeouts, limits, retries and forwarding,
 //	   hashes, sticky cookies and zones of pools, all other matches and actions
 //	   of routes
-const FeatureLevel = 2
+//	3  [RestorePart]
+const FeatureLevel = 3
 
 // newField is a field that level 1 lacks: where it stands in a document, and
 // whether that document uses it.
@@ -36,6 +37,13 @@ func (s *State) CheckLevel(op Operation) *Error {
 	case Put:
 		if s.clusterID != "" {
 			checkLevel(&f, s.featureLevel, "", op.Spec)
+		}
+	case RestorePart:
+		if s.featureLevel < 3 {
+			f.add("", "a restore needs feature level 3, and the cluster is at level %d: run the newer build on all nodes first", s.featureLevel)
+		}
+		for i, put := range op.Objects {
+			checkLevel(&f, s.featureLevel, fmt.Sprintf("/objects/%d", i), put.Spec)
 		}
 	}
 	return f.err()

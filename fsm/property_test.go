@@ -15,7 +15,9 @@ func drawOperation(t *rapid.T) Operation {
 	pick := func(label string) string { return name.Draw(t, label) }
 	pre := rapid.SampledFrom([]Precondition{{}, {}, {}, {Absent: true}, {Exists: true}, {Revision: 3}, {Revision: 8}}).Draw(t, "if")
 	labels := rapid.SampledFrom([]map[string]string{nil, {}, {"k": "v"}}).Draw(t, "labels")
-	switch rapid.IntRange(0, 9).Draw(t, "kind") {
+	switch rapid.IntRange(0, 10).Draw(t, "kind") {
+	case 10:
+		return drawRestore(t)
 	case 0:
 		return Put{Name: pick("listener"), Labels: labels, If: pre, Spec: drawListener(t)}
 	case 1:
@@ -45,6 +47,21 @@ func drawOperation(t *rapid.T) Operation {
 		return SetNode{Node{UID: uid, Name: uid, State: state, FeatureLevel: rapid.Uint64Range(1, 2).Draw(t, "level")}}
 	}
 	return nil // votes, which need the state: see drawVotes
+}
+
+// drawRestore draws a part of a restore. Some follow each other.
+func drawRestore(t *rapid.T) Operation {
+	part := RestorePart{
+		ID: rapid.SampledFrom([]string{"r1", "r2"}).Draw(t, "restore"), Number: rapid.IntRange(0, 2).Draw(t, "number"),
+		Last: rapid.Bool().Draw(t, "last"), Abort: rapid.IntRange(0, 9).Draw(t, "abort") == 0,
+	}
+	for range rapid.IntRange(0, 4).Draw(t, "objects") {
+		if put, ok := drawOperation(t).(Put); ok {
+			put.If = Precondition{}
+			part.Objects = append(part.Objects, put)
+		}
+	}
+	return part
 }
 
 func drawListener(t *rapid.T) ListenerSpec {

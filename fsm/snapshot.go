@@ -22,6 +22,8 @@ const (
 	lineTrailer = "end"
 	lineResult  = "result"
 	lineOrigin  = "origin"
+	lineRestore = "restore" // of a restore that is under way, and then its objects:
+	lineStaged  = "staged"
 
 	snapshotVersion = 1
 	// maxLine bounds what one line of a snapshot may cost to read.
@@ -56,6 +58,10 @@ func (s *State) WriteSnapshot(w io.Writer) error {
 	writeLines(lines, string(KindBackend), s.Backends())
 	writeLines(lines, lineOrigin, all(s.origins, ""))
 	writeLines(lines, lineResult, all(s.results, ""))
+	if s.restore != nil {
+		lines.write(lineRestore, s.restore)
+		writeLines(lines, lineStaged, slices.Values(s.restore.objects))
+	}
 	if err := buffered.Flush(); err != nil && lines.err == nil {
 		lines.err = err
 	}
@@ -199,6 +205,19 @@ func (d *draft) readEntry(word string, value []byte) error {
 			return err
 		}
 		d.results.Insert(resultKey(CommandID{r.Origin, r.Seq}), &r)
+		return nil
+	case lineRestore:
+		d.restore = &restoring{}
+		return decodeStrict(value, d.restore)
+	case lineStaged:
+		var put Put
+		if err := decodeStrict(value, &put); err != nil {
+			return err
+		}
+		if d.restore == nil {
+			return errors.New("no restore precedes it")
+		}
+		d.restore.objects = append(d.restore.objects, put)
 		return nil
 	}
 	return errors.New("this build does not know what that is: run a newer build")

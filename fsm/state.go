@@ -36,6 +36,8 @@ type State struct {
 	addresses *iradix.Tree[string]
 	uses      *iradix.Tree[struct{}]
 
+	restore *restoring // nil but for a restore that is under way
+
 	results *iradix.Tree[*record] // by origin and sequence
 	origins *iradix.Tree[*origin]
 

@@ -45,6 +45,8 @@ func Validate(op Operation) *Error {
 		if op.Level < 1 || op.Level > FeatureLevel {
 			f.add("/level", "%d is not from 1 to %d", op.Level, FeatureLevel)
 		}
+	case RestorePart:
+		op.validate(&f)
 	default:
 		f.add("", "operation %T is not known", op)
 	}
@@ -60,7 +62,11 @@ func (i Init) validate(f *faults) {
 		f.add("/objects", "has %d items, 1 to %d are taken", len(i.Objects), maxInitObjects)
 		return
 	}
-	for n, put := range i.Objects {
+	validateAll(f, i.Objects)
+}
+
+func validateAll(f *faults, objects []Put) {
+	for n, put := range objects {
 		var of faults
 		put.validate(&of)
 		for _, fault := range of.list {

@@ -84,6 +84,8 @@ func (a *API) router() *mux.Router {
 	a.serve(router, http.MethodDelete, "/v1/nodes/{node}", a.removeNode)
 	a.serve(router, http.MethodPost, "/v1/nodes/{node}/promote", a.promoteNode)
 	a.serve(router, http.MethodPost, "/v1/cluster/transfer-leader", a.transferLeader, "to")
+	a.serve(router, http.MethodGet, "/v1/snapshot", a.snapshot, "consistency")
+	a.serve(router, http.MethodPut, "/v1/snapshot", a.restoreSnapshot)
 	a.serve(router, http.MethodGet, "/v1/openapi.json", a.openAPI)
 	a.serve(router, http.MethodGet, "/v1/problems/{kind}", a.explainProblem)
 	for path, handler := range map[string]http.Handler{

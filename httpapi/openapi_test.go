@@ -26,6 +26,7 @@ import (
 // must bear new members of answers, but our own answers have none that is not
 // written down.
 var contract = sync.OnceValues(func() (routers.Router, error) {
+	openapi3filter.RegisterBodyDecoder("application/vnd.evenkeel.snapshot", openapi3filter.PlainBodyDecoder)
 	text, err := os.ReadFile("openapi.json")
 	if err != nil {
 		return nil, err
@@ -185,7 +186,11 @@ func TestExamplesOfTheDocumentAreAccepted(t *testing.T) {
 			if operation.RequestBody == nil {
 				continue
 			}
-			example, ok := operation.RequestBody.Value.Content["application/json"].Example.(map[string]any)
+			content := operation.RequestBody.Value.Content["application/json"]
+			if content == nil { // a snapshot, which has tests of its own
+				continue
+			}
+			example, ok := content.Example.(map[string]any)
 			if !ok {
 				t.Errorf("%s %s has no example", method, path)
 				continue

@@ -20,6 +20,7 @@ const (
 	InUse               Kind = "in-use"
 	RegistryFull        Kind = "registry-full"
 	Unsafe              Kind = "unsafe"
+	Interrupted         Kind = "interrupted"
 	PreconditionFailed  Kind = "precondition-failed"
 	BodyTooLarge        Kind = "body-too-large"
 	UnsupportedEncoding Kind = "unsupported-encoding"
@@ -65,6 +66,7 @@ func Catalog() []Entry {
 			"Change or delete first what the detail names. Nothing was changed."},
 		{RegistryFull, http.StatusConflict, "The registry is full", "Delete objects that are no longer needed."},
 		{Unsafe, http.StatusConflict, "The members may not be changed so now", "Read the detail, which says what has to be done first. Nothing was changed."},
+		{Interrupted, http.StatusConflict, "Another restore has begun", "Decide which of the two it is to be, and send that one again. Nothing was changed."},
 		{PreconditionFailed, http.StatusPreconditionFailed, "The object is not as the request demands",
 			"Look at current, which is the object as it is, and decide anew. Nothing was changed."},
 		{BodyTooLarge, http.StatusRequestEntityTooLarge, "The body is too large", "Send at most 1 MiB."},

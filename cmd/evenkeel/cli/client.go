@@ -50,11 +50,13 @@ func newTransport(timeout time.Duration) *http.Transport {
 	return transport
 }
 
-// call is one request. Header may be nil, body nil for none.
+// call is one request. Header may be nil, body nil for none; raw is a body that
+// is no JSON.
 type call struct {
 	method, path string
 	header       map[string]string
 	body         any
+	raw          []byte
 }
 
 // do sends the request to the first node that accepts a connection. A request
@@ -63,7 +65,7 @@ type call struct {
 // seconds: a cluster that lost its leader has a new one soon. An answer that
 // is not 2xx is a [*Problem].
 func (c *client) do(ctx context.Context, req call) (*answer, error) {
-	var body []byte
+	body := req.raw
 	if req.body != nil {
 		var err error
 		if body, err = json.Marshal(req.body); err != nil {

@@ -15,7 +15,7 @@ func (a *App) membersCommand() *cobra.Command {
 		Use: "members", Short: "list the nodes of the cluster, and change them",
 		Args: exactArgs(0),
 	}
-	conn, f := a.connectFlags(cmd, timeout), formatFlag(cmd)
+	conn, f := a.connectFlags(cmd, timeout), ownFormatFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := conn.client()
 		if err != nil {

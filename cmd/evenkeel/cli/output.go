@@ -14,6 +14,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // format is how data is printed.
@@ -41,9 +42,14 @@ func (f *format) Set(text string) error {
 }
 
 // formatFlag adds -o to a command and all below it.
-func formatFlag(cmd *cobra.Command) *format {
+func formatFlag(cmd *cobra.Command) *format { return formatFlagIn(cmd, cmd.PersistentFlags()) }
+
+// ownFormatFlag adds it to the command alone.
+func ownFormatFlag(cmd *cobra.Command) *format { return formatFlagIn(cmd, cmd.Flags()) }
+
+func formatFlagIn(cmd *cobra.Command, flags *pflag.FlagSet) *format {
 	f := formatTable
-	cmd.PersistentFlags().VarP(&f, "output", "o", "how to print: table, json or yaml")
+	flags.VarP(&f, "output", "o", "how to print: table, json or yaml")
 	// The error is for a flag that does not exist.
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(
 		[]string{string(formatTable), string(formatJSON), string(formatYAML)}, cobra.ShellCompDirectiveNoFileComp))

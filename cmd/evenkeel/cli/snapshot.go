@@ -1,0 +1,211 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"evenkeel/fsm"
+)
+
+const (
+	// snapshotTimeout is how long a snapshot may be under way; a large one has
+	// some 60 MB.
+	snapshotTimeout = 10 * time.Minute
+	snapshotType    = "application/vnd.evenkeel.snapshot"
+)
+
+func (a *App) snapshotCommand() *cobra.Command {
+	cmd := Group("snapshot", "save the whole registry to a file, and restore it")
+	cmd.AddCommand(a.snapshotSave(), a.snapshotInspect(), a.snapshotRestore())
+	return cmd
+}
+
+func (a *App) snapshotSave() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "save FILE", Short: "save the whole registry to a file",
+		Long: "Save the whole registry, as it is at one revision, to a file; - is the standard output.\n\n" +
+			"The file ends with a checksum, and takes the place of an older one only when it is whole.\n" +
+			"It holds everything, secrets too.",
+		Args: exactArgs(1),
+	}
+	conn := a.connectFlags(cmd, snapshotTimeout)
+	local := cmd.Flags().Bool("local", false, "what this node has, which may be old; works without a leader")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := conn.client()
+		if err != nil {
+			return err
+		}
+		path := "/v1/snapshot?consistency=linearizable"
+		if *local {
+			path = "/v1/snapshot"
+		}
+		got, err := c.do(cmd.Context(), call{method: http.MethodGet, path: path})
+		if err != nil {
+			return err
+		}
+		s, err := fsm.ReadSnapshot(bytes.NewReader(got.body))
+		if err != nil {
+			return fmt.Errorf("the snapshot of %s did not arrive whole: %w", got.base, err)
+		}
+		if args[0] == "-" {
+			_, err := a.Out.Write(got.body)
+			return err
+		}
+		if err := replaceFile(args[0], got.body); err != nil {
+			return fmt.Errorf("save snapshot: %w", err)
+		}
+		_, err = fmt.Fprintf(a.Err, "revision %d is saved to %s, %d bytes\n", s.Revision(), args[0], len(got.body))
+		return err
+	}
+	return cmd
+}
+
+// replaceFile writes a file of which there is never a part, readable for its
+// owner alone.
+func replaceFile(path string, data []byte) (err error) {
+	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.new")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(file.Name()))
+		}
+	}()
+	_, err = file.Write(data)
+	if err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), path)
+}
+
+// snapshotDoc is what inspect tells of a file.
+type snapshotDoc struct {
+	ClusterID    string   `json:"cluster_id"`
+	FeatureLevel uint64   `json:"feature_level"`
+	Revision     uint64   `json:"revision"`
+	Version      uint64   `json:"version"`
+	Digest       string   `json:"digest"`
+	Listeners    int      `json:"listeners"`
+	Routes       int      `json:"routes"`
+	Pools        int      `json:"pools"`
+	Backends     int      `json:"backends"`
+	Nodes        []string `json:"nodes"`
+}
+
+func (a *App) snapshotInspect() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "inspect FILE", Short: "check a snapshot, and say what it holds; asks no node",
+		Args: exactArgs(1),
+	}
+	f := ownFormatFlag(cmd)
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		_, s, err := openSnapshot(args[0])
+		if err != nil {
+			return err
+		}
+		doc := describe(s)
+		if *f != formatTable {
+			text, err := json.Marshal(doc)
+			if err != nil {
+				return err
+			}
+			return printData(a.Out, *f, text)
+		}
+		rows := &table{head: []string{"cluster", doc.ClusterID}}
+		rows.add("revision", fmt.Sprint(doc.Revision))
+		rows.add("version", fmt.Sprint(doc.Version))
+		rows.add("digest", doc.Digest)
+		rows.add("feature level", fmt.Sprint(doc.FeatureLevel))
+		rows.add("listeners", fmt.Sprint(doc.Listeners))
+		rows.add("routes", fmt.Sprint(doc.Routes))
+		rows.add("pools", fmt.Sprint(doc.Pools))
+		rows.add("backends", fmt.Sprint(doc.Backends))
+		for _, node := range doc.Nodes {
+			rows.add("node", node)
+		}
+		return rows.print(a.Out)
+	}
+	return cmd
+}
+
+func describe(s *fsm.State) snapshotDoc {
+	doc := snapshotDoc{
+		ClusterID: s.ClusterID(), FeatureLevel: s.FeatureLevel(), Revision: s.Revision(), Version: s.Version(),
+		Digest: fmt.Sprintf("%016x", s.Digest()), Nodes: []string{},
+		Listeners: s.Count(fsm.KindListener), Routes: s.Count(fsm.KindRoute), Pools: s.Count(fsm.KindPool), Backends: s.Count(fsm.KindBackend),
+	}
+	for node := range s.Nodes() {
+		doc.Nodes = append(doc.Nodes, node.Name)
+	}
+	return doc
+}
+
+// openSnapshot reads a file and checks it; - is the standard input.
+func openSnapshot(path string) ([]byte, *fsm.State, error) {
+	read := func() ([]byte, error) { return os.ReadFile(path) }
+	if path == "-" {
+		read = func() ([]byte, error) { return io.ReadAll(os.Stdin) }
+	}
+	data, err := read()
+	if err != nil {
+		return nil, nil, fmt.Errorf("read snapshot: %w", err)
+	}
+	s, err := fsm.ReadSnapshot(bytes.NewReader(data))
+	if err != nil {
+		return nil, nil, fmt.Errorf("file %q: %w", path, err)
+	}
+	return data, s, nil
+}
+
+func (a *App) snapshotRestore() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "restore FILE", Short: "replace all objects of the registry by those of a file",
+		Long: "Replace all listeners, routes, pools and backends by those of a snapshot, of this cluster\n" +
+			"or of another one, at one revision. Whatever the snapshot lacks is removed. Nodes stay as\n" +
+			"they are, and traffic goes on: what the snapshot has as it is keeps its health and its\n" +
+			"connections. Save what is there first.",
+		Args: exactArgs(1),
+	}
+	conn := a.connectFlags(cmd, snapshotTimeout)
+	yes := cmd.Flags().Bool("yes", false, "do it")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		data, s, err := openSnapshot(args[0])
+		if err != nil {
+			return err
+		}
+		doc := describe(s)
+		what := fmt.Sprintf("%d listeners, %d routes, %d pools and %d backends, as of revision %d of cluster %s",
+			doc.Listeners, doc.Routes, doc.Pools, doc.Backends, doc.Revision, doc.ClusterID)
+		if !*yes {
+			return usage(fmt.Sprintf("%q holds %s: repeat it with --yes to have that in place of all objects that there are", args[0], what))
+		}
+		c, err := conn.client()
+		if err != nil {
+			return err
+		}
+		got, err := c.do(cmd.Context(), call{method: http.MethodPut, path: "/v1/snapshot", raw: data, header: map[string]string{"Content-Type": snapshotType}})
+		if err != nil {
+			return err
+		}
+		var done struct{ Revision uint64 }
+		if err := json.Unmarshal(got.body, &done); err != nil {
+			return fmt.Errorf("read answer of %s: %w", got.base, err)
+		}
+		_, err = fmt.Fprintf(a.Err, "revision %d holds %s\n", done.Revision, what)
+		return err
+	}
+	return cmd
+}
