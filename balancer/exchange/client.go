@@ -18,6 +18,7 @@ type Client struct {
 	x        *exchange // the request under way
 	progress http1.Progress
 	dropped  int64 // bytes that were read and thrown away while lingering
+	taken    int64 // what the client had taken when its time for the next bytes began
 	state    clientState
 }
 
@@ -34,8 +35,8 @@ const (
 	clientOnce // it said that this request is its last, and all of that has come
 )
 
-// firstFlight is how much the kernel sends before the first acknowledgement, at
-// least: RFC 6928, with segments of 1220 bytes.
+// firstFlight is how much the kernel sends before the first acknowledgement:
+// RFC 6928, with segments of 1220 bytes.
 const firstFlight = 10 * 1220
 
 // NewClient begins to serve a connection that was accepted.
@@ -65,7 +66,7 @@ func (c *Client) Busy() bool { return c.x != nil }
 // End closes a connection without a request under way; a listener that drains
 // asks for it.
 func (c *Client) End() {
-	if c.x != nil || c.has(clientGone) {
+	if c.x != nil || c.has(clientGone) || c.has(clientLingering) { // the last ends by itself
 		return
 	}
 	if c.link.Flush(true); c.link.Buffered() > 0 { // of its last response
@@ -93,6 +94,7 @@ func (c *Client) Data(p []byte) int {
 	for taken < len(p) && !c.has(clientGone) {
 		var n int
 		switch {
+		case c.has(clientPaused):
 		case c.has(clientLingering):
 			n = c.discard(p[taken:])
 		case c.x != nil:
@@ -149,7 +151,12 @@ func (c *Client) reply(a *answer, head bool) {
 
 // discard throws away what a client goes on sending after its last response.
 func (c *Client) discard(p []byte) int {
-	if c.dropped += int64(len(p)); c.dropped > c.loop.bounds.LingerBytes {
+	c.dropped += int64(len(p))
+	switch {
+	case c.dropped <= c.loop.bounds.LingerBytes:
+	case c.link.Buffered() > 0: // which it may still read
+		c.pause()
+	default:
 		c.close()
 	}
 	return len(p)
@@ -161,12 +168,30 @@ func (c *Client) next() {
 		c.closeGently()
 		return
 	}
-	settings := c.listener.Settings.Load()
-	c.deadline(settings.ClientIdle)
-	if c.link.Buffered() > 0 {
-		c.deadline(settings.Body)
+	if c.link.Buffered() > 0 { // who does not read gets no more to read
+		c.owe()
+		c.pause()
+		return
 	}
+	c.deadline(c.listener.Settings.Load().ClientIdle)
 	c.resume()
+}
+
+// owe begins the time within which the client has to take something of what is
+// kept for it.
+func (c *Client) owe() {
+	c.taken = c.link.Sent()
+	c.deadline(c.listener.Settings.Load().Body)
+}
+
+// takes tells whether the client took something in that time, which then begins
+// anew.
+func (c *Client) takes() bool {
+	if c.link.Buffered() == 0 || c.link.Sent() == c.taken {
+		return false
+	}
+	c.owe()
+	return true
 }
 
 func (c *Client) pause() {
@@ -194,17 +219,18 @@ func (c *Client) closeGently() {
 	}
 	c.state |= clientLingering
 	c.link.CloseWrite()
-	c.deadline(c.loop.bounds.Linger)
 	if c.link.Buffered() > 0 {
-		c.deadline(c.listener.Settings.Load().Body)
+		c.owe()
+	} else {
+		c.deadline(c.loop.bounds.Linger)
 	}
 	c.resume()
 }
 
 // isSilent tells whether the client will send nothing more, as it has to after
 // "Connection: close" (RFC 9112 section 9.6) and as far as can be seen does. One
-// that does it all the same gets a reset, but behind the response: that has
-// left already.
+// that does it all the same gets a reset, but behind the response: that has left
+// already, if the client had room for so much.
 func (c *Client) isSilent() bool {
 	return c.has(clientOnce) && c.link.Sent() <= firstFlight && c.link.Alive()
 }
@@ -258,10 +284,12 @@ func (c *Client) Drained() {
 	switch {
 	case c.x != nil:
 		c.x.clientDrained()
-	case c.has(clientLingering) && c.has(clientEnded):
+	case c.has(clientLingering) && (c.has(clientEnded) || c.dropped > c.loop.bounds.LingerBytes):
 		c.close()
 	case c.has(clientLingering):
 		c.deadline(c.loop.bounds.Linger)
+	case c.has(clientPaused):
+		c.next()
 	case !c.has(clientInHead):
 		c.deadline(c.listener.Settings.Load().ClientIdle)
 	}
@@ -278,6 +306,7 @@ func (c *Client) Expired() {
 	switch {
 	case c.x != nil:
 		c.x.clientExpired()
+	case c.takes():
 	case c.link.Buffered() > 0: // it does not read its last response
 		c.gone()
 		c.link.Abort()

@@ -123,6 +123,8 @@ func TestTheLastResponseMayBeReadSlowly(t *testing.T) {
 				}
 				client.full = false
 				client.events.Drained()
+				client.settle()
+				client.end()
 				if !client.closed || client.aborted {
 					t.Errorf("closed: %v, a reset: %v", client.closed, client.aborted)
 				}
@@ -152,4 +154,99 @@ func TestTheLastBytesOfATunnelMayBeReadSlowly(t *testing.T) {
 		t.Errorf("closed: %v, a reset: %v", client.closed, client.aborted)
 	}
 	w.atRest(t)
+}
+
+// TestWhoDoesNotReadIsAnsweredNoMore until it does: what is kept for it would
+// grow without bound.
+func TestWhoDoesNotReadIsAnsweredNoMore(t *testing.T) {
+	w := newWorld(t, fsm.PoolSpec{}, 0)
+	client := w.client()
+	client.full = true
+	client.give(strings.Repeat(get, 100))
+	if got := strings.Count(client.take(), "HTTP/1.1 503 "); got != 1 {
+		t.Fatalf("the client that does not read got %d answers", got)
+	}
+	client.full = false
+	client.events.Drained()
+	client.settle()
+	if got := strings.Count(client.take(), "HTTP/1.1 503 "); got != 99 || client.closed {
+		t.Errorf("the client that reads again got %d answers, closed: %v", got, client.closed)
+	}
+	client.end()
+	w.atRest(t)
+}
+
+// TestADrainEndsNoResponse, and begins no time anew: it asks again and again.
+func TestADrainEndsNoResponse(t *testing.T) {
+	for name, c := range map[string]struct {
+		in   string
+		full bool
+	}{
+		"one that the client reads slowly":      {get, true},
+		"one whose client is not done sending":  {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\nbegin", false},
+		"one whose client does neither in time": {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\nbegin", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, fsm.PoolSpec{}, 0)
+			client := w.client()
+			client.full = c.full
+			client.give(c.in)
+			due := client.deadline
+			for range 3 {
+				client.events.(*Client).End()
+				if client.closed || client.deadline != due {
+					t.Fatalf("closed: %v, due at %d, before at %d", client.closed, client.deadline, due)
+				}
+				w.now += int64(time.Millisecond)
+			}
+			client.expire(w)
+			if !client.closed || client.aborted != c.full {
+				t.Errorf("in the end closed: %v, a reset: %v", client.closed, client.aborted)
+			}
+			w.atRest(t)
+		})
+	}
+}
+
+// TestWhoGoesOnReadingHasTime, as much as for any piece of a body.
+func TestWhoGoesOnReadingHasTime(t *testing.T) {
+	for name, last := range map[string]string{"before its next request": get, "at its end": "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, fsm.PoolSpec{}, 0)
+			client := w.client()
+			client.full = true
+			client.give(last)
+			for range 5 {
+				client.sent++ // of what is kept
+				if client.expire(w); client.closed || client.deadline <= w.now {
+					t.Fatalf("closed: %v", client.closed)
+				}
+			}
+			if client.expire(w); !client.aborted {
+				t.Error("a client that has stopped reading is waited for")
+			}
+			w.atRest(t)
+		})
+	}
+}
+
+// TestWhoSendsTooMuchMayStillRead what it was answered before.
+func TestWhoSendsTooMuchMayStillRead(t *testing.T) {
+	for _, full := range []bool{true, false} {
+		w := newWorld(t, fsm.PoolSpec{}, 0)
+		w.loop.bounds.LingerBytes = 10
+		client := w.client()
+		client.full = full
+		client.give("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\nbegin")
+		client.give(strings.Repeat("x", 11))
+		if client.closed == full || client.paused != full {
+			t.Errorf("owed something: %v; closed: %v, paused: %v", full, client.closed, client.paused)
+		}
+		client.full = false
+		client.events.Drained()
+		if !client.closed || client.aborted {
+			t.Errorf("at the end closed: %v, a reset: %v", client.closed, client.aborted)
+		}
+		w.atRest(t)
+	}
 }

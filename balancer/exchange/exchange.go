@@ -376,6 +376,8 @@ func (x *exchange) clientExpired() {
 		x.continueNow()
 	case !x.upload.Done() && !x.has(tunnelling) && x.client.link.Buffered() == 0:
 		x.badUpload(bodyTimeout)
+	case !x.has(tunnelling) && x.client.takes():
+		x.clientDeadline(x.settings.Body)
 	default: // it does not read, or a tunnel was silent for too long
 		c := x.client // which the exchange forgets
 		c.leave()

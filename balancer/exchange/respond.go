@@ -233,7 +233,8 @@ func (x *exchange) downloaded() {
 			link.Pause()
 		}
 		link.SetDeadline(0)
-		x.clientDeadline(x.settings.Body)
+		x.client.owe()
+		x.clientDeadline(x.settings.Body) // or the whole request's
 		return
 	}
 	x.backend.deadline(x.limits.Body)
