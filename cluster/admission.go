@@ -88,7 +88,10 @@ func (n *Node) admit(ctx context.Context, caller string, from hello) (admitRespo
 		}
 	}
 	n.directory.learn(caller, savedPeer{Name: from.Name, Addr: from.Addr})
-	if err := c.await(c.raft.AddNonvoter(raft.ServerID(caller), raft.ServerAddress(caller), 0, configTimeout)); err != nil {
+	err := c.changeServers(ctx, func([]raft.Server) (raft.Future, error) {
+		return c.raft.AddNonvoter(raft.ServerID(caller), raft.ServerAddress(caller), 0, configTimeout), nil
+	})
+	if err != nil {
 		return admitResponse{}, fmt.Errorf("admit node %q: %w", from.Name, err)
 	}
 	n.logger.Info("a node was admitted", "member", from.Name, "uid", caller)
@@ -97,8 +100,12 @@ func (n *Node) admit(ctx context.Context, caller string, from hello) (admitRespo
 
 // promote gives a vote to each node that has caught up, and then takes the
 // place of its dead predecessor from it. It makes at most one change.
-func (n *Node) promote(c *consensus, own *leadership) error {
-	servers := c.servers()
+func (n *Node) promote(ctx context.Context, c *consensus, own *leadership) error {
+	return c.changeServers(ctx, func(servers []raft.Server) (raft.Future, error) { return n.promotion(c, own, servers), nil })
+}
+
+// promotion returns the change, or nil.
+func (n *Node) promotion(c *consensus, own *leadership, servers []raft.Server) raft.Future {
 	voters := 0
 	for _, server := range servers {
 		if server.Suffrage == raft.Voter {
@@ -110,13 +117,13 @@ func (n *Node) promote(c *consensus, own *leadership) error {
 		if server.Suffrage == raft.Nonvoter && n.deservesVote(c, own, string(server.ID)) &&
 			(voters < maxVoters || replaced != nil && replaced.Suffrage == raft.Voter) {
 			n.logger.Info("a node gets a vote", "member", n.nameOf(string(server.ID)), "uid", string(server.ID))
-			return c.await(c.raft.AddVoter(server.ID, server.Address, 0, configTimeout))
+			return c.raft.AddVoter(server.ID, server.Address, 0, configTimeout)
 		}
 		// Raft counts both until the old one is gone, so the new one must be
 		// able to vote first.
 		if replaced != nil && (server.Suffrage == raft.Voter || replaced.Suffrage != raft.Voter) {
 			n.logger.Info("a node is removed: another took its name", "member", n.nameOf(string(replaced.ID)), "uid", string(replaced.ID), "successor", string(server.ID))
-			return c.await(c.raft.RemoveServer(replaced.ID, 0, configTimeout))
+			return c.raft.RemoveServer(replaced.ID, 0, configTimeout)
 		}
 	}
 	return nil

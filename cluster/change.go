@@ -11,7 +11,6 @@ import (
 	"github.com/hashicorp/raft"
 
 	"evenkeel/cluster/peer"
-	"evenkeel/fsm"
 )
 
 var (
@@ -135,22 +134,35 @@ func (n *Node) changeAsLeader(ctx context.Context, change memberChange) error {
 	if own == nil || c == nil || !own.isReady() {
 		return errNotLeader
 	}
-	server, member := c.server(change.UID)
-	switch {
-	case change.Kind == changeLead && change.UID == "":
+	if change.Kind == changeLead && change.UID == "" {
 		return n.yield(ctx, c, own)
-	case !member:
-		return ErrNoMember
 	}
-	switch change.Kind {
-	case changeRemove:
-		return n.remove(ctx, c, own, server)
-	case changePromote:
-		return n.giveVote(c, own, server)
-	case changeLead:
-		return n.transfer(c, own, server)
+	m := membership{Node: n, consensus: c, own: own}
+	var yields bool
+	err := c.changeServers(ctx, func(servers []raft.Server) (raft.Future, error) {
+		at := slices.IndexFunc(servers, func(s raft.Server) bool { return string(s.ID) == change.UID })
+		if at < 0 {
+			return nil, ErrNoMember
+		}
+		m.servers = servers
+		switch server := servers[at]; change.Kind {
+		case changeRemove:
+			yields = change.UID == n.UID()
+			return m.remove(ctx, server)
+		case changePromote:
+			return m.giveVote(server)
+		case changeLead:
+			return nil, m.transfer(ctx, server)
+		}
+		return nil, unsafe("the leader does not know the change %q: upgrade it", change.Kind)
+	})
+	if err != nil || !yields {
+		return err
 	}
-	return unsafe("the leader does not know the change %q: upgrade it", change.Kind)
+	if err := n.yield(ctx, c, own); err != nil {
+		return err
+	}
+	return errNotLeader // the next one removes this
 }
 
 // unsafe is a refusal; what it wraps is [ErrUnsafe].
@@ -158,59 +170,89 @@ func unsafe(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrUnsafe}, args...)...)
 }
 
-func (n *Node) remove(ctx context.Context, c *consensus, own *leadership, server raft.Server) error {
+// membership is a committed configuration while this node leads.
+type membership struct {
+	*Node
+	*consensus
+	own     *leadership
+	servers []raft.Server
+}
+
+// remove returns nil for this node itself, which has to yield first.
+func (m *membership) remove(ctx context.Context, server raft.Server) (raft.Future, error) {
 	if server.Suffrage == raft.Voter {
-		voters, live := 0, 0
-		for _, other := range c.servers() {
-			if other.Suffrage != raft.Voter || other.ID == server.ID {
-				continue
-			}
-			voters++
-			if n.liveness(c, own, string(other.ID)) == fsm.NodeAlive {
+		if err := m.remain(ctx, server.ID); err != nil {
+			return nil, err
+		}
+	}
+	if string(server.ID) == m.UID() {
+		return nil, nil
+	}
+	m.logger.Info("a node is removed, as an operator asked", "member", m.nameOf(string(server.ID)), "uid", string(server.ID))
+	return m.raft.RemoveServer(server.ID, 0, configTimeout), nil
+}
+
+const (
+	// storePatience is how long voters may take to store an entry that shows that
+	// they can, and storePoll is between looks.
+	storePatience = time.Second
+	storePoll     = 5 * time.Millisecond
+)
+
+// remain refuses to go on unless most of the other voters have stored what the
+// leader appended just now: a node that is there may still have a full disk.
+func (m *membership) remain(ctx context.Context, without raft.ServerID) error {
+	var voters []raft.ServerID
+	for _, other := range m.servers {
+		if other.Suffrage == raft.Voter && other.ID != without {
+			voters = append(voters, other.ID)
+		}
+	}
+	if len(voters) == 0 {
+		return unsafe("node %q is the only one with a vote", m.nameOf(string(without)))
+	}
+	if err := decided(m.awaitWithin(ctx, m.raft.Barrier(enqueueTimeout))); err != nil {
+		return err
+	}
+	index := m.raft.CommitIndex()
+	for until := time.Now().Add(storePatience); ; {
+		live := 0
+		for _, id := range voters {
+			if string(id) == m.UID() || m.transport.match(id, m.own.term) >= index {
 				live++
 			}
 		}
 		switch {
-		case voters == 0:
-			return unsafe("node %q is the only one with a vote", n.nameOf(string(server.ID)))
-		case live <= voters/2:
-			return unsafe("of the %d voters that would remain only %d are alive, which is no majority: bring one back, or remove a dead one first", voters, live)
+		case live > len(voters)/2:
+			return nil
+		case time.Now().After(until):
+			return unsafe("of the %d voters that would remain only %d are alive and store what is written, which is no majority: bring one back, or remove a dead one first",
+				len(voters), live)
+		}
+		if err := pause(ctx, storePoll); err != nil {
+			return fmt.Errorf("%w: %w", errNotLeader, err)
 		}
 	}
-	if string(server.ID) == n.UID() {
-		if err := n.yield(ctx, c, own); err != nil {
-			return err
-		}
-		return errNotLeader // the next one removes this
-	}
-	if err := decided(c.await(c.raft.RemoveServer(server.ID, 0, configTimeout))); err != nil {
-		return err
-	}
-	n.logger.Info("a node is removed, as an operator asked", "member", n.nameOf(string(server.ID)), "uid", string(server.ID))
-	return nil
 }
 
-func (n *Node) giveVote(c *consensus, own *leadership, server raft.Server) error {
+func (m *membership) giveVote(server raft.Server) (raft.Future, error) {
 	if server.Suffrage == raft.Voter {
-		return nil
+		return nil, nil
 	}
 	voters := 0
-	for _, other := range c.servers() {
+	for _, other := range m.servers {
 		if other.Suffrage == raft.Voter {
 			voters++
 		}
 	}
 	switch {
 	case voters >= maxVoters:
-		return unsafe("%d nodes have a vote, and more would make each write wait for more of them: remove one first", voters)
-	case !n.deservesVote(c, own, string(server.ID)):
-		return unsafe("node %q does not answer, or has not caught up with the leader yet", n.nameOf(string(server.ID)))
+		return nil, unsafe("%d nodes have a vote, and more would make each write wait for more of them: remove one first", voters)
+	case !m.deservesVote(m.consensus, m.own, string(server.ID)):
+		return nil, unsafe("node %q does not answer, or has not caught up with the leader yet", m.nameOf(string(server.ID)))
 	}
-	if err := decided(c.await(c.raft.AddVoter(server.ID, server.Address, 0, configTimeout))); err != nil {
-		return err
-	}
-	n.logger.Info("a node gets a vote, as an operator asked", "member", n.nameOf(string(server.ID)), "uid", string(server.ID))
-	return nil
+	m.logger.Info("a node gets a vote, as an operator asked", "member", m.nameOf(string(server.ID)), "uid", string(server.ID))
+	return m.raft.AddVoter(server.ID, server.Address, 0, configTimeout), nil
 }
 
 // yield gives the leadership to any other.
@@ -220,7 +262,7 @@ func (n *Node) yield(ctx context.Context, c *consensus, own *leadership) error {
 		return unsafe("no other voter answers")
 	}
 	if err := n.transferTo(ctx, c, successors); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errUnknown, err)
 	}
 	if c.raft.State() == raft.Leader {
 		return unsafe("no other voter took the leadership")
@@ -228,18 +270,36 @@ func (n *Node) yield(ctx context.Context, c *consensus, own *leadership) error {
 	return nil
 }
 
-func (n *Node) transfer(c *consensus, own *leadership, to raft.Server) error {
+// transfer returns nil once that node leads: raft is content when this one does
+// not any more.
+func (m *membership) transfer(ctx context.Context, to raft.Server) error {
+	name := m.nameOf(string(to.ID))
 	switch {
-	case string(to.ID) == n.UID():
+	case string(to.ID) == m.UID():
 		return nil
 	case to.Suffrage != raft.Voter:
-		return unsafe("node %q has no vote", n.nameOf(string(to.ID)))
-	case !slices.Contains(n.successors(c, own.term), to.ID):
-		return unsafe("node %q does not answer", n.nameOf(string(to.ID)))
+		return unsafe("node %q has no vote", name)
+	case !slices.Contains(m.successors(m.consensus, m.own.term), to.ID):
+		return unsafe("node %q does not answer", name)
 	}
-	err := c.await(c.raft.LeadershipTransferToServer(to.ID, to.Address))
-	if err != nil && c.raft.State() == raft.Leader {
-		return unsafe("node %q did not take the leadership within %s: %w", n.nameOf(string(to.ID)), n.profile.heartbeat, err)
+	err := m.awaitWithin(ctx, m.raft.LeadershipTransferToServer(to.ID, to.Address))
+	switch {
+	case err != nil && ctx.Err() == nil && m.raft.State() == raft.Leader:
+		return unsafe("node %q did not take the leadership within %s: %w", name, m.profile.heartbeat, err)
+	case err != nil:
+		return fmt.Errorf("%w: %w", errUnknown, err)
+	}
+	leader, err := m.awaitLeader(ctx, leaderPatience)
+	for err == nil && leader == m.UID() { // what it says of itself is late
+		if err = pause(ctx, storePoll); err == nil {
+			leader, err = m.awaitLeader(ctx, leaderPatience)
+		}
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", errUnknown, err)
+	case leader != string(to.ID):
+		return unsafe("this node gave the leadership up, but %q won the election", m.nameOf(leader))
 	}
 	return nil
 }

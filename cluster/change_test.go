@@ -243,3 +243,35 @@ func TestARestoreThatDoesNotGoOnIsGivenUp(t *testing.T) {
 		t.Errorf("%v, restoring %q", err, n.State().Restoring())
 	}
 }
+
+// Of two removals, each safe by itself, one is refused.
+func TestTwoRemovalsAtOnceLeaveAMajority(t *testing.T) {
+	c := newTestCluster(t)
+	c.form(4)
+	leader := c.leader()
+	rest := c.others(leader)
+	c.kill(rest[0].Name())
+	errs := make(chan error, 2)
+	for _, n := range rest[1:] {
+		go func() { errs <- c.ask(leader.RemoveMember, n.UID()) }()
+	}
+	first, second := <-errs, <-errs
+	if (first == nil) == (second == nil) {
+		t.Errorf("got %v and %v, want one refusal", first, second)
+	}
+	c.put(leader, numbered(1))
+}
+
+// A voter that is there but stores nothing is none of a majority.
+func TestAVoterWithAFullDiskDoesNotCountWhenAnotherIsRemoved(t *testing.T) {
+	c := newTestCluster(t)
+	gates := c.gatedDisks("n1", "n2", "n3")
+	c.form(3)
+	leader := c.leader()
+	rest := c.others(leader)
+	gates[rest[0].Name()].set(errPlanted, nil)
+	unsafely(t, c.ask(leader.RemoveMember, rest[1].UID()), "store what is written")
+	c.put(leader, numbered(1))
+	gates[rest[0].Name()].set(nil, nil)
+	c.has(rest[0], "b1")
+}

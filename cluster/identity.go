@@ -155,11 +155,13 @@ func (d *dataDir) setClusterID(id string) error {
 	return d.writeClusterID(id)
 }
 
-// renewClusterID makes the node part of another cluster, when that is recovered.
-func (d *dataDir) renewClusterID(id string) error {
+// renew makes the node another one, of another cluster, for its next start.
+func (d *dataDir) renew(uid, clusterID string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.writeClusterID(id)
+	next := d.id
+	next.UID, next.ClusterID = uid, clusterID
+	return replaceJSON(d.file(fileIdentity), next)
 }
 
 // writeClusterID is called with the lock held.

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -68,8 +69,14 @@ func (n *Node) duties(ctx context.Context, age time.Duration) error {
 	if err := n.giveUpRestore(ctx); err != nil {
 		return err
 	}
-	return n.promote(c, own)
+	ctx, cancel := context.WithTimeout(ctx, promoteTimeout)
+	defer cancel()
+	return n.promote(ctx, c, own)
 }
+
+// promoteTimeout bounds the wait for a change of the members: other duties go on
+// if that does not commit.
+const promoteTimeout = 2 * time.Second
 
 // levelGate keeps a node of an older build out while the level rises: it could
 // not read the command that raises it, if it were let in behind that.
@@ -82,17 +89,39 @@ type levelGate struct {
 // raiseLevel lets the cluster use what its nodes' newer builds can do, once
 // the state holds every server of the Raft configuration with that level.
 func (n *Node) raiseLevel(ctx context.Context, c *consensus) error {
-	n.level.Lock()
-	level := n.commonLevel(c)
-	if level <= n.State().FeatureLevel() {
-		level = 0
-	}
-	n.level.rising = level
-	n.level.Unlock()
+	level := n.level.next(n.State, func() uint64 { return n.commonLevel(c) })
 	if level == 0 {
 		return nil
 	}
-	return n.duty(ctx, fsm.RaiseLevel{Level: level})
+	err := n.duty(ctx, fsm.RaiseLevel{Level: level})
+	if refusal := (*fsm.Error)(nil); errors.As(err, &refusal) {
+		n.level.refused(level)
+	}
+	return err
+}
+
+// next returns the level to propose, or 0. What was proposed counts until its
+// outcome is known: it may be committed late.
+func (g *levelGate) next(state func() *fsm.State, common func() uint64) uint64 {
+	g.Lock()
+	defer g.Unlock()
+	level, committed := common(), state().FeatureLevel()
+	if g.rising <= committed {
+		g.rising = 0
+	}
+	if level <= committed {
+		return 0
+	}
+	g.rising = max(g.rising, level)
+	return level
+}
+
+func (g *levelGate) refused(level uint64) {
+	g.Lock()
+	defer g.Unlock()
+	if g.rising == level {
+		g.rising = 0
+	}
 }
 
 // commonLevel is the highest level of all servers; 0 if one is not known yet.

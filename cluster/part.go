@@ -29,13 +29,11 @@ const (
 func (n *Node) takePart(ctx context.Context) {
 	var wait time.Duration
 	for n.store != nil && !n.isDetached() {
-		c, err := n.startRaft(n.store)
-		if err != nil {
-			n.detach(err)
-			break
-		}
 		begun := time.Now()
-		n.runPart(ctx, c)
+		c, over := n.startRaft(ctx, n.store)
+		if c != nil {
+			n.runPart(ctx, c)
+		}
 		if ctx.Err() != nil {
 			return
 		}
@@ -46,7 +44,7 @@ func (n *Node) takePart(ctx context.Context) {
 		if time.Since(begun) > soundPart {
 			wait = 0
 		}
-		if n.awaitStore(ctx, c) != nil || pause(ctx, wait) != nil {
+		if n.awaitStore(ctx, over) != nil || pause(ctx, wait) != nil {
 			return
 		}
 		if !n.detachment.end() {
@@ -82,8 +80,8 @@ func (n *Node) runPart(ctx context.Context, c *consensus) {
 	end(errStopping)
 	if !n.isDetached() {
 		_ = waitAtMost(&tasks, decidePatience) // else what is under way is decided by raft's end
-	} else if err := c.transport.Close(); err != nil { // raft may not end now, and is not to lead until it does
-		n.logger.Debug("raft's transport did not end cleanly", "error", err)
+	} else {
+		n.closeTransport(c) // raft may not end now, and is not to lead until it does
 	}
 	n.consensus.Store(nil)
 	if err := c.stop(); err != nil {
@@ -127,9 +125,9 @@ func (w *hangWatch) look(write uint64, now time.Time) time.Duration {
 
 // awaitStore returns nil once nothing is left of a part that has ended and the
 // store takes writes, or the cause of ctx.
-func (n *Node) awaitStore(ctx context.Context, c *consensus) error {
+func (n *Node) awaitStore(ctx context.Context, over <-chan struct{}) error {
 	select {
-	case <-c.over:
+	case <-over:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"evenkeel/fsm"
 )
 
@@ -226,6 +228,47 @@ func (failingStable) Get([]byte) ([]byte, error)       { return nil, errPlanted 
 func (failingStable) SetUint64([]byte, uint64) error   { return errPlanted }
 func (failingStable) GetUint64([]byte) (uint64, error) { return 0, errPlanted }
 
+// stableGate is a store of terms whose writes fail while the test says so.
+type stableGate struct {
+	raft.StableStore
+	gate *gate
+}
+
+func (s stableGate) SetUint64(key []byte, value uint64) error {
+	if err := s.gate.pass(); err != nil {
+		return err
+	}
+	return s.StableStore.SetUint64(key, value)
+}
+
+func TestANodeThatStartsOnAFullDiskTakesPartOnceThereIsRoom(t *testing.T) {
+	for name, hang := range map[string]bool{"its term cannot be written": false, "the write of its term hangs": true} {
+		t.Run(name, func(t *testing.T) {
+			c := newTestCluster(t)
+			c.hangAfter = 500 * time.Millisecond
+			c.form(1)
+			c.stop("n1")
+			g := &gate{}
+			opens := make(chan struct{})
+			if hang {
+				g.set(nil, opens)
+			} else {
+				g.set(errPlanted, nil)
+			}
+			c.opened = func(n *Node) { n.store.terms = stableGate{n.store.stable, g} }
+			n := c.start(c.config("n1"))
+			eventually(t, "the node is detached", func() bool { return n.Status().Detached != "" })
+			if reason := n.Status().Detached; !strings.Contains(reason, "by itself") || strings.Contains(reason, "aside") {
+				t.Errorf("the reason is %q", reason)
+			}
+			g.set(nil, nil)
+			close(opens)
+			c.settled(n)
+			c.put(n, numbered(1))
+		})
+	}
+}
+
 func TestAWriteHangsOnlyWhileSomebodyLooks(t *testing.T) {
 	at := func(ms int) time.Time { return time.Unix(0, 0).Add(time.Duration(ms) * time.Millisecond) }
 	type look struct {
@@ -302,13 +345,14 @@ func TestAReplicaThatBeginsAnewShowsNothingOlder(t *testing.T) {
 	}
 	newest := state(3)
 	v.advance(newest, 9)
-	v.confirm(9)
+	v.confirm(v.replicas.Load())
+	before := v.replicas.Load()
 	v.rewind()
-	if v.confirm(9) || v.published.Load().state != newest || v.confirmed.Load() {
+	if v.confirm(before) || v.published.Load().state != newest || v.confirmed.Load() {
 		t.Error("a read from before the beginning confirms the beginning")
 	}
 	v.advance(state(1), 5)
-	if v.published.Load().state != newest {
+	if v.confirm(before) || v.published.Load().state != newest {
 		t.Error("readers see the past")
 	}
 	again := state(3)
@@ -316,7 +360,7 @@ func TestAReplicaThatBeginsAnewShowsNothingOlder(t *testing.T) {
 	if v.published.Load().state != again {
 		t.Error("readers do not see what the replica has")
 	}
-	if !v.confirm(9) {
+	if !v.confirm(v.replicas.Load()) {
 		t.Error("it cannot be confirmed")
 	}
 }

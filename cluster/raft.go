@@ -37,6 +37,8 @@ type consensus struct {
 	store     *store
 	submitter *submitter
 	reads     *coalescer // of this node as the leader
+	changing  chan struct{}
+	pending   raft.Future // whoever is in changing: a change whose outcome nobody waited for
 	// ended is closed when the part is over. raft leaves some futures without
 	// an answer when it shuts down.
 	ended chan struct{}
@@ -68,37 +70,71 @@ func raftConfig(uid string, p profile, logger *raftLogger) *raft.Config {
 	return c
 }
 
-// startRaft reads the log and starts raft's goroutines.
-func (n *Node) startRaft(s *store) (*consensus, error) {
+// startRaft reads the log and starts raft's goroutines. If it fails, the node is
+// detached. over is closed once nothing of the part is left, also of one that
+// did not begin.
+func (n *Node) startRaft(ctx context.Context, s *store) (c *consensus, over <-chan struct{}) {
 	logger := newRaftLogger(n.logger, "raft")
 	logger.hasLeft = n.gossip.hasLeft
-	c := &consensus{
+	c = &consensus{
 		store: s, transport: newTransport(n.port.ReopenRaft(), n.UID(), n.profile.heartbeat, logger),
-		submitter: newSubmitter(), reads: newCoalescer(), ended: make(chan struct{}), over: make(chan struct{}),
+		submitter: newSubmitter(), reads: newCoalescer(), changing: make(chan struct{}, 1), ended: make(chan struct{}), over: make(chan struct{}),
 	}
 	n.views.rewind()
 	replica := &replica{views: n.views, waiters: n.waiters, detach: n.detach, state: fsm.New(), committed: c.transport.committed}
-	disk := &raftStore{log: s.cache, stable: s.stable, writes: n.writes, broken: n.storeBroken, stuck: n.storeStuck}
-	type started struct {
-		raft *raft.Raft
-		err  error
-	}
-	done := make(chan started, 1)
+	disk := &raftStore{log: s.cache, stable: s.terms, writes: n.writes, broken: n.storeBroken, stuck: n.storeStuck}
+	done := make(chan startedRaft, 1)
 	// A goroutine of its own, because raftStore ends the one that meets damage.
 	go func() {
-		result := started{err: errors.New("the store is damaged")}
+		result := startedRaft{err: errors.New("the store is damaged")}
 		defer func() { done <- result }()
 		result.err = contained(func() (err error) {
 			result.raft, err = raft.NewRaft(raftConfig(n.UID(), n.profile, logger), replica, disk, disk, s.snapshots, c.transport)
 			return err
 		})
 	}()
-	result := <-done
-	if result.err != nil {
-		return nil, errors.Join(fmt.Errorf("start raft on %q and the snapshots in %q: %w: "+remedy, n.dir.file(fileStore), n.dir.file(dirSnapshots), result.err, n.dir.path), c.transport.Close())
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	go n.watchHang(watching) // raft writes its term
+	detached, _ := n.detachment.current()
+	select {
+	case result := <-done:
+		if result.err == nil {
+			c.raft = result.raft
+			return c, c.over
+		}
+		if !n.isDetached() { // else raftStore has said why
+			n.detach(fmt.Errorf("start raft on %q and the snapshots in %q: %w: "+remedy, n.dir.file(fileStore), n.dir.file(dirSnapshots), result.err, n.dir.path))
+		}
+		n.closeTransport(c)
+		close(c.over)
+	case <-detached:
+		go n.endLate(c, done)
+	case <-ctx.Done():
+		go n.endLate(c, done)
 	}
-	c.raft = result.raft
-	return c, nil
+	return nil, c.over
+}
+
+// startedRaft is what came of a start.
+type startedRaft struct {
+	raft *raft.Raft
+	err  error
+}
+
+// endLate ends a raft that nobody waits for any more, once it has begun.
+func (n *Node) endLate(c *consensus, done <-chan startedRaft) {
+	defer close(c.over)
+	n.closeTransport(c)
+	if late := <-done; late.raft != nil {
+		_ = late.raft.Shutdown().Error() // it has none of its own
+	}
+}
+
+func (n *Node) closeTransport(c *consensus) {
+	if err := c.transport.Close(); err != nil {
+		n.logger.Debug("raft's transport did not end cleanly", "error", err)
+	}
 }
 
 // storeBroken is told by the store that raft cannot go on with it.
@@ -149,13 +185,56 @@ func (c *consensus) stop() error {
 	return errors.Join(err, c.transport.Close())
 }
 
-// servers returns the members that Raft's newest configuration names.
+// awaitWithin is await until ctx ends, and then its cause. What was asked for may
+// still be done.
+func (c *consensus) awaitWithin(ctx context.Context, f raft.Future) error {
+	done := make(chan error, 1)
+	go func() { done <- c.await(f) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// servers returns the members that Raft's newest configuration names. It need not
+// be committed.
 func (c *consensus) servers() []raft.Server {
 	future := c.raft.GetConfiguration() // answers from a copy, at once
 	if future.Error() != nil {
 		return nil
 	}
 	return future.Configuration().Servers
+}
+
+// changeServers makes one change of the members at a time, so that what begin
+// checks holds when the change is made: begin gets a committed configuration and
+// returns the change, or nil. When ctx ends before the outcome is known, the next
+// change waits for that first.
+func (c *consensus) changeServers(ctx context.Context, begin func([]raft.Server) (raft.Future, error)) error {
+	select {
+	case c.changing <- struct{}{}:
+		defer func() { <-c.changing }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if c.pending != nil {
+		_ = c.awaitWithin(ctx, c.pending) // whatever came of it
+		if ctx.Err() != nil {
+			return fmt.Errorf("%w: an earlier change of the members is not committed yet", errUnknown)
+		}
+		c.pending = nil
+	}
+	future, err := begin(c.servers())
+	if err != nil || future == nil {
+		return err
+	}
+	err = decided(c.awaitWithin(ctx, future))
+	if ctx.Err() != nil {
+		c.pending = future
+	}
+	return err
 }
 
 func (c *consensus) server(uid string) (raft.Server, bool) {
@@ -179,7 +258,7 @@ func (n *Node) handOver(ctx context.Context, c *consensus) error {
 // transferTo gives leadership to the first of them that takes it.
 func (n *Node) transferTo(ctx context.Context, c *consensus, successors []raft.ServerID) error {
 	for _, id := range successors {
-		err := c.await(c.raft.LeadershipTransferToServer(id, raft.ServerAddress(id)))
+		err := c.awaitWithin(ctx, c.raft.LeadershipTransferToServer(id, raft.ServerAddress(id)))
 		if err == nil || ctx.Err() != nil {
 			return err
 		}

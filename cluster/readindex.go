@@ -93,12 +93,12 @@ func (n *Node) ReadIndex(ctx context.Context) error {
 		// Each waits for a leader by itself: in the queue of those who share an
 		// answer it would wait for the patience of those before it too.
 		_, err := n.awaitLeader(ctx, time.Until(until))
-		var index uint64
+		replica := n.views.replicas.Load()
 		if err == nil {
-			index, err = n.readIndexOnce(ctx)
+			err = n.readIndexOnce(ctx)
 		}
 		if err == nil {
-			n.confirm(index)
+			n.confirm(replica)
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -116,25 +116,24 @@ func (n *Node) ReadIndex(ctx context.Context) error {
 	}
 }
 
-// readIndexOnce returns the index that this node has applied then.
-func (n *Node) readIndexOnce(ctx context.Context) (uint64, error) {
+func (n *Node) readIndexOnce(ctx context.Context) error {
 	asking, cancel := context.WithTimeoutCause(ctx, readPatience+readAttempt, errSlow)
 	defer cancel()
 	index, err := n.reads.do(asking)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	applying, cancel := context.WithTimeoutCause(ctx, applyPatience, errBehind)
 	defer cancel()
-	return index, n.views.waitApplied(applying, index)
+	return n.views.waitApplied(applying, index)
 }
 
 var errBehind = errors.New("this node has not caught up with the leader")
 
-// confirm lets readers see what is applied, since a leader vouched for what is
-// up to index.
-func (n *Node) confirm(index uint64) {
-	if n.views.confirm(index) {
+// confirm lets readers see what a replica has applied, since a leader vouched for
+// it.
+func (n *Node) confirm(replica uint64) {
+	if n.views.confirm(replica) {
 		n.logger.Info("the state is confirmed by the leader", "revision", n.State().Revision())
 	}
 }

@@ -19,7 +19,7 @@ import (
 
 // Recovery is what a survivor of a cluster has, and what it becomes.
 type Recovery struct {
-	UID string
+	UID string // before
 	// Before is the identity of the cluster that lost its quorum, After that of
 	// the new one; "" if nothing was written.
 	Before, After string
@@ -38,8 +38,9 @@ type Recovery struct {
 // Recover makes a new cluster of what is left on one node, which must not run:
 // that node is its only member, has a vote, and holds all that its log holds,
 // whether it was acknowledged or not. Writes that the lost nodes acknowledged
-// among themselves later are lost. The new cluster has another identity, so
-// that nodes of the old one can never mix with it.
+// among themselves later are lost. Cluster and node have other identities then:
+// what is left of the old cluster is shut out, and cannot reach the node even if
+// it finds a majority again.
 //
 // Without write it only looks. It may be repeated after a crash. Errors name
 // the directory, the file and the remedy.
@@ -77,7 +78,7 @@ func Recover(path string, write bool, logger *slog.Logger) (r Recovery, err erro
 		return r, nil
 	}
 	r.After = newClusterID()
-	return r, recoverInto(dir, s, r.After, survivor, raftLogger)
+	return r, recoverInto(dir, s, newUID(), r.After, survivor, raftLogger)
 }
 
 func describe(s *fsm.State, dir *dataDir, last raft.Log) Recovery {
@@ -102,20 +103,22 @@ func newClusterID() string {
 }
 
 // recoverInto writes the new cluster. The identity comes first: a node that has
-// the new one with the old members gets no quorum and is let in nowhere, which
-// a second attempt mends.
-func recoverInto(dir *dataDir, s *store, id string, survivor *recovering, logger *raftLogger) error {
-	if err := dir.renewClusterID(id); err != nil {
+// a new one with the old log is no member of anything, which a second attempt
+// mends. It must not be the old member: raft takes entries from whoever has its
+// secret and its UID, and terms of both clusters go on from the same one.
+func recoverInto(dir *dataDir, s *store, uid, id string, survivor *recovering, logger *raftLogger) error {
+	if err := dir.renew(uid, id); err != nil {
 		return err
 	}
-	survivor.becomes = func(state *fsm.State) *fsm.State { return fsm.Recovered(state, id, dir.uid()) }
+	before := dir.uid()
+	survivor.becomes = func(state *fsm.State) *fsm.State { return fsm.Recovered(state, id, before, uid) }
 	survivor.restart()
-	_, transport := raft.NewInmemTransport(raft.ServerAddress(dir.uid()))
+	_, transport := raft.NewInmemTransport(raft.ServerAddress(uid))
 	config := raft.DefaultConfig()
-	config.LocalID = raft.ServerID(dir.uid())
+	config.LocalID = raft.ServerID(uid)
 	config.Logger = logger
 	err := contained(func() error {
-		return raft.RecoverCluster(config, survivor, s.cache, s.stable, s.snapshots, transport, founding([]string{dir.uid()}))
+		return raft.RecoverCluster(config, survivor, s.cache, s.stable, s.snapshots, transport, founding([]string{uid}))
 	})
 	if err != nil {
 		return fmt.Errorf("recover %q: %w", dir.path, err)

@@ -71,7 +71,7 @@ func TestASurvivorIsMadeANewCluster(t *testing.T) {
 			}
 			c.settled(alone)
 			c.put(alone, numbered(3))
-			if got := alone.Status().ID; got != done.After || alone.UID() != uid || alone.State().ClusterID() != done.After {
+			if got := alone.Status().ID; got != done.After || alone.UID() == uid || alone.State().ClusterID() != done.After {
 				t.Errorf("it is node %s of cluster %s, the registry is that of %s, want %s", alone.UID(), got, alone.State().ClusterID(), done.After)
 			}
 			if alone.State().Backend("default", "b1") == nil || alone.State().Backend("default", "b2") == nil {
@@ -81,9 +81,8 @@ func TestASurvivorIsMadeANewCluster(t *testing.T) {
 				t.Errorf("the members are %v", members)
 			}
 
-			// A node of the old cluster stays out; with an empty directory it is
-			// let in.
-			old := c.start(c.config(others[0], join...))
+			// With an empty directory a node of the old cluster is let in, with its
+			// old one it stays out.
 			fresh := c.config(others[1], join...)
 			fresh.DataDir = c.freshDir()
 			joined := c.start(fresh)
@@ -91,6 +90,8 @@ func TestASurvivorIsMadeANewCluster(t *testing.T) {
 			eventually(t, "the new node votes", func() bool {
 				return slices.ContainsFunc(alone.Members(), func(m Member) bool { return m.UID == joined.UID() && m.Role == RoleFollower && m.State == StateAlive })
 			})
+			old := c.start(c.config(others[0], join...))
+			c.put(joined, numbered(4))
 			if old.Status().ID != before || old.Status().Quorum {
 				t.Errorf("a node of the old cluster has the state %+v", old.Status())
 			}
@@ -147,4 +148,46 @@ func TestARecoveryThatCannotBeIsRefused(t *testing.T) {
 func clusterIDIn(identity []byte) string {
 	_, rest, _ := strings.Cut(string(identity), `"cluster_id"`)
 	return rest
+}
+
+// What is left of the old cluster may find its majority again.
+func TestARecoveredNodeIsOutOfReachOfTheOldCluster(t *testing.T) {
+	c := newTestCluster(t)
+	c.form(3)
+	leader := c.leader()
+	c.put(leader, numbered(1))
+	survivor := c.others(leader)[0]
+	c.has(survivor, "b1")
+	lost := c.others(survivor)
+	for _, n := range lost {
+		c.kill(n.Name())
+	}
+	c.stop(survivor.Name())
+	c.recovered(survivor.Name(), true)
+	join := c.joins()
+	alone := c.start(c.config(survivor.Name(), join...))
+	c.settled(alone)
+	c.put(alone, numbered(2))
+	var old []*testNode
+	for _, n := range lost {
+		old = append(old, c.start(c.config(n.Name(), join...)))
+	}
+	eventually(t, "the old cluster has a leader again", func() bool { return old[0].Status().Quorum && old[1].Status().Quorum })
+	for i := range 30 {
+		c.put(old[i%2], numbered(100+i))
+	}
+	if err := c.ask(old[0].TransferLeadership, ""); err != nil { // another term, from another node
+		t.Fatal(err)
+	}
+	c.put(old[0], numbered(3))
+	c.put(alone, numbered(4))
+	if s := alone.Status(); s.LeaderUID != alone.UID() || s.Detached != "" {
+		t.Errorf("the new cluster is %+v", s)
+	}
+	if state := alone.State(); state.Backend("default", "b3") != nil || state.Backend("default", "b100") != nil || state.Backend("default", "b4") == nil {
+		t.Error("the new cluster has what the old one wrote, or lacks its own")
+	}
+	if old[0].State().Backend("default", "b2") != nil {
+		t.Error("the old cluster has what the new one wrote")
+	}
 }

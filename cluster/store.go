@@ -40,6 +40,7 @@ type store struct {
 	bolt      *raftboltdb.BoltStore
 	cache     *raft.LogCache // of the log, with checksums below it
 	stable    checkedStable
+	terms     raft.StableStore // as raft sees it: stable but for tests
 	snapshots raft.SnapshotStore
 }
 
@@ -75,6 +76,7 @@ func openStore(dir *dataDir, logger *raftLogger) (s *store, err error) {
 	}
 	if err == nil {
 		s.stable = checkedStable{s.bolt}
+		s.terms = s.stable
 		err = contained(s.check)
 	}
 	if err != nil {

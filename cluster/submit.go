@@ -165,5 +165,8 @@ func checkCommand(command []byte, origin string) error {
 	if decoded.ID.Origin != origin {
 		return fmt.Errorf("the command is of node %q and comes from %q", decoded.ID.Origin, origin)
 	}
+	if _, raises := decoded.Op.(fsm.RaiseLevel); raises {
+		return errors.New("only the leader itself raises the level, since it keeps older builds out meanwhile")
+	}
 	return nil
 }

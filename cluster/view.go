@@ -27,6 +27,10 @@ type views struct {
 	applied   atomic.Pointer[view]
 	confirmed atomic.Bool
 
+	// replicas counts those that began: what was read for one says nothing about
+	// the next.
+	replicas atomic.Uint64
+
 	mu    sync.Mutex // serializes writers
 	floor uint64     // the image's index; what is below is not published
 }
@@ -65,20 +69,21 @@ func (v *views) rewind() {
 	defer v.mu.Unlock()
 	v.floor = v.published.Load().index
 	v.confirmed.Store(false)
+	v.replicas.Add(1)
 	replace(&v.applied, fsm.New(), 0)
 }
 
-// confirm is called when a leader has confirmed what is applied up to an index:
+// confirm is called when a leader has confirmed what is applied by a replica:
 // from now on readers see exactly that. It reports whether that was news.
-func (v *views) confirm(index uint64) bool {
+func (v *views) confirm(replica uint64) bool {
 	if v.confirmed.Load() {
 		return false
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	applied, published := v.applied.Load(), v.published.Load()
-	if applied.index < index {
-		return false // it began anew since
+	if replica != v.replicas.Load() {
+		return false
 	}
 	if published.state != applied.state || published.index != applied.index {
 		replace(&v.published, applied.state, applied.index)

@@ -29,11 +29,11 @@ func TestASurvivorBeginsWithTheSameObjectsAndWithoutTheOthers(t *testing.T) {
 	do(CastVotes{Observer: "u1", Votes: []BackendVote{{Pool: "default", Name: "b", UID: b.Meta.UID, Generation: s.CheckGeneration(b), Health: HealthUp}}})
 	version, revision := s.Version(), s.Revision()
 
-	r := Recovered(s, "after", "u1")
+	r := Recovered(s, "after", "u1", "u9")
 	if r.ClusterID() != "after" || r.Revision() != revision || r.Version() <= version {
 		t.Errorf("cluster %q at revision %d and version %d, before %d and %d", r.ClusterID(), r.Revision(), r.Version(), revision, version)
 	}
-	if r.Node("u1") == nil || r.Count(KindNode) != 1 || r.Backend("default", "b") == nil || r.Count(KindRoute) != s.Count(KindRoute) {
+	if r.Node("u9") == nil || r.Node("u9").Name != "n1" || r.Count(KindNode) != 1 || r.Backend("default", "b") == nil || r.Count(KindRoute) != s.Count(KindRoute) {
 		t.Error("it has not just the survivor and all objects")
 	}
 	if health := r.Backend("default", "b").Status.Health; health != HealthUp {
@@ -53,7 +53,7 @@ func TestASurvivorBeginsWithTheSameObjectsAndWithoutTheOthers(t *testing.T) {
 	if err != nil || again.Digest() != r.Digest() {
 		t.Errorf("its snapshot does not give it again: %v", err)
 	}
-	if alone := Recovered(r, "later", "u1"); alone.ClusterID() != "later" || alone.Version() != r.Version() {
+	if alone := Recovered(r, "later", "u9", "u8"); alone.ClusterID() != "later" || alone.Revision() != r.Revision() {
 		t.Error("a second recovery changes more than the identity")
 	}
 }

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -46,6 +47,7 @@ type API struct {
 	guard     *guard
 	metrics   *metrics
 	handler   http.Handler
+	restoring atomic.Bool // a snapshot is large: one at a time
 }
 
 // New returns the API of a node. It starts nothing.

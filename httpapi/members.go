@@ -19,6 +19,12 @@ func (a *API) removeNode(w http.ResponseWriter, r *http.Request) error {
 		return problem.New(problem.InvalidRequest, "If-Match %s: a node has no revision, so only * is understood", clip(match))
 	}
 	uid, err := a.memberUID(node)
+	if err == nil && uid == "" { // this node may lag behind
+		if err := a.config.Cluster.ReadIndex(r.Context()); err != nil {
+			return readProblem(err)
+		}
+		uid, err = a.memberUID(node)
+	}
 	switch {
 	case err != nil:
 		return err

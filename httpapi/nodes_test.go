@@ -97,6 +97,25 @@ func TestTheMembersAreChanged(t *testing.T) {
 	}
 }
 
+// A node that has no leader does not know who is a member.
+func TestNobodyIsRemovedByWhoLagsBehind(t *testing.T) {
+	c := newClient(t)
+	c.cluster.readIndex = func() error { return cluster.ErrNoQuorum }
+	c.send("DELETE", "/v1/nodes/nobody", "").want(503)
+	c.cluster.readIndex = func() error {
+		c.cluster.members = func() []cluster.Member { return []cluster.Member{{Name: "late", UID: "u7"}} }
+		return nil
+	}
+	asked := ""
+	c.cluster.change = func(kind, uid string) error {
+		asked = kind + " " + uid
+		return nil
+	}
+	if c.send("DELETE", "/v1/nodes/late", "").want(204); asked != "remove u7" {
+		t.Errorf("it was asked for %q", asked)
+	}
+}
+
 func TestANodeThatMustBeThere(t *testing.T) {
 	c := newClient(t)
 	c.send("DELETE", "/v1/nodes/nobody", "", "If-Match", "*").want(412)

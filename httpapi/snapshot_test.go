@@ -131,3 +131,21 @@ func TestARestoreWaitsOutAChangeOfTheLeader(t *testing.T) {
 		t.Errorf("%d attempts", attempts)
 	}
 }
+
+func TestOneSnapshotIsRestoredAtATime(t *testing.T) {
+	c := newClient(t)
+	body := snapshotOf(t, c.cluster.State())
+	other := 0
+	c.cluster.propose = func(op fsm.Operation) (fsm.Result, error) {
+		if other == 0 {
+			other = 1
+			other = c.send("PUT", "/v1/snapshot", body, "Content-Type", "application/vnd.evenkeel.snapshot").StatusCode
+		}
+		return c.cluster.perform("test", op), nil
+	}
+	c.send("PUT", "/v1/snapshot", body, "Content-Type", "application/vnd.evenkeel.snapshot").want(200)
+	if other != 503 {
+		t.Errorf("another one meanwhile: %d", other)
+	}
+	c.send("PUT", "/v1/snapshot", body, "Content-Type", "application/vnd.evenkeel.snapshot").want(200)
+}

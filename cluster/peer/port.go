@@ -207,8 +207,12 @@ func (p *Port) Gossip() memberlist.NodeAwareTransport { return p.gossip }
 // Raft returns the stream layer for raft. Its addresses are UIDs.
 func (p *Port) Raft() raft.StreamLayer { return p.raft.Load() }
 
-// ReopenRaft returns a new stream layer in place of one that was closed.
+// ReopenRaft returns a new stream layer in place of one that was closed, or the
+// one that there is.
 func (p *Port) ReopenRaft() raft.StreamLayer {
+	if before := p.raft.Load(); before != nil && !before.closed() {
+		return before
+	}
 	layer := &raftLayer{port: p, inbox: newInbox(p.tcp.Addr())}
 	p.raft.Store(layer)
 	return layer
