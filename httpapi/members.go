@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -18,13 +19,7 @@ func (a *API) removeNode(w http.ResponseWriter, r *http.Request) error {
 	if match != "" && match != "*" {
 		return problem.New(problem.InvalidRequest, "If-Match %s: a node has no revision, so only * is understood", clip(match))
 	}
-	uid, err := a.memberUID(node)
-	if err == nil && uid == "" { // this node may lag behind
-		if err := a.config.Cluster.ReadIndex(r.Context()); err != nil {
-			return readProblem(err)
-		}
-		uid, err = a.memberUID(node)
-	}
+	uid, err := a.memberUID(r.Context(), node)
 	switch {
 	case err != nil:
 		return err
@@ -40,7 +35,7 @@ func (a *API) removeNode(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) promoteNode(w http.ResponseWriter, r *http.Request) error {
-	uid, err := a.existingUID(mux.Vars(r)["node"])
+	uid, err := a.existingUID(r.Context(), mux.Vars(r)["node"])
 	if err != nil {
 		return err
 	}
@@ -54,7 +49,7 @@ func (a *API) transferLeader(w http.ResponseWriter, r *http.Request) error {
 	uid := ""
 	if to := r.URL.Query().Get("to"); to != "" {
 		var err error
-		if uid, err = a.existingUID(to); err != nil {
+		if uid, err = a.existingUID(r.Context(), to); err != nil {
 			return err
 		}
 	}
@@ -70,8 +65,19 @@ func (a *API) changed(w http.ResponseWriter) error {
 	return nil
 }
 
-// memberUID finds a member by its name or UID. It returns "" if there is none.
-func (a *API) memberUID(node string) (string, error) {
+// memberUID finds a member by its name or UID. It returns "" if there is none,
+// and asks the leader before, because this node may lag behind.
+func (a *API) memberUID(ctx context.Context, node string) (string, error) {
+	if uid, err := a.localUID(node); err != nil || uid != "" {
+		return uid, err
+	}
+	if err := a.config.Cluster.ReadIndex(ctx); err != nil {
+		return "", readProblem(err)
+	}
+	return a.localUID(node)
+}
+
+func (a *API) localUID(node string) (string, error) {
 	var found []string
 	for _, member := range a.config.Cluster.Members() {
 		if member.UID == node {
@@ -90,8 +96,8 @@ func (a *API) memberUID(node string) (string, error) {
 	return "", problem.New(problem.InvalidRequest, "the name %q is that of several nodes: give the UID of one, %s", node, strings.Join(found, " or "))
 }
 
-func (a *API) existingUID(node string) (string, error) {
-	uid, err := a.memberUID(node)
+func (a *API) existingUID(ctx context.Context, node string) (string, error) {
+	uid, err := a.memberUID(ctx, node)
 	if err == nil && uid == "" {
 		err = problem.New(problem.NotFound, "the cluster has no node %q", clip(node))
 	}

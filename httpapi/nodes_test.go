@@ -102,6 +102,8 @@ func TestNobodyIsRemovedByWhoLagsBehind(t *testing.T) {
 	c := newClient(t)
 	c.cluster.readIndex = func() error { return cluster.ErrNoQuorum }
 	c.send("DELETE", "/v1/nodes/nobody", "").want(503)
+	c.send("POST", "/v1/nodes/nobody/promote", "").want(503)
+	c.send("POST", "/v1/cluster/transfer-leader?to=nobody", "").want(503)
 	c.cluster.readIndex = func() error {
 		c.cluster.members = func() []cluster.Member { return []cluster.Member{{Name: "late", UID: "u7"}} }
 		return nil
