@@ -29,7 +29,7 @@ down: ## remove what `make up` made, the volumes too
 
 ## Test
 
-.PHONY: test race lint fuzz e2e compose ci
+.PHONY: test race lint fuzz e2e compose faults ci
 test: ## all tests
 	go test ./...
 
@@ -41,6 +41,9 @@ e2e: ## only the scenarios with real processes
 
 compose: ## only the scenario with docker compose
 	go test -count=1 -v ./e2e/compose
+
+faults: ## disks that hang and fill up under load; needs root, takes minutes
+	EVENKEEL_FAULTS=1 go test -count=1 -v ./e2e/faults
 
 lint: ## gofmt, go vet, staticcheck, govulncheck (the latter two as installed)
 	test -z "$$(gofmt -l . | tee /dev/stderr)"

@@ -65,6 +65,8 @@ type ClusterInfo struct {
 	Quorum   bool   `json:"quorum"`
 	Revision uint64 `json:"revision"`
 	Digest   string `json:"digest"`
+	// Detached is why the node has no part in Raft, or "".
+	Detached string `json:"detached"`
 }
 
 // NodeInfo is one item of GET /v1/nodes.
