@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"evenkeel/cluster/peer"
 	"evenkeel/fsm"
 )
@@ -274,4 +276,41 @@ func TestAVoterWithAFullDiskDoesNotCountWhenAnotherIsRemoved(t *testing.T) {
 	c.put(leader, numbered(1))
 	gates[rest[0].Name()].set(nil, nil)
 	c.has(rest[0], "b1")
+}
+
+// TestAChangeWaitsForTheOneBeforeIt also when nobody waits for that any more.
+func TestAChangeWaitsForTheOneBeforeIt(t *testing.T) {
+	const nobody = "5d0f0f9c-52a4-4a3e-a8f4-0d2d0c9a3f11"
+	c := newTestCluster(t)
+	gates := c.gatedDisks("n1", "n2", "n3")
+	c.form(3)
+	leader := c.leader()
+	part := leader.consensus.Load()
+	for _, n := range c.others(leader) {
+		gates[n.Name()].set(errPlanted, nil)
+	}
+	begun := 0
+	add := func([]raft.Server) (raft.Future, error) {
+		begun++
+		return part.raft.AddNonvoter(nobody, nobody, 0, time.Second), nil
+	}
+	for range 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		if err := part.changeServers(ctx, add); !errors.Is(err, errUnknown) {
+			t.Errorf("a change that does not commit: %v", err)
+		}
+		cancel()
+	}
+	if begun != 1 {
+		t.Errorf("%d changes began at once", begun)
+	}
+	for _, n := range c.others(leader) {
+		gates[n.Name()].set(nil, nil)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	// A busy machine may have elected meanwhile; either way it begins.
+	if err := part.changeServers(ctx, add); begun != 2 {
+		t.Errorf("%d changes began: %v", begun, err)
+	}
 }

@@ -38,7 +38,9 @@ type consensus struct {
 	submitter *submitter
 	reads     *coalescer // of this node as the leader
 	changing  chan struct{}
-	pending   raft.Future // whoever is in changing: a change whose outcome nobody waited for
+	// pending is for whoever is in changing: it is closed when the outcome of a
+	// change is known that nobody waited for; nil if there is none.
+	pending <-chan struct{}
 	// ended is closed when the part is over. raft leaves some futures without
 	// an answer when it shuts down.
 	ended chan struct{}
@@ -220,21 +222,29 @@ func (c *consensus) changeServers(ctx context.Context, begin func([]raft.Server)
 		return context.Cause(ctx)
 	}
 	if c.pending != nil {
-		_ = c.awaitWithin(ctx, c.pending) // whatever came of it
-		if ctx.Err() != nil {
+		select {
+		case <-c.pending: // whatever came of it
+			c.pending = nil
+		case <-ctx.Done():
 			return fmt.Errorf("%w: an earlier change of the members is not committed yet", errUnknown)
 		}
-		c.pending = nil
 	}
 	future, err := begin(c.servers())
 	if err != nil || future == nil {
 		return err
 	}
-	err = decided(c.awaitWithin(ctx, future))
-	if ctx.Err() != nil {
-		c.pending = future
+	known := make(chan struct{})
+	go func() { // a future may be asked once
+		defer close(known)
+		err = decided(c.await(future))
+	}()
+	select {
+	case <-known:
+		return err
+	case <-ctx.Done():
+		c.pending = known
+		return fmt.Errorf("%w: %w", errUnknown, context.Cause(ctx))
 	}
-	return err
 }
 
 func (c *consensus) server(uid string) (raft.Server, bool) {
