@@ -19,10 +19,13 @@ func TestKilledLeaderIsReplacedAndComesBackByItself(t *testing.T) {
 	c.form(3)
 	old := c.leader()
 	c.put(old, numbered(1))
-	uid := old.UID()
+	uid, term := old.UID(), old.Status().Term
 	c.kill(old.Name())
 
 	survivor := c.leader()
+	if now := survivor.Status().Term; term == 0 || now <= term {
+		t.Errorf("the term is %d after an election, and was %d before", now, term)
+	}
 	begun := time.Now()
 	c.put(survivor, numbered(2))
 	t.Logf("first write through a survivor that had a leader again took %s", time.Since(begun))

@@ -51,6 +51,9 @@ type Status struct {
 	// Quorum tells whether this node follows, or is, a leader that a majority
 	// of the voters follows.
 	Quorum bool
+	// Term is Raft's as this node knows it, which grows with each election; 0
+	// while the node takes no part in Raft.
+	Term uint64
 	// Confirmed tells whether since this node's start a leader has confirmed
 	// that State is current; until then it is what the node last knew.
 	Confirmed bool
@@ -63,6 +66,9 @@ type Status struct {
 func (n *Node) Status() Status {
 	_, leader, _ := n.leaders.current()
 	s := Status{ID: n.dir.clusterID(), LeaderUID: leader, LeaderName: n.nameOf(leader), Quorum: leader != "", Confirmed: n.views.confirmed.Load()}
+	if c := n.consensus.Load(); c != nil {
+		s.Term = c.raft.CurrentTerm()
+	}
 	if _, reason := n.detachment.current(); reason != nil {
 		s.Detached = reason.Error()
 	}

@@ -23,6 +23,7 @@ var series = [...]struct {
 }{
 	{"cluster_leader", "1 if this node leads the cluster.", nil},
 	{"cluster_quorum", "1 if this node knows a leader with a quorum.", nil},
+	{"cluster_term", "Raft's term; it grows with each election.", nil},
 	{"cluster_detached", "1 if this node takes no part in the cluster any more.", nil},
 	{"cluster_nodes", "Members as this node sees them.", []string{"state"}},
 	{"registry_revision", "Accepted changes of labels and specs.", nil},
@@ -95,6 +96,7 @@ func (c *collector) collectCluster(e emitter) {
 	status := cluster.Status()
 	e.flag("cluster_leader", status.LeaderUID != "" && status.LeaderUID == cluster.UID())
 	e.flag("cluster_quorum", status.Quorum)
+	e.gauge("cluster_term", float64(status.Term))
 	e.flag("cluster_detached", status.Detached != "")
 	states := map[string]int{"alive": 0, "suspect": 0, "dead": 0, "left": 0, "detached": 0}
 	for _, member := range cluster.Members() {

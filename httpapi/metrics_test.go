@@ -31,7 +31,7 @@ func TestMetricsSayWhatRunsAndHowItFares(t *testing.T) {
 	got := c.send("GET", "/metrics", "").want(200)
 	for _, line := range []string{
 		`evenkeel_build_info{goversion="`,
-		"evenkeel_cluster_leader 1", "evenkeel_cluster_quorum 1", "evenkeel_cluster_detached 0",
+		"evenkeel_cluster_leader 1", "evenkeel_cluster_quorum 1", "evenkeel_cluster_term 7", "evenkeel_cluster_detached 0",
 		`evenkeel_cluster_nodes{state="alive"} 1`, `evenkeel_cluster_nodes{state="dead"} 0`,
 		fmt.Sprintf("evenkeel_registry_revision %d\n", c.cluster.State().Revision()), `evenkeel_registry_objects{kind="backend"} 1`,
 		`evenkeel_backends{health="unknown",pool="default"} 1`, `evenkeel_backends{health="down",pool="default"} 0`,

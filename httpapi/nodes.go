@@ -105,8 +105,10 @@ func (a *API) nodes(w http.ResponseWriter, r *http.Request) error {
 type clusterView struct {
 	ID string `json:"id"`
 	// Leader is the leader's name, "" when there is none.
-	Leader   string `json:"leader"`
-	Quorum   bool   `json:"quorum"`
+	Leader string `json:"leader"`
+	Quorum bool   `json:"quorum"`
+	// Term is Raft's, 0 on a node without a part in it.
+	Term     uint64 `json:"term"`
 	Revision uint64 `json:"revision"`
 	Version  uint64 `json:"version"`
 	Digest   string `json:"digest"`
@@ -123,7 +125,7 @@ func (a *API) clusterStatus(w http.ResponseWriter, r *http.Request) error {
 	}
 	status := a.config.Cluster.Status()
 	return writeJSON(w, http.StatusOK, clusterView{
-		ID: s.ClusterID(), Leader: status.LeaderName, Quorum: status.Quorum,
+		ID: s.ClusterID(), Leader: status.LeaderName, Quorum: status.Quorum, Term: status.Term,
 		Revision: s.Revision(), Version: s.Version(), Digest: digest(s),
 		Confirmed: status.Confirmed, Detached: status.Detached,
 	})

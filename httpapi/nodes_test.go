@@ -14,7 +14,7 @@ func TestTheClusterIsToldAsThisNodeSeesIt(t *testing.T) {
 	c := newClient(t)
 	s := c.cluster.State()
 	c.send("GET", "/v1/cluster", "").want(200).
-		wantAt("c1", "id").wantAt("n1", "leader").wantAt(true, "quorum").wantAt(true, "confirmed").
+		wantAt("c1", "id").wantAt("n1", "leader").wantAt(true, "quorum").wantAt(true, "confirmed").wantAt(7.0, "term").
 		wantAt(float64(s.Revision()), "revision").wantAt(float64(s.Version()), "version").
 		wantAt(fmt.Sprintf("%016x", s.Digest()), "digest").wantAt(nil, "detached")
 	c.cluster.status = cluster.Status{Detached: "the disk hangs"}
