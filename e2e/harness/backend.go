@@ -41,7 +41,13 @@ type Echo struct {
 // NewBackend starts a backend on a free port. It ends with the test.
 func NewBackend(t testing.TB, name string) *Backend {
 	t.Helper()
-	b := &Backend{Name: name, Address: FreeAddress(t)}
+	return NewBackendAt(t, name, FreeAddress(t))
+}
+
+// NewBackendAt starts a backend at an address. It ends with the test.
+func NewBackendAt(t testing.TB, name, address string) *Backend {
+	t.Helper()
+	b := &Backend{Name: name, Address: address}
 	b.Start(t)
 	t.Cleanup(b.Kill)
 	return b

@@ -12,9 +12,20 @@ import (
 
 // Options says what a cluster is made of.
 type Options struct {
-	Nodes int      // how many
-	Race  bool     // run the binary with the race detector
-	Extra []string // more arguments for each node
+	Nodes  int      // how many
+	Race   bool     // run the binary with the race detector
+	Binary string   // run this one, and not the binary as it is shipped
+	Env    []string // more of each node's environment, NAME=value
+	Extra  []string // more arguments for each node
+	Sites  []Site   // where the nodes run, as many as nodes; nil is on loopback
+}
+
+// Site is a place for a node in a network namespace of its own, where all ports
+// are free.
+type Site struct {
+	Namespace   string
+	Address     string // for clients
+	ClusterAddr string // for the other nodes
 }
 
 // Cluster is some nodes that were started to form one cluster.
@@ -29,17 +40,26 @@ type Cluster struct {
 func Prepare(t testing.TB, o Options) *Cluster {
 	t.Helper()
 	binary := Binary(t)
-	if o.Race {
+	switch {
+	case o.Binary != "":
+		binary = o.Binary
+	case o.Race:
 		binary = RaceBinary(t)
 	}
 	Lock(t)
 	c := &Cluster{Secret: NewSecret(t), dir: t.TempDir()}
 	for i := range o.Nodes {
 		name := fmt.Sprintf("n%d", i+1)
-		c.Nodes = append(c.Nodes, &Node{
-			API: API{Address: FreeAddress(t)}, Name: name, Dir: filepath.Join(c.dir, name), ClusterAddr: FreeAddress(t), HTTP: FreeAddress(t),
-			Extra: slices.Clone(o.Extra), binary: binary, secret: c.Secret, logName: filepath.Join(c.dir, name+".log"),
-		})
+		n := &Node{
+			Name: name, Dir: filepath.Join(c.dir, name), Extra: slices.Clone(o.Extra), Env: slices.Clone(o.Env), Binary: binary,
+			host: "127.0.0.1", secret: c.Secret, logName: filepath.Join(c.dir, name+".log"),
+		}
+		if o.Sites == nil {
+			n.API, n.ClusterAddr, n.HTTP = API{Address: FreeAddress(t)}, FreeAddress(t), FreeAddress(t)
+		} else {
+			n.settle(o.Sites[i])
+		}
+		c.Nodes = append(c.Nodes, n)
 	}
 	for _, n := range c.Nodes {
 		n.expect = o.Nodes
@@ -67,7 +87,7 @@ func (c *Cluster) Outsider(t testing.TB, name, secret string) *Node {
 	t.Helper()
 	return &Node{
 		API: API{Address: FreeAddress(t)}, Name: name, Dir: filepath.Join(c.dir, name), ClusterAddr: FreeAddress(t), HTTP: FreeAddress(t),
-		binary: c.Nodes[0].binary, secret: secret, logName: filepath.Join(c.dir, name+".log"),
+		Binary: c.Nodes[0].Binary, host: "127.0.0.1", secret: secret, logName: filepath.Join(c.dir, name+".log"),
 		join: c.Nodes[0].join, expect: c.Nodes[0].expect,
 	}
 }

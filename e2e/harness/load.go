@@ -3,6 +3,8 @@ package harness
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,6 +30,7 @@ type target struct {
 	address   string
 	mayRefuse atomic.Bool // a refused connect is no failure
 	answered  atomic.Int64
+	sent      atomic.Int64 // what was refused is among them
 
 	mu       sync.Mutex // guards what follows
 	failures []string
@@ -81,6 +84,7 @@ func (g *target) send(quit <-chan struct{}, offset, pause time.Duration) {
 }
 
 func (g *target) record(begin time.Time, reply Reply, err error) {
+	g.sent.Add(1)
 	if errors.Is(err, errRefused) && g.mayRefuse.Load() {
 		return
 	}
@@ -127,10 +131,25 @@ func (l *Load) Answered() int64 {
 	return sum
 }
 
+// Sent returns how many requests were made, those that were refused too.
+func (l *Load) Sent() int64 {
+	var sum int64
+	for _, aim := range l.targets {
+		sum += aim.sent.Load()
+	}
+	return sum
+}
+
 // Failures returns the failed requests so far.
 func (l *Load) Failures() []string {
+	return l.FailuresAt(slices.Collect(maps.Keys(l.targets))...)
+}
+
+// FailuresAt returns those at some addresses.
+func (l *Load) FailuresAt(addresses ...string) []string {
 	var all []string
-	for _, aim := range l.targets {
+	for _, address := range addresses {
+		aim := l.targets[address]
 		aim.mu.Lock()
 		all = append(all, aim.failures...)
 		aim.mu.Unlock()

@@ -3,7 +3,9 @@ package harness
 import (
 	"errors"
 	"fmt"
+	"net"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -16,19 +18,30 @@ type Node struct {
 	ClusterAddr string
 	HTTP        string // address of its listener "default"
 	Extra       []string
+	Env         []string // more of its environment, NAME=value
+	Binary      string   // what a start runs
 
-	binary  string
-	secret  string
-	join    []string
-	expect  int
-	logName string
+	namespace string // "" is the test's own
+	host      string // of its listeners
+	secret    string
+	join      []string
+	expect    int
+	logName   string
 	*Process
+}
+
+// settle gives the node the addresses of its site.
+func (n *Node) settle(at Site) {
+	n.namespace, n.host = at.Namespace, at.Address
+	n.API = API{Address: net.JoinHostPort(at.Address, "7070")}
+	n.HTTP, n.ClusterAddr = net.JoinHostPort(at.Address, "8080"), net.JoinHostPort(at.ClusterAddr, "7071")
+	n.Extra = append(n.Extra, "--insecure-api") // the namespaces are the test's
 }
 
 // Args returns the node's command line.
 func (n *Node) Args() []string {
 	args := []string{"serve", "--name", n.Name, "--data-dir", n.Dir, "--api-addr", n.Address,
-		"--cluster-addr", n.ClusterAddr, "--bind", "127.0.0.1", "--listener-addr", "default=" + n.HTTP}
+		"--cluster-addr", n.ClusterAddr, "--bind", n.host, "--listener-addr", "default=" + n.HTTP}
 	for _, address := range n.join {
 		args = append(args, "--join", address)
 	}
@@ -41,11 +54,15 @@ func (n *Node) Args() []string {
 // Start starts the node's process, again after it was ended.
 func (n *Node) Start(t testing.TB) {
 	t.Helper()
-	var env []string
+	env := slices.Clone(n.Env)
 	if n.secret != "" {
 		env = append(env, "EVENKEEL_SECRET="+n.secret)
 	}
-	n.Process = Start(t, Command{Name: n.Name, Path: n.binary, Args: n.Args(), Env: env, Dir: filepath.Dir(n.Dir), Log: n.logName})
+	path, args := n.Binary, n.Args()
+	if n.namespace != "" { // which becomes the node itself
+		path, args = "ip", append([]string{"netns", "exec", n.namespace, path}, args...)
+	}
+	n.Process = Start(t, Command{Name: n.Name, Path: path, Args: args, Env: env, Dir: filepath.Dir(n.Dir), Log: n.logName})
 }
 
 // WaitReady waits until the node serves traffic.

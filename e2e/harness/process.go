@@ -80,6 +80,12 @@ func (p *Process) Kill() {
 	<-p.done
 }
 
+// Pause stops the process where it is, as SIGSTOP does, until Resume.
+func (p *Process) Pause() { p.send(syscall.SIGSTOP) }
+
+// Resume lets the process go on after a Pause.
+func (p *Process) Resume() { p.send(syscall.SIGCONT) }
+
 // Terminate asks the process to end and returns at once.
 func (p *Process) Terminate() { p.signal(syscall.SIGTERM) }
 
@@ -130,6 +136,10 @@ func (p *Process) Log(t testing.TB) string {
 
 func (p *Process) signal(sig syscall.Signal) {
 	p.expected.Store(true)
+	p.send(sig)
+}
+
+func (p *Process) send(sig syscall.Signal) {
 	// A process that has ended already is as good as one that ends now.
 	_ = p.cmd.Process.Signal(sig)
 }
