@@ -80,17 +80,31 @@ func (p *Process) Kill() {
 	<-p.done
 }
 
-// Pause stops the process where it is, as SIGSTOP does, until Resume.
-func (p *Process) Pause() { p.send(syscall.SIGSTOP) }
-
-// Resume lets the process go on after a Pause.
-func (p *Process) Resume() { p.send(syscall.SIGCONT) }
-
 // Terminate asks the process to end and returns at once.
 func (p *Process) Terminate() { p.signal(syscall.SIGTERM) }
 
 // Interrupt asks the process to end as Ctrl-C does and returns at once.
 func (p *Process) Interrupt() { p.signal(syscall.SIGINT) }
+
+// Pause stops the process where it is, as a frozen virtual machine does, until
+// Resume. Its connections stay open and nothing answers on them.
+func (p *Process) Pause(t testing.TB) {
+	t.Helper()
+	p.freeze(t, syscall.SIGSTOP)
+}
+
+// Resume has a paused process go on.
+func (p *Process) Resume(t testing.TB) {
+	t.Helper()
+	p.freeze(t, syscall.SIGCONT)
+}
+
+func (p *Process) freeze(t testing.TB, sig syscall.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		t.Fatalf("%s (pid %d): %v: %v", p.name, p.PID(), sig, err)
+	}
+}
 
 // Stop asks the process to end and waits until it has. Anything but a clean
 // exit fails the test.
@@ -136,10 +150,6 @@ func (p *Process) Log(t testing.TB) string {
 
 func (p *Process) signal(sig syscall.Signal) {
 	p.expected.Store(true)
-	p.send(sig)
-}
-
-func (p *Process) send(sig syscall.Signal) {
 	// A process that has ended already is as good as one that ends now.
 	_ = p.cmd.Process.Signal(sig)
 }
