@@ -29,7 +29,7 @@ down: ## remove what `make up` made, the volumes too
 
 ## Test
 
-.PHONY: test race lint fuzz e2e compose faults ci
+.PHONY: test race lint fuzz e2e compose faults mix ci
 test: ## all tests
 	go test ./...
 
@@ -42,8 +42,13 @@ e2e: ## only the scenarios with real processes
 compose: ## only the scenario with docker compose
 	go test -count=1 -v ./e2e/compose
 
-faults: ## disks that hang and fill up under load; needs root, takes minutes
-	EVENKEEL_FAULTS=1 go test -count=1 -v ./e2e/faults
+FAULTS ?= .
+faults: ## the fault campaign with its table; needs root, half an hour and an idle machine; FAULTS=F7 or another pattern
+	EVENKEEL_FAULTS=1 go test -count=1 -timeout 90m -v -run '$(FAULTS)' -skip '^TestF22' ./e2e/faults
+
+MIX ?= 10m
+mix: ## faults at random for MIX (10m); SEED=N takes the course of an earlier run
+	EVENKEEL_FAULTS=1 EVENKEEL_MIX=$(MIX) EVENKEEL_SEED=$(SEED) go test -count=1 -timeout 0 -v -run '^TestF22' ./e2e/faults
 
 lint: ## gofmt, go vet, staticcheck, govulncheck (the latter two as installed)
 	test -z "$$(gofmt -l . | tee /dev/stderr)"

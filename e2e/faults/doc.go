@@ -1,5 +1,9 @@
-// Package faults breaks what nodes stand on: so far their disks. Its tests need
-// root and take minutes, so they run for `make faults` only.
+// Package faults breaks what nodes stand on: their processes, their network,
+// their disks, their clocks. Each row of the table that it prints is a named
+// test with a seed, on a bed of nodes under load (bed.go) whose network is the
+// test's own where the rights allow that. What must always hold is asserted
+// everywhere; figures only for `make faults`, on a machine that does nothing else.
+// A short selection runs in plain `go test`.
 //
 // Clients that read, write and compare-and-swap a few keys meanwhile
 // (startOperations) leave a history, which porcupine and a few plain rules hold

@@ -2,11 +2,6 @@ package figures
 
 import (
 	"fmt"
-	"io"
-	"net/http"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,7 +11,6 @@ import (
 const (
 	largeBackends = 100_000
 	largePools    = 1_000
-	largeWriters  = 128
 )
 
 func BenchmarkLargeRegistry(b *testing.B) {
@@ -26,7 +20,7 @@ func BenchmarkLargeRegistry(b *testing.B) {
 		backend := harness.NewBackend(b, "web1")
 		node.Add(b, backend)
 		begin := time.Now()
-		fill(b, node)
+		harness.Fill(b, node, largePools, largeBackends)
 		filled := time.Since(begin)
 
 		node.Kill()
@@ -45,35 +39,6 @@ func BenchmarkLargeRegistry(b *testing.B) {
 	}
 }
 
-// fill registers the backends over as many connections as are worth a common
-// log entry.
-func fill(b *testing.B, node *harness.Node) {
-	b.Helper()
-	transport := &http.Transport{MaxIdleConnsPerHost: largeWriters}
-	defer transport.CloseIdleConnections()
-	for pool := range largePools {
-		node.Write(b, http.MethodPut, fmt.Sprintf("/v1/pools/pool-%d", pool), map[string]any{})
-	}
-	var next, failed atomic.Int64
-	var writers sync.WaitGroup
-	client := &http.Client{Transport: transport, Timeout: harness.Patience}
-	for range largeWriters {
-		writers.Go(func() {
-			for n := next.Add(1) - 1; n < largeBackends; n = next.Add(1) - 1 {
-				if err := putBackend(client, node.Address, int(n)); err != nil {
-					failed.Add(1)
-					b.Errorf("backend %d: %v", n, err)
-					return
-				}
-			}
-		})
-	}
-	writers.Wait()
-	if failed.Load() > 0 {
-		b.FailNow()
-	}
-}
-
 // startUntilServes starts the node and returns how long it took until the
 // first request was answered by a backend.
 func startUntilServes(b *testing.B, node *harness.Node) time.Duration {
@@ -88,27 +53,4 @@ func startUntilServes(b *testing.B, node *harness.Node) time.Duration {
 		}
 		pause(pollPause)
 	}
-}
-
-func putBackend(client *http.Client, api string, n int) error {
-	pool := n % largePools
-	path := fmt.Sprintf("http://%s/v1/pools/pool-%d/backends/backend-%d", api, pool, n)
-	body := fmt.Sprintf(`{"address":"10.%d.%d.%d:80"}`, n>>16, n>>8&255, n&255)
-	request, err := http.NewRequest(http.MethodPut, path, strings.NewReader(body))
-	if err != nil {
-		return err
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body) // to the end, so that the connection is used again
-	if err != nil {
-		return err
-	}
-	if response.StatusCode != http.StatusCreated && response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%d %s", response.StatusCode, answer)
-	}
-	return nil
 }

@@ -63,7 +63,9 @@ type ClusterInfo struct {
 	ID       string `json:"id"`
 	Leader   string `json:"leader"`
 	Quorum   bool   `json:"quorum"`
+	Term     uint64 `json:"term"`
 	Revision uint64 `json:"revision"`
+	Version  uint64 `json:"version"`
 	Digest   string `json:"digest"`
 	// Detached is why the node has no part in Raft, or "".
 	Detached string `json:"detached"`

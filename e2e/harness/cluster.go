@@ -57,7 +57,7 @@ func Prepare(t testing.TB, o Options) *Cluster {
 		if o.Sites == nil {
 			n.API, n.ClusterAddr, n.HTTP = API{Address: FreeAddress(t)}, FreeAddress(t), FreeAddress(t)
 		} else {
-			n.settle(o.Sites[i])
+			n.Settle(o.Sites[i])
 		}
 		c.Nodes = append(c.Nodes, n)
 	}

@@ -35,6 +35,13 @@ type target struct {
 	mu       sync.Mutex // guards what follows
 	failures []string
 	byName   map[string]int
+	took     []taken
+}
+
+// taken is what an answered request took.
+type taken struct {
+	begin time.Time
+	d     time.Duration
 }
 
 // StartLoad sends perSecond requests per second, spread evenly over the
@@ -100,6 +107,27 @@ func (g *target) record(begin time.Time, reply Reply, err error) {
 		return
 	}
 	g.byName[reply.Body]++
+	g.took = append(g.took, taken{begin, time.Since(begin)})
+}
+
+// Quantile returns what requests took that were sent between two moments and
+// answered well: 0.5 is the median.
+func (l *Load) Quantile(q float64, from, to time.Time) time.Duration {
+	var all []time.Duration
+	for _, aim := range l.targets {
+		aim.mu.Lock()
+		for _, one := range aim.took {
+			if one.begin.After(from) && one.begin.Before(to) {
+				all = append(all, one.d)
+			}
+		}
+		aim.mu.Unlock()
+	}
+	if len(all) == 0 {
+		return 0
+	}
+	slices.Sort(all)
+	return all[int(q*float64(len(all)-1))]
 }
 
 // MayRefuse tells whether a refused connect at the address is no failure:

@@ -30,8 +30,8 @@ type Node struct {
 	*Process
 }
 
-// settle gives the node the addresses of its site.
-func (n *Node) settle(at Site) {
+// Settle gives the node the addresses of a site, before its first start.
+func (n *Node) Settle(at Site) {
 	n.namespace, n.host = at.Namespace, at.Address
 	n.API = API{Address: net.JoinHostPort(at.Address, "7070")}
 	n.HTTP, n.ClusterAddr = net.JoinHostPort(at.Address, "8080"), net.JoinHostPort(at.ClusterAddr, "7071")
