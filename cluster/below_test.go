@@ -161,10 +161,10 @@ func TestReplicationToAPeerThatIsAwayRestsUntilItAnswers(t *testing.T) {
 			}()
 			tr := newTransport(n.port.Raft(), n.UID(), n.profile.heartbeat, newRaftLogger(n.logger, "raft"))
 			defer func() { _ = tr.Close() }()
-			tr.rest(peer) // not known to be away
+			tr.rest(peer, 1) // not known to be away
 			tr.note(peer, &raft.AppendEntriesRequest{Term: 1}, nil, time.Now(), errors.New("planted: nobody there"))
 			rested := make(chan struct{})
-			go func() { tr.rest(peer); close(rested) }()
+			go func() { tr.rest(peer, 1); close(rested) }()
 			select {
 			case <-rested:
 				t.Fatal("it goes on although nobody answers")
@@ -173,7 +173,7 @@ func TestReplicationToAPeerThatIsAwayRestsUntilItAnswers(t *testing.T) {
 			wake(tr)
 			select {
 			case <-rested:
-			case <-time.After(parkLimit / 2):
+			case <-time.After(patience):
 				t.Error("it rests although there is news")
 			}
 		})

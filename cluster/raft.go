@@ -92,6 +92,9 @@ func (n *Node) startRaft(ctx context.Context, s *store) (c *consensus, over <-ch
 		defer func() { done <- result }()
 		result.err = contained(func() (err error) {
 			result.raft, err = raft.NewRaft(raftConfig(n.UID(), n.profile, logger), replica, disk, disk, s.snapshots, c.transport)
+			if err == nil {
+				c.transport.attach(result.raft)
+			}
 			return err
 		})
 	}()

@@ -2,7 +2,10 @@ package cluster
 
 import (
 	"context"
+	"io"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -13,13 +16,18 @@ const (
 	transportTimeout = 2 * time.Second
 	// pooledConns per peer: replication, heartbeat, and a push or a vote.
 	pooledConns = 3
-	// parkLimit ends the rest of replication to a peer that is gone.
-	parkLimit = 10 * time.Second
+	// wantedCheck is between two looks whether raft still wants a call that is
+	// held back.
+	wantedCheck = 250 * time.Millisecond
+	// A request that a peer could not store is repeated after minRepeat, then
+	// after twice as long each time, up to maxRepeat.
+	minRepeat = 10 * time.Millisecond
+	maxRepeat = 250 * time.Millisecond
 	// staleRetries is how many dead connections of the pool a vote gets past.
 	staleRetries = pooledConns
 )
 
-// transport is raft's network transport with five differences.
+// transport is raft's network transport with six differences.
 //
 //   - Heartbeats take the main loop of the receiver: its fast path lets a node
 //     whose main loop hangs look alive to its leader, and lets a leader that
@@ -29,15 +37,20 @@ const (
 //   - Heartbeats are sent at most five times in a heartbeat timeout, not up to
 //     ten times, and at once when a read waits for them: they are most of what
 //     an idle cluster costs.
-//   - Replication to a peer that cannot be reached rests until a heartbeat got
-//     through. raft itself backs off to 10 s between attempts, and keeps a
-//     follower that returned waiting so long.
+//   - Replication to a peer that cannot be reached, by entries or by a snapshot,
+//     rests until a heartbeat got through. raft itself backs off to 10 s between
+//     attempts, and keeps a follower that returned waiting so long. Heartbeats
+//     are at most half a heartbeat timeout apart however many have failed, and
+//     a connect that nobody answers is given up after transportTimeout.
+//   - What a peer could not store is sent again four times a second until it
+//     could, for the same reason. See repeat.
 //   - It records who answered what was sent when, for linearizable reads and
 //     for the leader's view of who is alive.
 type transport struct {
 	*raft.NetworkTransport
-	uid  raft.ServerAddress
-	beat time.Duration // between two heartbeats to a peer
+	uid    raft.ServerAddress
+	beat   time.Duration             // between two heartbeats to a peer
+	caller atomic.Pointer[raft.Raft] // nil until it has begun
 
 	mu    sync.Mutex // guards what follows
 	peers map[raft.ServerID]*peerProgress
@@ -79,8 +92,12 @@ func newTransport(stream raft.StreamLayer, uid string, heartbeat time.Duration, 
 		NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 			Stream:  stream,
 			MaxPool: pooledConns,
-			// No pipelining: a follower whose log writes fail for a while
-			// never catches up with it (hashicorp/raft#611, #612).
+			// No pipelining (hashicorp/raft#611, #612). When a write of a follower
+			// fails, what reads the answers of the pipeline ends at once. What
+			// sends may send once more before it notices, and with two calls in
+			// flight, which is raft's default, waits for ever for room: the
+			// follower is sent heartbeats and nothing else until the leader
+			// changes. More calls in flight make that rarer, not impossible.
 			MaxRPCsInFlight: 1,
 			Timeout:         transportTimeout,
 			Logger:          logger,
@@ -102,18 +119,50 @@ func (t *transport) LocalAddr() raft.ServerAddress { return t.uid }
 // heartbeats take the main loop.
 func (t *transport) SetHeartbeatHandler(func(raft.RPC)) {}
 
+// attach tells whose calls these are.
+func (t *transport) attach(caller *raft.Raft) { t.caller.Store(caller) }
+
 // AppendEntries implements [raft.Transport].
 func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
 	heartbeat := args.PrevLogEntry == 0 && args.PrevLogTerm == 0 && len(args.Entries) == 0 && args.LeaderCommitIndex == 0
 	if heartbeat {
 		t.pace(id)
-	} else {
-		t.rest(id)
+		return t.append(id, target, args, resp)
 	}
+	t.rest(id, args.Term)
+	return t.repeat(id, target, args, resp)
+}
+
+// repeat sends entries until the peer has stored them, or does not answer, or
+// its log does not fit, or raft does not want it any more.
+//
+// A peer whose disk is full refuses whatever it gets. Told of each refusal raft
+// would back off to 10 s, and would begin one entry earlier each time, at last
+// before its own log: it would send a whole snapshot to a full disk.
+func (t *transport) repeat(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	for wait := minRepeat; ; wait = min(2*wait, maxRepeat) {
+		*resp = raft.AppendEntriesResponse{} // decoding leaves what is not there
+		err := t.append(id, target, args, resp)
+		done := err != nil || resp.Success || resp.Term > args.Term || resp.NoRetryBackoff
+		if done || !t.pauseFor(wait) || !t.wanted(id, args.Term) {
+			return err
+		}
+	}
+}
+
+// append makes one call.
+func (t *transport) append(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
 	sent := time.Now()
 	err := t.NetworkTransport.AppendEntries(id, target, args, resp)
 	t.note(id, args, resp, sent, err)
 	return err
+}
+
+// InstallSnapshot implements [raft.Transport]. A peer that cannot store it costs
+// a whole transfer each time, so those are left to raft's back-off.
+func (t *transport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	t.rest(id, args.Term)
+	return t.NetworkTransport.InstallSnapshot(id, target, args, resp, data)
 }
 
 // pace holds back a heartbeat that comes early.
@@ -163,8 +212,8 @@ func (t *transport) peer(id raft.ServerID) *peerProgress {
 	return p
 }
 
-// rest holds back replication to a peer that is down.
-func (t *transport) rest(id raft.ServerID) {
+// rest holds back replication to a peer that is down, as long as raft wants it.
+func (t *transport) rest(id raft.ServerID, term uint64) {
 	t.mu.Lock()
 	var down chan struct{}
 	if p := t.peers[id]; p != nil {
@@ -175,14 +224,50 @@ func (t *transport) rest(id raft.ServerID) {
 	if down == nil {
 		return
 	}
-	timer := time.NewTimer(parkLimit)
+	look := time.NewTicker(wantedCheck)
+	defer look.Stop()
+	for t.wanted(id, term) {
+		select {
+		case <-down:
+			return
+		case <-released:
+			return
+		case <-t.closing:
+			return
+		case <-look.C:
+		}
+	}
+}
+
+// wanted tells whether raft still leads in that term and the peer is a member. If
+// it does not, or the peer is none, raft has asked its goroutines to end, which a
+// call that is held back does not see.
+func (t *transport) wanted(id raft.ServerID, term uint64) bool {
+	caller := t.caller.Load()
+	if caller == nil {
+		return true
+	}
+	if caller.State() != raft.Leader || caller.CurrentTerm() != term {
+		return false
+	}
+	members := caller.GetConfiguration() // answers from a copy, at once
+	return members.Error() != nil || slices.ContainsFunc(members.Configuration().Servers, func(s raft.Server) bool { return s.ID == id })
+}
+
+// pauseFor reports whether nothing ended meanwhile.
+func (t *transport) pauseFor(wait time.Duration) bool {
+	t.mu.Lock()
+	released := t.released
+	t.mu.Unlock()
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
-	case <-down:
+	case <-timer.C:
+		return true
 	case <-released:
 	case <-t.closing:
-	case <-timer.C:
 	}
+	return false
 }
 
 // end lets nothing rest or be pushed any more, so that raft can end.

@@ -1,0 +1,317 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// simulation is raft on three nodes over this transport, within a bubble of
+// synctest: pipes for a network, memory for disks, and a clock that jumps.
+type simulation struct {
+	t      *testing.T
+	config func(*raft.Config)
+
+	mu    sync.Mutex // guards what follows
+	nodes map[raft.ServerAddress]*simNode
+}
+
+// simNode is a node of a simulation, and its end of the network.
+type simNode struct {
+	of        *simulation
+	addr      raft.ServerAddress
+	raft      *raft.Raft
+	transport *transport
+	log       *simLog
+	accepted  chan net.Conn
+	closed    chan struct{}
+	close     sync.Once
+
+	mu    sync.Mutex // guards what follows
+	away  bool
+	conns []net.Conn
+}
+
+// simLog counts the requests to store something, and fails while it is full.
+type simLog struct {
+	raft.LogStore
+	full     atomic.Bool
+	refusals atomic.Int64
+}
+
+var errFull = errors.New("planted: the disk is full")
+
+func (l *simLog) StoreLog(log *raft.Log) error { return l.StoreLogs([]*raft.Log{log}) }
+
+func (l *simLog) StoreLogs(logs []*raft.Log) error {
+	if l.full.Load() {
+		if l.refusals.Add(1) > 20_000 {
+			<-time.After(time.Millisecond) // whoever asks without a pause stops the clock
+		}
+		return errFull
+	}
+	return l.LogStore.StoreLogs(logs)
+}
+
+// simMachine is a state machine of which nothing is asked.
+type simMachine struct{}
+
+func (simMachine) Apply(*raft.Log) any                 { return nil }
+func (simMachine) Snapshot() (raft.FSMSnapshot, error) { return simMachine{}, nil }
+func (simMachine) Restore(r io.ReadCloser) error       { return r.Close() }
+func (simMachine) Persist(sink raft.SnapshotSink) error {
+	return sink.Close()
+}
+func (simMachine) Release() {}
+
+// simulate runs a test with three nodes of which n1 leads.
+func simulate(t *testing.T, config func(*raft.Config), test func(s *simulation, leader, follower *simNode)) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &simulation{t: t, config: config, nodes: map[raft.ServerAddress]*simNode{}}
+		var members raft.Configuration
+		for _, id := range []string{"n1", "n2", "n3"} {
+			members.Servers = append(members.Servers, raft.Server{ID: raft.ServerID(id), Address: raft.ServerAddress(id)})
+		}
+		for _, server := range members.Servers {
+			s.start(server.Address, members)
+		}
+		defer s.stop()
+		leader := s.nodes["n1"]
+		for leader.raft.State() != raft.Leader {
+			<-time.After(time.Second)
+			for _, n := range s.nodes {
+				if n.raft.State() == raft.Leader && n != leader {
+					_ = n.raft.LeadershipTransferToServer("n1", "n1").Error() // else the next time
+				}
+			}
+		}
+		s.write(leader, 10)
+		test(s, leader, s.nodes["n2"])
+	})
+}
+
+func (s *simulation) start(addr raft.ServerAddress, members raft.Configuration) {
+	logger := newRaftLogger(slog.New(slog.DiscardHandler), "raft")
+	store := raft.NewInmemStore()
+	n := &simNode{of: s, addr: addr, log: &simLog{LogStore: store}, accepted: make(chan net.Conn), closed: make(chan struct{})}
+	s.mu.Lock()
+	s.nodes[addr] = n
+	s.mu.Unlock()
+	p, err := profileByName("default")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	n.transport = newTransport(n, string(addr), p.heartbeat, logger)
+	config := raftConfig(string(addr), p, logger)
+	s.config(config)
+	snapshots := raft.NewInmemSnapshotStore()
+	if err := raft.BootstrapCluster(config, n.log, store, snapshots, n.transport, members); err != nil {
+		s.t.Fatal(err)
+	}
+	if n.raft, err = raft.NewRaft(config, simMachine{}, n.log, store, snapshots, n.transport); err != nil {
+		s.t.Fatal(err)
+	}
+	n.transport.attach(n.raft)
+}
+
+func (s *simulation) stop() {
+	for _, n := range s.nodes {
+		n.transport.end()
+		if err := n.raft.Shutdown().Error(); err != nil {
+			s.t.Error(err)
+		}
+		_ = n.transport.Close() // raft has closed it
+	}
+}
+
+// write appends entries and waits until they are committed.
+func (s *simulation) write(leader *simNode, entries int) {
+	s.t.Helper()
+	for i := range entries {
+		if err := leader.raft.Apply(fmt.Appendf(nil, "entry %d", i), 0).Error(); err != nil {
+			s.t.Fatalf("write: %v", err)
+		}
+	}
+}
+
+// within fails the test unless the node has everything in so much of the bubble's
+// time.
+func (s *simulation) within(bound time.Duration, leader, n *simNode) {
+	s.t.Helper()
+	begun := time.Now()
+	for n.raft.AppliedIndex() < leader.raft.LastIndex() {
+		if time.Since(begun) > bound {
+			s.t.Fatalf("node %s has %d of %d entries %s after its return", n.addr, n.raft.AppliedIndex(), leader.raft.LastIndex(), bound)
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+	s.t.Logf("caught up after %s", time.Since(begun))
+}
+
+// goAway cuts a node off or lets it return. Whoever calls it meanwhile is refused.
+func (n *simNode) goAway(away bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.away = away
+	for _, conn := range n.conns {
+		_ = conn.Close() // a pipe's has no error
+	}
+	n.conns = nil
+}
+
+// join makes a connection this node's too, so that it breaks when the node goes.
+func (n *simNode) join(conn net.Conn) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.away {
+		return errors.New("planted: nobody there")
+	}
+	n.conns = append(n.conns, conn)
+	return nil
+}
+
+// Dial implements [raft.StreamLayer].
+func (n *simNode) Dial(addr raft.ServerAddress, _ time.Duration) (net.Conn, error) {
+	n.of.mu.Lock()
+	to := n.of.nodes[addr]
+	n.of.mu.Unlock()
+	if to == nil {
+		return nil, errors.New("no such node")
+	}
+	here, there := net.Pipe()
+	if err := errors.Join(n.join(here), to.join(there)); err != nil {
+		return nil, err
+	}
+	select {
+	case to.accepted <- there:
+		return here, nil
+	case <-to.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Accept implements [net.Listener].
+func (n *simNode) Accept() (net.Conn, error) {
+	select {
+	case conn := <-n.accepted:
+		return conn, nil
+	case <-n.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements [net.Listener].
+func (n *simNode) Close() error {
+	n.close.Do(func() { close(n.closed) })
+	n.goAway(true)
+	return nil
+}
+
+// Addr implements [net.Listener].
+func (n *simNode) Addr() net.Addr { return &net.UnixAddr{Name: string(n.addr), Net: "pipe"} }
+
+// keepLog leaves everything in the log; cutLog nothing that a snapshot has.
+func keepLog(*raft.Config) {}
+func cutLog(c *raft.Config) {
+	c.TrailingLogs = 1
+}
+
+// raft by itself would wait up to 10 s longer.
+func TestAFollowerIsCaughtUpWithinASecondOfItsReturn(t *testing.T) {
+	for name, with := range map[string]struct {
+		config   func(*raft.Config)
+		snapshot bool
+	}{
+		"by entries":    {config: keepLog},
+		"by a snapshot": {config: cutLog, snapshot: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			simulate(t, with.config, func(s *simulation, leader, follower *simNode) {
+				// One of the last three ends within any pause of raft's of 10 s.
+				for _, away := range []time.Duration{time.Minute, 240 * time.Second, 247 * time.Second, 254 * time.Second} {
+					follower.goAway(true)
+					s.write(leader, 10)
+					if with.snapshot {
+						if err := leader.raft.Snapshot().Error(); err != nil {
+							t.Fatal(err)
+						}
+					}
+					<-time.After(away)
+					follower.goAway(false)
+					s.within(time.Second, leader, follower)
+				}
+			})
+		})
+	}
+}
+
+func TestAFollowerIsCaughtUpWithinASecondOfWhenItCanWriteAgain(t *testing.T) {
+	simulate(t, keepLog, func(s *simulation, leader, follower *simNode) {
+		for _, full := range []time.Duration{50 * time.Millisecond, 25 * time.Second, 29 * time.Second, 10 * time.Minute} {
+			before := follower.log.refusals.Load()
+			follower.log.full.Store(true)
+			s.write(leader, 100)
+			<-time.After(full)
+			asked := follower.log.refusals.Load() - before
+			follower.log.full.Store(false)
+			s.within(time.Second, leader, follower)
+			if most := 10 + int64(full/maxRepeat); asked == 0 || asked > most {
+				t.Errorf("in %s it was asked %d times, want 1 to %d", full, asked, most)
+			}
+		}
+	})
+}
+
+// raft's goroutine for a peer does not see in a call that it is to end.
+func TestNothingIsHeldBackForAPeerThatIsNoMemberAnyMore(t *testing.T) {
+	for name, fault := range map[string]func(*simNode){
+		"it is away":       func(n *simNode) { n.goAway(true) },
+		"its disk is full": func(n *simNode) { n.log.full.Store(true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			simulate(t, keepLog, func(s *simulation, leader, follower *simNode) {
+				fault(follower)
+				s.write(leader, 1)
+				<-time.After(time.Second)
+				if err := leader.raft.RemoveServer("n2", 0, 0).Error(); err != nil {
+					t.Fatal(err)
+				}
+				<-time.After(2 * time.Second)
+				leader.transport.mu.Lock()
+				last := leader.transport.peer("n2").beat
+				leader.transport.mu.Unlock()
+				if ago := time.Since(last); ago < time.Second {
+					t.Errorf("raft sends it heartbeats, the last one %s ago", ago)
+				}
+			})
+		})
+	}
+}
+
+// An old leader's goroutines end too.
+func TestNothingIsHeldBackForALeaderThatLeadsNoMore(t *testing.T) {
+	simulate(t, keepLog, func(s *simulation, leader, follower *simNode) {
+		follower.goAway(true)
+		s.write(leader, 1)
+		<-time.After(time.Second)
+		if err := leader.raft.LeadershipTransferToServer("n3", "n3").Error(); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(2 * time.Second)
+		leader.transport.mu.Lock()
+		last := leader.transport.peer("n2").beat
+		leader.transport.mu.Unlock()
+		if ago := time.Since(last); ago < time.Second {
+			t.Errorf("the old leader sends heartbeats, the last one %s ago", ago)
+		}
+	})
+}
