@@ -27,7 +27,7 @@ const (
 // member may be asked; the leader decides.
 func (n *Node) askAdmission(ctx context.Context) error {
 	members, _ := n.gossip.view()
-	reason := errors.New("no node of the cluster that leads is there")
+	reason := errors.New("no node that leads the cluster is there")
 	for uid, m := range members {
 		if m.State != gossipAlive || m.ClusterID == "" || m.Detached {
 			continue
@@ -36,11 +36,7 @@ func (n *Node) askAdmission(ctx context.Context) error {
 		err := n.callAdmit(ctx, uid, &response)
 		switch {
 		case err == nil:
-			if err := n.dir.setClusterID(response.ClusterID); err != nil {
-				return err
-			}
-			n.logger.Info("this node was admitted", "cluster", response.ClusterID)
-			return nil
+			return n.beAdmitted(response.ClusterID)
 		case ctx.Err() != nil:
 			return err
 		case peer.IsRemote(err, codeRefused):
@@ -80,6 +76,9 @@ func (n *Node) admit(ctx context.Context, caller string, from hello) (admitRespo
 	}
 	if _, member := c.server(caller); member {
 		return admitResponse{state.ClusterID()}, nil
+	}
+	if err := n.dismissFormer(c, own, from); err != nil {
+		return refuse("%v", err)
 	}
 	for _, server := range c.servers() {
 		other := state.Node(string(server.ID))

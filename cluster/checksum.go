@@ -189,9 +189,3 @@ func (c checkedStable) check() error {
 func valueSum(key, value []byte) uint32 {
 	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
 }
-
-// damagedError tells that the disk does not hold what was written.
-type damagedError struct{ what string }
-
-// Error implements error.
-func (e *damagedError) Error() string { return e.what }

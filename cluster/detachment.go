@@ -78,9 +78,9 @@ func (n *Node) isDetached() bool {
 	return reason != nil
 }
 
-// detachedError is nil on a node that is not detached.
+// detachedError is nil on a node that has its part in the cluster.
 func (n *Node) detachedError() error {
-	if _, reason := n.detachment.current(); reason != nil {
+	if reason := n.apart(); reason != nil {
 		return fmt.Errorf("%w: %w", ErrDetached, reason)
 	}
 	return nil

@@ -3,8 +3,6 @@ package cluster
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -276,90 +274,6 @@ func TestNodeWithAnotherSecretIsNotLetIn(t *testing.T) {
 	}
 	if len(n.Members()) != 1 {
 		t.Errorf("members are %v", n.Members())
-	}
-}
-
-func TestDamagedLogStoreDetachesTheNodeAndTheImageServes(t *testing.T) {
-	for name, damage := range map[string]func(t *testing.T, dir string){
-		"the log store is truncated": func(t *testing.T, dir string) {
-			path := filepath.Join(dir, fileStore)
-			info, err := os.Stat(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Truncate(path, info.Size()/2); err != nil {
-				t.Fatal(err)
-			}
-		},
-		"the log store is garbage": func(t *testing.T, dir string) {
-			if err := os.WriteFile(filepath.Join(dir, fileStore), make([]byte, 1<<16), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		},
-		"the log store is empty": func(t *testing.T, dir string) {
-			if err := os.Truncate(filepath.Join(dir, fileStore), 0); err != nil {
-				t.Fatal(err)
-			}
-		},
-		"the log store is missing": func(t *testing.T, dir string) {
-			if err := os.Remove(filepath.Join(dir, fileStore)); err != nil {
-				t.Fatal(err)
-			}
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			c := newTestCluster(t)
-			n := c.form(1)[0]
-			for i := range 50 {
-				c.put(n, numbered(i))
-			}
-			c.stop("n1")
-			damage(t, c.dirs["n1"])
-			n = c.start(c.config("n1"))
-			if n.State().Backend("default", "b49") == nil {
-				t.Error("the image is not served")
-			}
-			eventually(t, "the node is detached", func() bool { return n.Status().Detached != "" })
-			if reason := n.Status().Detached; !strings.Contains(reason, fileStore) || !strings.Contains(reason, "aside") {
-				t.Errorf("the reason %q does not name the file and the remedy", reason)
-			}
-			if members := n.Members(); len(members) != 1 || members[0].State != StateDetached {
-				t.Errorf("members are %v", members)
-			}
-			if _, err := n.Propose(context.Background(), "test", numbered(99)); !errors.Is(err, ErrDetached) {
-				t.Errorf("propose: %v", err)
-			}
-		})
-	}
-}
-
-func TestDamagedSnapshotDetachesTheNode(t *testing.T) {
-	c := newTestCluster(t)
-	n := c.form(1)[0]
-	c.put(n, numbered(1))
-	if err := n.consensus.Load().raft.Snapshot().Error(); err != nil {
-		t.Fatal(err)
-	}
-	c.stop("n1")
-	states, err := filepath.Glob(filepath.Join(c.dirs["n1"], dirSnapshots, "*", "state.bin"))
-	if err != nil || len(states) != 1 {
-		t.Fatalf("snapshots: %v, %v", states, err)
-	}
-	data, err := os.ReadFile(states[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	data[len(data)/2] ^= 1
-	if err := os.WriteFile(states[0], data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	n = c.start(c.config("n1"))
-	eventually(t, "the node is detached", func() bool { return n.Status().Detached != "" })
-	if !strings.Contains(n.Status().Detached, "snapshot") {
-		t.Errorf("the reason is %q", n.Status().Detached)
-	}
-	if n.State().Backend("default", "b1") == nil {
-		t.Error("the image is not served")
 	}
 }
 

@@ -79,7 +79,7 @@ func (n *Node) loadForming() error {
 // meets to be admitted.
 func (n *Node) becomeMember(ctx context.Context, c *consensus) {
 	begun, told := time.Now(), ""
-	for n.dir.clusterID() == "" {
+	for n.dir.clusterID() == "" || n.rejoin.Load() != nil {
 		_, changed := n.gossip.view()
 		waiting, err := n.formOrJoin(ctx, c, time.Since(begun))
 		if ctx.Err() != nil {
@@ -88,7 +88,7 @@ func (n *Node) becomeMember(ctx context.Context, c *consensus) {
 		if err != nil {
 			waiting = err.Error()
 		}
-		if waiting != told && waiting != "" && n.dir.clusterID() == "" {
+		if waiting != told && waiting != "" && (n.dir.clusterID() == "" || n.rejoin.Load() != nil) {
 			told = waiting
 			n.logger.Info("this node is not part of a cluster yet", "waiting", waiting)
 		}
@@ -105,6 +105,9 @@ func (n *Node) becomeMember(ctx context.Context, c *consensus) {
 
 // formOrJoin makes one attempt and says what it waits for.
 func (n *Node) formOrJoin(ctx context.Context, c *consensus, age time.Duration) (waiting string, err error) {
+	if n.rejoin.Load() != nil {
+		return n.awaitAdmission(ctx)
+	}
 	if list := n.acceptedList(); list != nil {
 		if has, err := c.store.hasState(); has || err != nil {
 			// Raft has state only after the list was bootstrapped, here or by

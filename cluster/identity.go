@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -37,6 +38,28 @@ type identity struct {
 	// ClusterID is set once the node is part of a cluster. A node that has one
 	// never forms another.
 	ClusterID string `json:"cluster_id,omitempty"`
+	// NamedAfter is the UID whose beginning is in the node's name if none is
+	// given, where that is not UID.
+	NamedAfter string `json:"named_after,omitempty"`
+	// Rejoin is set while the node is its own successor and not let in yet.
+	Rejoin *rejoin `json:"rejoin,omitempty"`
+}
+
+// check reports what cannot be.
+func (id identity) check() error {
+	uids := []string{id.UID, cmp.Or(id.NamedAfter, id.UID)}
+	if id.Rejoin != nil {
+		uids = append(uids, id.Rejoin.Was...)
+		if id.ClusterID == "" || len(id.Rejoin.Was) == 0 || filepath.Base(id.Rejoin.Aside) != id.Rejoin.Aside || !strings.HasPrefix(id.Rejoin.Aside, asidePrefix) {
+			return errors.New("what it says of a damaged store cannot be")
+		}
+	}
+	for _, uid := range uids {
+		if !validUID(uid) {
+			return fmt.Errorf("uid %q is not a UUID", uid)
+		}
+	}
+	return nil
 }
 
 // dataDir is a data directory that this process alone uses.
@@ -112,8 +135,8 @@ func (d *dataDir) load() error {
 		}
 		d.id = identity{UID: newUID()}
 	}
-	if !validUID(d.id.UID) {
-		return fmt.Errorf("read file %q: uid %q is not a UUID: move %q aside and start with an empty one", d.file(fileIdentity), d.id.UID, d.path)
+	if err := d.id.check(); err != nil {
+		return fmt.Errorf("read file %q: %w: move %q aside and start with an empty one", d.file(fileIdentity), err, d.path)
 	}
 	d.id.Starts++
 	return replaceJSON(d.file(fileIdentity), d.id)
@@ -122,7 +145,13 @@ func (d *dataDir) load() error {
 // refuseForeign stops a node from taking a new identity beside the state of
 // an old one: its votes and its log belong to that one.
 func (d *dataDir) refuseForeign() error {
-	for _, name := range []string{fileStore, fileImage, fileForming} {
+	names := []string{fileStore, fileImage, fileForming}
+	if all, err := d.asides(); err != nil {
+		return err
+	} else if len(all) > 0 {
+		names = append(names, asidePrefix+strconv.Itoa(all[0]))
+	}
+	for _, name := range names {
 		if _, err := os.Lstat(d.file(name)); err == nil {
 			return fmt.Errorf("open data directory %q: %q is there but %q is missing: restore it, or move the directory aside and start with an empty one",
 				d.path, name, fileIdentity)
@@ -134,6 +163,9 @@ func (d *dataDir) refuseForeign() error {
 func (d *dataDir) file(name string) string { return filepath.Join(d.path, name) }
 
 func (d *dataDir) uid() string { return d.id.UID }
+
+// defaultName is the name of a node that is given none.
+func (d *dataDir) defaultName() string { return "node-" + cmp.Or(d.id.NamedAfter, d.id.UID)[:8] }
 
 func (d *dataDir) clusterID() string {
 	d.mu.Lock()
@@ -160,7 +192,8 @@ func (d *dataDir) renew(uid, clusterID string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	next := d.id
-	next.UID, next.ClusterID = uid, clusterID
+	next.NamedAfter = cmp.Or(next.NamedAfter, next.UID)
+	next.UID, next.ClusterID, next.Rejoin = uid, clusterID, nil
 	return replaceJSON(d.file(fileIdentity), next)
 }
 

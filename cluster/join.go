@@ -213,7 +213,9 @@ func (n *Node) greetingFailed(addr netip.AddrPort, err error) {
 	n.logger.Debug("nobody answers", "addr", addr, "error", err)
 }
 
-func (n *Node) hello() hello { return hello{meta: n.meta(), Addr: n.advertise.String()} }
+func (n *Node) hello() hello {
+	return hello{meta: n.meta(), Addr: n.advertise.String(), Was: n.former()}
+}
 
 // greeted is the other end of a greeting.
 func (n *Node) greeted(ctx context.Context, caller string, from hello) (helloResponse, error) {
@@ -246,7 +248,7 @@ func (n *Node) greeted(ctx context.Context, caller string, from hello) (helloRes
 // askMembership asks those who are there, while this node is a member of a
 // cluster whose leader it does not hear of.
 func (n *Node) askMembership(ctx context.Context) {
-	if _, leader, _ := n.leaders.current(); leader != "" || n.dir.clusterID() == "" || n.isDetached() {
+	if _, leader, _ := n.leaders.current(); leader != "" || n.dir.clusterID() == "" || n.apart() != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, greetTimeout)
@@ -265,7 +267,7 @@ func (n *Node) askMembership(ctx context.Context) {
 // took its name while it was away. raft tells a removed node nothing.
 func (n *Node) hearOfRemoval(from helloResponse) {
 	id := n.dir.clusterID()
-	if id == "" || from.ClusterID != id || !from.Knows {
+	if id == "" || from.ClusterID != id || !from.Knows || n.rejoin.Load() != nil {
 		return
 	}
 	_, leader, _ := n.leaders.current()

@@ -69,7 +69,7 @@ func (n *Node) Status() Status {
 	if c := n.consensus.Load(); c != nil {
 		s.Term = c.raft.CurrentTerm()
 	}
-	if _, reason := n.detachment.current(); reason != nil {
+	if reason := n.apart(); reason != nil {
 		s.Detached = reason.Error()
 	}
 	return s
@@ -130,6 +130,7 @@ func (n *Node) roles() map[string]string {
 			roles[node.UID] = RoleWitness
 		}
 	}
+	n.hideFormer(roles)
 	if _, leader, _ := n.leaders.current(); roles[leader] != "" {
 		roles[leader] = RoleLeader
 	}
@@ -145,7 +146,7 @@ func (n *Node) member(uid, role string, recorded *fsm.Node, gossiped map[string]
 	}
 	if uid == n.UID() {
 		m.Name, m.State, m.ClusterAddr, m.APIAddr, m.Version = n.name, StateAlive, n.advertise.String(), n.config.APIAddr, n.config.Version
-		if n.isDetached() {
+		if n.apart() != nil {
 			m.State = StateDetached
 		}
 		return m

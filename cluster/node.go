@@ -44,6 +44,8 @@ type Node struct {
 	detachment *detachment
 
 	store     *store                    // nil if it could not be opened
+	rejoin    atomic.Pointer[rejoin]    // nil unless the node waits to be let in again
+	waits     atomic.Pointer[string]    // why that has not been yet
 	consensus atomic.Pointer[consensus] // nil while the node has no part in Raft
 	twins     chan error                // holds why a twin makes this node end
 	ran       atomic.Bool
@@ -52,9 +54,11 @@ type Node struct {
 // Open reads the data directory and binds the cluster port. It starts nothing:
 // the node serves its image until Run. Whoever does not call Run calls Close.
 //
-// A store that is damaged is no error: the node opens detached, and Status
-// names the file and the remedy. Errors are faults of the configuration, a
-// directory or port that another process uses, and a damaged identity.
+// A store that is damaged is no error: it is moved aside, and the node joins again
+// as its own successor (aside.go). Nor is one that cannot be read: the node opens
+// detached. Status names the file and the remedy. Errors are faults of the
+// configuration, a directory or port that another process uses, and a damaged
+// identity.
 func Open(config Config) (*Node, error) {
 	config, profile, err := config.prepare()
 	if err != nil {
@@ -69,15 +73,20 @@ func open(config Config, p profile, net network) (_ *Node, err error) {
 		return nil, err
 	}
 	n := &Node{
-		config: config, profile: p, network: net, dir: dir, name: config.Name, notices: newLimiter(),
+		config: config, profile: p, network: net, dir: dir, name: config.Name, logger: config.Logger, notices: newLimiter(),
 		joiner: newJoiner(), views: newViews(), leaders: newLeaders(), writes: newWriteTimes(), hangAfter: hangAfter,
 		reads: newCoalescer(), detachment: newDetachment(), twins: make(chan error, 1),
-		waiters: newWaiters(dir.uid(), dir.firstSequence()),
 	}
 	if n.name == "" {
-		n.name = "node-" + dir.uid()[:8]
+		n.name = dir.defaultName()
 	}
-	n.logger = config.Logger
+	// First, since the node may be another one afterwards.
+	var broken error
+	if n.store, broken = openOrSucceed(dir, n.logger); broken != nil {
+		n.detach(broken)
+	}
+	n.rejoin.Store(dir.id.Rejoin)
+	n.waiters = newWaiters(dir.uid(), dir.firstSequence())
 	n.directory = openDirectory(dir.path, n.logger)
 	n.gossip = newGossip(n)
 	defer func() {
@@ -99,7 +108,7 @@ func open(config Config, p profile, net network) (_ *Node, err error) {
 	return n, n.readDisk()
 }
 
-// readDisk loads the image and opens the store.
+// readDisk loads the image.
 func (n *Node) readDisk() error {
 	if err := n.loadForming(); err != nil {
 		return err
@@ -111,9 +120,6 @@ func (n *Node) readDisk() error {
 	}
 	if state != nil {
 		n.views.boot(state, index)
-	}
-	if n.store, err = openStore(n.dir, newRaftLogger(n.logger, "raft")); err != nil {
-		n.detach(err)
 	}
 	return nil
 }

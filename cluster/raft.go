@@ -144,7 +144,7 @@ func (n *Node) closeTransport(c *consensus) {
 
 // storeBroken is told by the store that raft cannot go on with it.
 func (n *Node) storeBroken(err error) {
-	n.detach(fmt.Errorf("log store %q: %w: "+remedy, n.dir.file(fileStore), err, n.dir.path))
+	n.detach(fmt.Errorf("log store %q: %w: "+remedyStart, n.dir.file(fileStore), err))
 }
 
 // storeStuck is told by the store that raft cannot go on until it takes writes

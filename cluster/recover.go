@@ -60,7 +60,10 @@ func Recover(path string, write bool, logger *slog.Logger) (r Recovery, err erro
 		return r, fmt.Errorf("recover %q: this node never was part of a cluster: start it", path)
 	}
 	raftLogger := newRaftLogger(logger, "raft")
-	s, err := openStore(dir, raftLogger)
+	if was := dir.id.Rejoin; was != nil {
+		return r, fmt.Errorf("recover %q: recover from another survivor, if there is one: the log of this one was damaged (%s) and is in %q", path, was.Damage, was.Aside)
+	}
+	s, err := openStore(dir, logger)
 	if err != nil {
 		return r, fmt.Errorf("recover from another survivor, if there is one: %w", err)
 	}

@@ -31,6 +31,9 @@ type hello struct {
 	meta
 	// Addr is where others find the node.
 	Addr string `json:"addr"`
+	// Was are the UIDs that the node had before its store was damaged, until it
+	// is let in again.
+	Was []string `json:"was,omitempty"`
 }
 
 type helloResponse struct {

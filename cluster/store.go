@@ -1,9 +1,11 @@
 package cluster
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -28,11 +30,14 @@ const (
 	storeOpenTimeout = time.Second
 )
 
-// remedy is what helps against damage that the node cannot mend by itself.
-const remedy = "stop the node, move its whole data directory %q aside and start it again under the same name: the others let it in as its own successor"
-
-// errNoStore marks a store that was there before and is gone.
-var errNoStore = errors.New("it is missing")
+const (
+	// remedy is what helps where the node cannot help itself.
+	remedy = "stop the node, move its whole data directory %q aside and start it again under the same name: the others let it in as its own successor"
+	// remedyStart is what helps against a store that fails while the node runs.
+	remedyStart = "start the node again: it checks its store, moves it aside if it is damaged, and joins again as its own successor"
+	// remedyMend is what helps against what may pass.
+	remedyMend = "mend that and start the node again"
+)
 
 // store is what raft keeps on disk.
 type store struct {
@@ -44,20 +49,40 @@ type store struct {
 	snapshots raft.SnapshotStore
 }
 
-// openStore opens or makes the store. An error names the file and the remedy.
-func openStore(dir *dataDir, logger *raftLogger) (s *store, err error) {
+// openStore opens or makes the store. An error names the file; [isDamage] tells
+// whether the store is damaged, or only cannot be read now.
+func openStore(dir *dataDir, logger *slog.Logger) (s *store, err error) {
 	path := dir.file(fileStore)
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("open log store %q: %w: "+remedy, path, err, dir.path)
+			err = fmt.Errorf("log store %q: %w", path, err)
 		}
 	}()
 	if err := soundStore(path, dir.clusterID() != ""); err != nil {
 		return nil, err
 	}
 	s = &store{dir: dir.path}
+	if s.bolt, err = openBolt(path); err != nil {
+		return nil, damage(err)
+	}
+	files, err := raft.NewFileSnapshotStoreWithLogger(dir.path, keptSnapshots, newRaftLogger(logger, "raft"))
+	if err == nil {
+		s.cache, err = raft.NewLogCache(cachedEntries, checkedLog{s.bolt})
+	}
+	if err == nil {
+		s.stable = checkedStable{s.bolt}
+		s.terms = s.stable
+		err = damage(contained(func() error { return s.check(files, logger) }))
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.bolt.Close())
+	}
+	return s, nil
+}
+
+func openBolt(path string) (bolt *raftboltdb.BoltStore, err error) {
 	err = contained(func() (err error) {
-		s.bolt, err = raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bbolt.Options{
+		bolt, err = raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bbolt.Options{
 			Timeout: storeOpenTimeout,
 			// The list of free pages costs a large write per commit and is
 			// found again by one scan at the start.
@@ -66,23 +91,7 @@ func openStore(dir *dataDir, logger *raftLogger) (s *store, err error) {
 		}})
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	files, err := raft.NewFileSnapshotStoreWithLogger(dir.path, keptSnapshots, logger)
-	if err == nil {
-		s.snapshots = newestOnly{files}
-		s.cache, err = raft.NewLogCache(cachedEntries, checkedLog{s.bolt})
-	}
-	if err == nil {
-		s.stable = checkedStable{s.bolt}
-		s.terms = s.stable
-		err = contained(s.check)
-	}
-	if err != nil {
-		return nil, errors.Join(err, s.bolt.Close())
-	}
-	return s, nil
+	return bolt, err
 }
 
 // soundStore reports why bbolt should not open the file. A member has one that
@@ -92,7 +101,7 @@ func soundStore(path string, member bool) (err error) {
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if member {
-			return errNoStore
+			return &damagedError{"it is missing"}
 		}
 		return nil
 	}
@@ -105,30 +114,40 @@ func soundStore(path string, member bool) (err error) {
 		return err
 	}
 	if info.Size() == 0 && member {
-		return errors.New("it is empty")
+		return &damagedError{"it is empty"}
 	}
-	return checkPages(file)
+	return damage(checkPages(file))
 }
 
-// check finds damage before raft meets it.
-func (s *store) check() error {
-	newest, err := s.snapshots.List()
+// check finds damage before raft meets it, and takes the snapshots into use. A
+// snapshot that is damaged is none if the log has all that came before it.
+func (s *store) check(files raft.SnapshotStore, logger *slog.Logger) error {
+	dir := filepath.Join(s.dir, dirSnapshots)
+	found, err := soundSnapshots(files, dir)
 	if err != nil {
-		return fmt.Errorf("list snapshots in %q: %w", filepath.Join(s.dir, dirSnapshots), err)
+		return err
 	}
-	var end uint64
-	if len(newest) > 0 {
-		end = newest[0].Index
-	}
+	s.snapshots = found.newestSound
 	first, err := s.bolt.FirstIndex()
 	if err != nil {
 		return err
 	}
-	// The log has to go on where the snapshot ends.
-	if first > end+1 {
-		return fmt.Errorf("it begins at entry %d, but the newest readable snapshot in %q ends at %d", first, filepath.Join(s.dir, dirSnapshots), end)
+	last, err := s.bolt.LastIndex()
+	if err != nil {
+		return err
 	}
-	return errors.Join(s.stable.check(), checkedLog{s.bolt}.check(end))
+	if err := errors.Join(s.stable.check(), checkedLog{s.bolt}.check(found.end)); err != nil {
+		return err
+	}
+	// The log has to go on where the snapshot ends.
+	if first > found.end+1 || max(found.end, last) < found.lost {
+		wrong := cmp.Or(found.wrong, errors.New("there is no newer one"))
+		return fmt.Errorf("it begins at entry %d and ends at %d, but the newest sound snapshot in %q ends at %d: %w", first, last, dir, found.end, wrong)
+	}
+	if found.wrong != nil {
+		logger.Warn("a snapshot is damaged, and not needed: the log has what it had", "error", found.wrong)
+	}
+	return nil
 }
 
 // hasState reports whether raft ever had a part in anything here.
@@ -148,7 +167,7 @@ func (s *store) entry(index uint64) (entry raft.Log, ok bool, err error) {
 		return entry, false, nil
 	}
 	if err != nil {
-		return entry, false, fmt.Errorf("log store %q: read entry %d: %w: "+remedy, filepath.Join(s.dir, fileStore), index, err, s.dir)
+		return entry, false, fmt.Errorf("log store %q: read entry %d: %w: "+remedyStart, filepath.Join(s.dir, fileStore), index, err)
 	}
 	return entry, true, nil
 }
@@ -160,23 +179,13 @@ func (s *store) try() error {
 
 func (s *store) close() error { return contained(s.bolt.Close) }
 
-// newestOnly hides all snapshots but the newest from raft. An older one does
-// not reach to the beginning of the log, see check.
-type newestOnly struct{ raft.SnapshotStore }
-
-// List implements [raft.SnapshotStore].
-func (n newestOnly) List() ([]*raft.SnapshotMeta, error) {
-	all, err := n.SnapshotStore.List()
-	return all[:min(len(all), 1)], err
-}
-
 // contained turns a panic, and the fault that reading a truncated mapped file
 // is (bbolt maps its file; the kernel answers with SIGBUS), into an error.
 func contained(call func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("it is damaged: %v", p)
+			err = &damagedError{fmt.Sprintf("it is damaged: %v", p)}
 		}
 	}()
 	return call()

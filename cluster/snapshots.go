@@ -1,0 +1,127 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/raft"
+)
+
+// newestSound hides from raft all snapshots but the newest that is whole: raft
+// would fall back to any older one, also to one that does not reach to the
+// beginning of the log, see store.check.
+type newestSound struct {
+	raft.SnapshotStore
+	unsound map[string]bool
+}
+
+// List implements [raft.SnapshotStore].
+func (n newestSound) List() ([]*raft.SnapshotMeta, error) {
+	all, err := n.SnapshotStore.List()
+	for i, meta := range all {
+		if !n.unsound[meta.ID] {
+			return all[i : i+1], err
+		}
+	}
+	return nil, err
+}
+
+// snapshotsFound is what the snapshots of a data directory amount to.
+type snapshotsFound struct {
+	newestSound
+	end uint64 // the last entry within the newest sound one; 0: there is none
+	// lost is where a newer one ended that is damaged, and wrong what is wrong with
+	// it; 0 and nil: there is none.
+	lost  uint64
+	wrong error
+}
+
+// soundSnapshots reads the snapshots before raft does. An error is one of reading,
+// not damage.
+func soundSnapshots(files raft.SnapshotStore, dir string) (f snapshotsFound, err error) {
+	f.newestSound = newestSound{files, map[string]bool{}}
+	listed, err := files.List()
+	if err != nil {
+		return f, fmt.Errorf("list snapshots in %q: %w", dir, err)
+	}
+	known := map[string]bool{}
+	for _, meta := range listed {
+		known[meta.ID] = true
+		if f.end > 0 {
+			continue // raft never asks for it
+		}
+		fault := wholeSnapshot(files, meta.ID)
+		switch {
+		case passes(fault):
+			return f, fault
+		case fault == nil:
+			f.end = meta.Index
+		default:
+			f.unsound[meta.ID] = true
+			f.miss(meta.Index, fault)
+		}
+	}
+	if err := f.missUnlisted(dir, known); err != nil {
+		return f, err
+	}
+	if f.lost <= f.end {
+		f.lost, f.wrong = 0, nil
+	}
+	return f, nil
+}
+
+func (f *snapshotsFound) miss(index uint64, wrong error) {
+	if index > f.lost {
+		f.lost, f.wrong = index, wrong
+	}
+}
+
+// wholeSnapshot holds a snapshot against its checksum.
+func wholeSnapshot(files raft.SnapshotStore, id string) error {
+	_, source, err := files.Open(id)
+	if err == nil {
+		err = source.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("snapshot %q: %w", id, err)
+	}
+	return nil
+}
+
+// missUnlisted misses the snapshots that raft passes over because it cannot read
+// what they say of themselves.
+func (f *snapshotsFound) missUnlisted(dir string, known map[string]bool) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("list snapshots in %q: %w", dir, err)
+	}
+	for _, entry := range entries {
+		var term, index, at uint64
+		// The name of one that was not finished ends in .tmp.
+		if _, err := fmt.Sscanf(entry.Name(), "%d-%d-%d", &term, &index, &at); err != nil || known[entry.Name()] || strings.HasSuffix(entry.Name(), ".tmp") {
+			continue
+		}
+		if err := readable(filepath.Join(dir, entry.Name(), "meta.json")); passes(err) {
+			return err
+		}
+		f.miss(index, fmt.Errorf("snapshot %q: what it says of itself is damaged", entry.Name()))
+	}
+	return nil
+}
+
+// readable reports why a file cannot be read, nil also if it is not there.
+func readable(path string) error {
+	file, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, file)
+	return errors.Join(err, file.Close())
+}
