@@ -56,7 +56,7 @@ type rejoin struct {
 
 // asideFiles belong to a UID and are moved with it. The image does not: it is
 // served.
-var asideFiles = []string{fileStore, dirSnapshots, fileForming}
+var asideFiles = []string{fileStore, dirSnapshots, fileForming, fileApplied}
 
 // errWornOut tells that the store was damaged too often.
 var errWornOut = errors.New("this has happened too often since the node was a member: replace the disk")

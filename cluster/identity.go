@@ -21,6 +21,7 @@ const (
 	filePeers    = "peers.json"
 	fileStore    = "raft.db"
 	fileImage    = "image"
+	fileApplied  = "applied"
 	dirSnapshots = "snapshots" // the name is raft's
 )
 

@@ -71,9 +71,9 @@ func readImage(path string) (state *fsm.State, index uint64, err error) {
 // when ctx ends.
 func (n *Node) keepImage(ctx context.Context) {
 	path := n.dir.file(fileImage)
-	written := n.views.published.Load()
+	written := n.imageIndex
 	save := func(v *view) time.Duration {
-		if v.state.ClusterID() == "" || v.index == written.index {
+		if v.state.ClusterID() == "" || v.index == written {
 			return 0
 		}
 		begun := time.Now()
@@ -83,7 +83,7 @@ func (n *Node) keepImage(ctx context.Context) {
 			}
 			return time.Since(begun)
 		}
-		written = v
+		written = v.index
 		return time.Since(begun)
 	}
 	for {

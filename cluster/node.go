@@ -43,12 +43,15 @@ type Node struct {
 	reads      *coalescer   // to the leader
 	detachment *detachment
 
-	store     *store                    // nil if it could not be opened
-	rejoin    atomic.Pointer[rejoin]    // nil unless the node waits to be let in again
-	waits     atomic.Pointer[string]    // why that has not been yet
-	consensus atomic.Pointer[consensus] // nil while the node has no part in Raft
-	twins     chan error                // holds why a twin makes this node end
-	ran       atomic.Bool
+	store   *store                 // nil if it could not be opened
+	rejoin  atomic.Pointer[rejoin] // nil unless the node waits to be let in again
+	waits   atomic.Pointer[string] // why that has not been yet
+	applied *appliedRecord
+	// imageIndex is of the image on the disk at the start.
+	imageIndex uint64
+	consensus  atomic.Pointer[consensus] // nil while the node has no part in Raft
+	twins      chan error                // holds why a twin makes this node end
+	ran        atomic.Bool
 }
 
 // Open reads the data directory and binds the cluster port. It starts nothing:
@@ -108,18 +111,15 @@ func open(config Config, p profile, net network) (_ *Node, err error) {
 	return n, n.readDisk()
 }
 
-// readDisk loads the image.
+// readDisk loads what the node serves before there is a leader.
 func (n *Node) readDisk() error {
 	if err := n.loadForming(); err != nil {
 		return err
 	}
-	state, index, err := readImage(n.dir.file(fileImage))
-	if err != nil {
-		// The log has everything; only serving before a leader is lost.
-		n.logger.Warn("the image is not used", "error", err)
-	}
-	if state != nil {
-		n.views.boot(state, index)
+	image, boot := n.readBoot(func(what string, err error) { n.logger.Warn(what, "error", err) })
+	n.imageIndex = image.index
+	if boot.state != nil {
+		n.views.boot(boot.state, boot.index)
 	}
 	return nil
 }
@@ -203,6 +203,7 @@ func (n *Node) take(ctx, base context.Context) error {
 	var tasks sync.WaitGroup
 	tasks.Go(func() { n.keepJoining(work) })
 	tasks.Go(func() { n.keepImage(work) })
+	tasks.Go(func() { n.applied.run(work, n.appliedFailed) })
 	tasks.Go(func() { n.keepPeers(work) })
 	tasks.Go(func() { n.reads.run(work, n.askReadIndex) })
 	tasks.Go(func() { n.takePart(work) })
@@ -265,6 +266,12 @@ func (n *Node) forgetStrangers() {
 		if m, known := gossiped[uid]; !member && !(known && m.State == gossipAlive) {
 			n.directory.forget(uid)
 		}
+	}
+}
+
+func (n *Node) appliedFailed(err error) {
+	if ok, _ := n.notices.allow("applied", time.Now()); ok {
+		n.logger.Warn("the record of what is applied is behind: the next start serves less of the log before there is a leader", "error", err)
 	}
 }
 

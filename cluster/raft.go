@@ -83,7 +83,7 @@ func (n *Node) startRaft(ctx context.Context, s *store) (c *consensus, over <-ch
 		submitter: newSubmitter(), reads: newCoalescer(), changing: make(chan struct{}, 1), ended: make(chan struct{}), over: make(chan struct{}),
 	}
 	n.views.rewind()
-	replica := &replica{views: n.views, waiters: n.waiters, detach: n.detach, state: fsm.New(), committed: c.transport.committed}
+	replica := &replica{views: n.views, waiters: n.waiters, detach: n.detach, state: fsm.New(), committed: c.transport.committed, applied: n.applied}
 	disk := &raftStore{log: s.cache, stable: s.terms, writes: n.writes, broken: n.storeBroken, stuck: n.storeStuck}
 	done := make(chan startedRaft, 1)
 	// A goroutine of its own, because raftStore ends the one that meets damage.

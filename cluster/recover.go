@@ -68,11 +68,8 @@ func Recover(path string, write bool, logger *slog.Logger) (r Recovery, err erro
 		return r, fmt.Errorf("recover from another survivor, if there is one: %w", err)
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	survivor := &recovering{replica: &replica{
-		views: newViews(), waiters: newWaiters(dir.uid(), dir.firstSequence()),
-		detach: func(error) {}, state: fsm.New(), committed: func(uint64, uint64) {},
-	}}
-	last, err := s.replay(survivor)
+	survivor := &recovering{replica: newOfflineReplica()}
+	last, err := s.replayAll(survivor.replica)
 	if err != nil {
 		return r, fmt.Errorf("recover %q: %w", path, err)
 	}
@@ -134,44 +131,6 @@ func recoverInto(dir *dataDir, s *store, uid, id string, survivor *recovering, l
 		return fmt.Errorf("recover %q: the new cluster is made: %w", dir.path, err)
 	}
 	return nil
-}
-
-// replay gives a state machine all that the store has, committed or not, and
-// returns the last entry.
-func (s *store) replay(to *recovering) (last raft.Log, err error) {
-	snapshots, err := s.snapshots.List()
-	if err != nil {
-		return last, err
-	}
-	if len(snapshots) > 0 {
-		newest := snapshots[0]
-		_, source, err := s.snapshots.Open(newest.ID)
-		if err != nil {
-			return last, fmt.Errorf("open snapshot %q: %w", newest.ID, err)
-		}
-		if err := errors.Join(to.Restore(source), source.Close()); err != nil {
-			return last, err
-		}
-		last.Index, last.Term = newest.Index, newest.Term
-	}
-	end, err := s.cache.LastIndex()
-	if err != nil {
-		return last, err
-	}
-	for index := last.Index + 1; index <= end; index++ {
-		entry, ok, err := s.entry(index)
-		if err == nil && !ok {
-			err = fmt.Errorf("log store %q: entry %d is missing", filepath.Join(s.dir, fileStore), index)
-		}
-		if err != nil {
-			return last, err
-		}
-		if entry.Type == raft.LogCommand {
-			to.Apply(&entry)
-		}
-		last = entry
-	}
-	return last, to.frozen
 }
 
 // recovering is a replica whose snapshot is of the new cluster.

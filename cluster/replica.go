@@ -25,6 +25,8 @@ type replica struct {
 	waiters *waiters
 	// committed is told of each batch before it is applied.
 	committed func(index, term uint64)
+	// applied is told of each batch behind it; nil keeps no record.
+	applied *appliedRecord
 	// detach is told why the replica cannot go on. It must not wait for raft.
 	detach func(reason error)
 
@@ -69,6 +71,9 @@ func (r *replica) ApplyBatch(logs []*raft.Log) []any {
 	}
 	if r.index != r.views.applied.Load().index {
 		r.views.advance(r.state, r.index)
+	}
+	if last := logs[len(logs)-1]; r.frozen == nil {
+		r.applied.note(last.Index, last.Term)
 	}
 	r.waiters.finish(done)
 	return responses
