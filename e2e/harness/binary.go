@@ -11,11 +11,12 @@ import (
 )
 
 // workshop holds what one run of a test binary builds once: the directory for
-// it and the two binaries.
+// it and the binaries.
 type workshop struct {
-	dir   func() (string, error)
-	plain func() (string, error)
-	race  func() (string, error)
+	dir     func() (string, error)
+	plain   func() (string, error)
+	race    func() (string, error)
+	planted func() (string, error)
 }
 
 func newWorkshop() *workshop {
@@ -23,6 +24,7 @@ func newWorkshop() *workshop {
 	w.dir = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "evenkeel-e2e-") })
 	w.plain = sync.OnceValues(func() (string, error) { return w.build("evenkeel", "CGO_ENABLED=0", "-ldflags=-s -w") })
 	w.race = sync.OnceValues(func() (string, error) { return w.build("evenkeel-race", "CGO_ENABLED=1", "-race") })
+	w.planted = sync.OnceValues(func() (string, error) { return w.build("evenkeel-planted", "CGO_ENABLED=0", "-tags=planted") })
 	return w
 }
 
@@ -74,6 +76,18 @@ func RaceBinary(t testing.TB) string {
 		t.Skip("the race detector needs a C compiler: ", err)
 	}
 	binary, err := shop.race()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return binary
+}
+
+// PlantedBinary returns the path of a binary with bugs planted in it, of which
+// EVENKEEL_PLANT in a node's environment chooses one: lost-acknowledgement,
+// stale-read or doubled-write. They show that a test would find such a bug.
+func PlantedBinary(t testing.TB) string {
+	t.Helper()
+	binary, err := shop.planted()
 	if err != nil {
 		t.Fatal(err)
 	}
