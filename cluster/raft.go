@@ -69,6 +69,7 @@ func raftConfig(uid string, p profile, logger *raftLogger) *raft.Config {
 	c.ShutdownOnRemove = false
 	c.NoLegacyTelemetry = true
 	c.Logger = logger
+	injectConfig(c)
 	return c
 }
 

@@ -49,6 +49,12 @@ type store struct {
 	snapshots raft.SnapshotStore
 }
 
+// disk is what lies below the checksums: bbolt's file, but for tests.
+type disk interface {
+	raft.LogStore
+	raft.StableStore
+}
+
 // openStore opens or makes the store. An error names the file; [isDamage] tells
 // whether the store is damaged, or only cannot be read now.
 func openStore(dir *dataDir, logger *slog.Logger) (s *store, err error) {
@@ -66,11 +72,12 @@ func openStore(dir *dataDir, logger *slog.Logger) (s *store, err error) {
 		return nil, damage(err)
 	}
 	files, err := raft.NewFileSnapshotStoreWithLogger(dir.path, keptSnapshots, newRaftLogger(logger, "raft"))
+	written := injected(s.bolt)
 	if err == nil {
-		s.cache, err = raft.NewLogCache(cachedEntries, checkedLog{s.bolt})
+		s.cache, err = raft.NewLogCache(cachedEntries, checkedLog{written})
 	}
 	if err == nil {
-		s.stable = checkedStable{s.bolt}
+		s.stable = checkedStable{written}
 		s.terms = s.stable
 		err = damage(contained(func() error { return s.check(files, logger) }))
 	}

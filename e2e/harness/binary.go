@@ -17,6 +17,7 @@ type workshop struct {
 	plain   func() (string, error)
 	race    func() (string, error)
 	planted func() (string, error)
+	inject  func() (string, error)
 }
 
 func newWorkshop() *workshop {
@@ -25,6 +26,7 @@ func newWorkshop() *workshop {
 	w.plain = sync.OnceValues(func() (string, error) { return w.build("evenkeel", "CGO_ENABLED=0", "-ldflags=-s -w") })
 	w.race = sync.OnceValues(func() (string, error) { return w.build("evenkeel-race", "CGO_ENABLED=1", "-race") })
 	w.planted = sync.OnceValues(func() (string, error) { return w.build("evenkeel-planted", "CGO_ENABLED=0", "-tags=planted") })
+	w.inject = sync.OnceValues(func() (string, error) { return w.build("evenkeel-inject", "CGO_ENABLED=0", "-tags=inject") })
 	return w
 }
 
