@@ -51,6 +51,23 @@ func discard(file *os.File) error {
 	return nil
 }
 
+// makeDir makes a directory and those above it that are missing, so that they
+// outlive a loss of power: their names are durable only when what they are in is
+// synced.
+func makeDir(path string) error {
+	if exists(path) {
+		return nil
+	}
+	above := filepath.Dir(path)
+	if err := makeDir(above); err != nil {
+		return err
+	}
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(above)
+}
+
 func syncDir(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {

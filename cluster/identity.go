@@ -78,7 +78,7 @@ func openDataDir(path string) (*dataDir, error) {
 	if path == "" {
 		return nil, errors.New("open data directory: no path is given: set --data-dir")
 	}
-	if err := os.MkdirAll(path, 0o700); err != nil {
+	if err := makeDir(path); err != nil {
 		return nil, fmt.Errorf("open data directory %q: %w", path, err)
 	}
 	lock, err := lockDir(path)

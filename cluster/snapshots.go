@@ -30,6 +30,31 @@ func (n newestSound) List() ([]*raft.SnapshotMeta, error) {
 	return nil, err
 }
 
+// unfinished follows the name of a snapshot's directory as long as it is
+// written; the word is raft's.
+const unfinished = ".tmp"
+
+// durableSnapshots are raft's, in a directory.
+type durableSnapshots struct {
+	raft.SnapshotStore
+	dir string
+}
+
+// Create implements [raft.SnapshotStore]. raft syncs what is in a snapshot's
+// files and the name of its directory, but not their names within that, and
+// then cuts off the log: a loss of power could leave the node with neither. The
+// files are there when Create returns, and keep their names.
+func (s durableSnapshots) Create(version raft.SnapshotVersion, index, term uint64, configuration raft.Configuration, configurationIndex uint64, trans raft.Transport) (raft.SnapshotSink, error) {
+	sink, err := s.SnapshotStore.Create(version, index, term, configuration, configurationIndex, trans)
+	if err != nil {
+		return nil, err
+	}
+	if err := syncDir(filepath.Join(s.dir, sink.ID()+unfinished)); err != nil {
+		return nil, errors.Join(fmt.Errorf("make snapshot %q: %w", sink.ID(), err), sink.Cancel())
+	}
+	return sink, nil
+}
+
 // snapshotsFound is what the snapshots of a data directory amount to.
 type snapshotsFound struct {
 	newestSound
@@ -101,8 +126,7 @@ func (f *snapshotsFound) missUnlisted(dir string, known map[string]bool) error {
 	}
 	for _, entry := range entries {
 		var term, index, at uint64
-		// The name of one that was not finished ends in .tmp.
-		if _, err := fmt.Sscanf(entry.Name(), "%d-%d-%d", &term, &index, &at); err != nil || known[entry.Name()] || strings.HasSuffix(entry.Name(), ".tmp") {
+		if _, err := fmt.Sscanf(entry.Name(), "%d-%d-%d", &term, &index, &at); err != nil || known[entry.Name()] || strings.HasSuffix(entry.Name(), unfinished) {
 			continue
 		}
 		if err := readable(filepath.Join(dir, entry.Name(), "meta.json")); passes(err) {

@@ -79,7 +79,11 @@ func openStore(dir *dataDir, logger *slog.Logger) (s *store, err error) {
 	if err == nil {
 		s.stable = checkedStable{written}
 		s.terms = s.stable
-		err = damage(contained(func() error { return s.check(files, logger) }))
+		durable := durableSnapshots{files, dir.file(dirSnapshots)}
+		err = damage(contained(func() error { return s.check(durable, logger) }))
+	}
+	if err == nil {
+		err = syncDir(dir.path) // bbolt and raft do not make the names durable
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.bolt.Close())
