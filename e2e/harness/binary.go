@@ -18,6 +18,8 @@ type workshop struct {
 	race    func() (string, error)
 	planted func() (string, error)
 	inject  func() (string, error)
+	// overlaid is that of inject.go on another standard library.
+	overlaid func() (string, error)
 }
 
 func newWorkshop() *workshop {
@@ -27,6 +29,7 @@ func newWorkshop() *workshop {
 	w.race = sync.OnceValues(func() (string, error) { return w.build("evenkeel-race", "CGO_ENABLED=1", "-race") })
 	w.planted = sync.OnceValues(func() (string, error) { return w.build("evenkeel-planted", "CGO_ENABLED=0", "-tags=planted") })
 	w.inject = sync.OnceValues(func() (string, error) { return w.build("evenkeel-inject", "CGO_ENABLED=0", "-tags=inject") })
+	w.overlaid = sync.OnceValues(w.buildOverlaid)
 	return w
 }
 

@@ -2,7 +2,6 @@ package harness
 
 import (
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"testing"
 )
@@ -40,10 +39,5 @@ func (n *Node) SetFaults(t testing.TB, f Faults) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(n.faultsName()+".new", data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(n.faultsName()+".new", n.faultsName()); err != nil { // whole at any time
-		t.Fatal(err)
-	}
+	replace(t, n.faultsName(), string(data))
 }
