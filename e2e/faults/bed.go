@@ -51,10 +51,9 @@ type bedOptions struct {
 	lab    bool // the fault is one of the network: skip where there can be none of our own
 	disks  bool // each node has a small file system of its own
 	binary string
-	env    []string
-	extra  []string
-	seed   uint64
-	quiet  bool // no operations: the test brings its own
+	// prepare is called for each node before its first start.
+	prepare func(n *harness.Node)
+	seed    uint64
 }
 
 // bed is a cluster under load on which a fault is tried.
@@ -84,7 +83,7 @@ func newBed(t *testing.T, r *row, o bedOptions) *bed {
 	}
 	b := &bed{t: t, row: r, disks: map[*harness.Node]*disk{}, tolerated: map[string]int{}}
 	t.Logf("%s: seed %d", r.id, o.seed)
-	options := harness.Options{Nodes: o.nodes, Binary: o.binary, Env: o.env, Extra: o.extra}
+	options := harness.Options{Nodes: o.nodes, Binary: o.binary}
 	if network.Available() {
 		b.lab = network.New(t, o.nodes+o.spare, o.seed)
 		options.Sites = b.lab.Sites
@@ -99,6 +98,9 @@ func newBed(t *testing.T, r *row, o bedOptions) *bed {
 	for i, n := range b.Nodes {
 		if o.disks {
 			n.Dir, b.disks[n] = filepath.Join(disks[i].path, "data"), disks[i]
+		}
+		if o.prepare != nil {
+			o.prepare(n)
 		}
 		n.Start(t)
 	}
@@ -128,9 +130,7 @@ func (b *bed) startLoad(o bedOptions) {
 	addresses := harness.HTTPAddresses(b.Nodes)
 	b.load = harness.StartLoad(b.t, dataPerSecond*spareLoad, addresses...)
 	b.watch = startWatcher(b.t, b.Nodes)
-	if !o.quiet {
-		b.ops = startOperations(b.t, operationsOptions{seed: o.seed, rate: operationsPerSecond * spareLoad, apis: harness.APIs(b.Nodes)})
-	}
+	b.ops = startOperations(b.t, operationsOptions{seed: o.seed, rate: operationsPerSecond * spareLoad, apis: harness.APIs(b.Nodes)})
 	var targets []writeTarget
 	for _, n := range b.Nodes {
 		targets = append(targets, newAPITarget(n.Address))
@@ -145,17 +145,11 @@ func (b *bed) startLoad(o bedOptions) {
 // checkLoad voids a run whose load is too small before the fault.
 func (b *bed) checkLoad(addresses []string) {
 	b.t.Helper()
-	begun, sent, done := time.Now(), b.load.Sent(), 0
-	if b.ops != nil {
-		done = b.ops.count()
-	}
+	begun, sent, done := time.Now(), b.load.Sent(), b.ops.count()
 	b.load.WaitRequests(b.t, 600, addresses...)
 	elapsed := time.Since(begun).Seconds()
 	if rate := float64(b.load.Sent()-sent) / elapsed; rate < dataPerSecond {
 		b.void("%.0f data requests a second, %d are wanted", rate, dataPerSecond)
-	}
-	if b.ops == nil {
-		return
 	}
 	if rate := float64(b.ops.count()-done) / elapsed; rate < operationsPerSecond {
 		b.void("%.0f operations a second, %d are wanted", rate, operationsPerSecond)
@@ -255,10 +249,8 @@ func (b *bed) finish() {
 		client.stop()
 	}
 	b.watch.stop(b.t)
-	if b.ops != nil {
-		b.ops.check(b.t)
-		b.row.operations += b.ops.count()
-	}
+	b.ops.check(b.t)
+	b.row.operations += b.ops.count()
 	b.WaitSame(b.t)
 	b.row.requests += int(b.load.Sent())
 	for _, n := range b.Nodes {
