@@ -53,6 +53,7 @@ type bedOptions struct {
 	binary string
 	// prepare is called for each node before its first start.
 	prepare func(n *harness.Node)
+	extra   []string // more arguments of each node
 	seed    uint64
 }
 
@@ -83,7 +84,7 @@ func newBed(t *testing.T, r *row, o bedOptions) *bed {
 	}
 	b := &bed{t: t, row: r, disks: map[*harness.Node]*disk{}, tolerated: map[string]int{}}
 	t.Logf("%s: seed %d", r.id, o.seed)
-	options := harness.Options{Nodes: o.nodes, Binary: o.binary}
+	options := harness.Options{Nodes: o.nodes, Binary: o.binary, Extra: o.extra}
 	if network.Available() {
 		b.lab = network.New(t, o.nodes+o.spare, o.seed)
 		options.Sites = b.lab.Sites
@@ -214,11 +215,16 @@ func (f *fault) end() {
 }
 
 // term is the newest one that a running node knows.
-func (b *bed) term() (term uint64) {
+func (b *bed) term() uint64 {
 	b.t.Helper()
-	harness.Eventually(b.t, "a node tells its term", func() error {
+	return termOf(b.t, b.Cluster)
+}
+
+func termOf(t testing.TB, c *harness.Cluster) (term uint64) {
+	t.Helper()
+	harness.Eventually(t, "a node tells its term", func() error {
 		term = 0
-		for _, n := range b.Running() {
+		for _, n := range c.Running() {
 			if info, err := n.Cluster(); err == nil {
 				term = max(term, info.Term)
 			}

@@ -29,7 +29,7 @@ func TestF13TheWallClockJumps(t *testing.T) {
 			{leader: 0},
 		} {
 			f := b.begin()
-			b.setClocks(step)
+			setClocks(t, step)
 			hold(2 * time.Second)
 			b.waitWrites(20)
 			f.end()
@@ -43,11 +43,35 @@ func TestF13TheWallClockJumps(t *testing.T) {
 func TestF13NodesFormWithClocksHoursApart(t *testing.T) {
 	b := newClocked(t, newRow("F13", "formed with clocks two days apart", 0, 0, 0), 24*jump)
 	f := b.begin()
-	b.checkClock(b.Nodes[0], -24*jump)
-	b.checkClock(b.Nodes[2], 24*jump)
+	checkClock(t, b.Nodes[0], -24*jump)
+	checkClock(t, b.Nodes[2], 24*jump)
 	b.waitWrites(20)
 	f.end()
 	b.finish()
+}
+
+// TestF13TheWallClockJumpsWhileNothingIsWritten: what is written would keep the
+// followers from missing heartbeats.
+func TestF13TheWallClockJumpsWhileNothingIsWritten(t *testing.T) {
+	onlyInCampaign(t)
+	r := newRow("F13", "wall clock ± 1 h, nothing is written", 0, 0, 0)
+	c := harness.Prepare(t, harness.Options{Nodes: 3, Binary: harness.OverlaidBinary(t)})
+	for _, n := range c.Nodes {
+		n.FollowClock()
+		n.Start(t)
+	}
+	c.WaitFormed(t)
+	for range 3 {
+		leader, before := c.Leader(t), termOf(t, c)
+		for _, by := range []time.Duration{jump, -jump, 0} {
+			setClocks(t, map[*harness.Node]time.Duration{leader: by})
+			hold(time.Second)
+		}
+		r.elections = append(r.elections, int(termOf(t, c)-before))
+	}
+	c.WaitFormed(t)
+	c.WaitSame(t)
+	r.check(t)
 }
 
 // newClocked starts three nodes with wall clocks of their own, of which the
@@ -67,20 +91,20 @@ func newClocked(t *testing.T, r *row, apart time.Duration) *bed {
 
 // setClocks returns once the nodes have read the clocks, else the fault would
 // not bite.
-func (b *bed) setClocks(by map[*harness.Node]time.Duration) {
-	b.t.Helper()
+func setClocks(t *testing.T, by map[*harness.Node]time.Duration) {
+	t.Helper()
 	for n, offset := range by {
-		n.SetClock(b.t, offset)
+		n.SetClock(t, offset)
 	}
 	for n, offset := range by {
-		b.checkClock(n, offset)
+		checkClock(t, n, offset)
 	}
 }
 
 // checkClock asks a node for the time.
-func (b *bed) checkClock(n *harness.Node, offset time.Duration) {
-	b.t.Helper()
-	harness.Eventually(b.t, fmt.Sprintf("the clock of %s is %v off", n.Name, offset), func() error {
+func checkClock(t *testing.T, n *harness.Node, offset time.Duration) {
+	t.Helper()
+	harness.Eventually(t, fmt.Sprintf("the clock of %s is %v off", n.Name, offset), func() error {
 		answer, err := n.Call(http.MethodGet, "/livez", nil)
 		if err != nil {
 			return err
