@@ -146,7 +146,7 @@ func (c *testCluster) writeMuch(n *testNode) (stop func()) {
 	for client := range 8 {
 		clients.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
-				if _, err := n.Propose(ctx, "test", numbered(client*1_000_000+i)); err != nil && ctx.Err() == nil && !errors.Is(err, ErrNoQuorum) {
+				if _, err := n.Propose(ctx, "test", numbered(client*1_000_000+i)); err != nil && ctx.Err() == nil && !errors.Is(err, ErrNoQuorum) && !errors.Is(err, ErrOutcomeUnknown) {
 					c.t.Errorf("propose: %v", err)
 					return
 				}
@@ -156,6 +156,62 @@ func (c *testCluster) writeMuch(n *testNode) (stop func()) {
 	return func() {
 		cancel()
 		clients.Wait()
+	}
+}
+
+// raft counts entries as its own that it has removed, when what was to take their
+// place could not be written, and refuses everything from then on.
+func TestAPartEndsWhenNothingTakesThePlaceOfWhatWasCutOff(t *testing.T) {
+	entries := func(from, to uint64) (logs []*raft.Log) {
+		for index := from; index <= to; index++ {
+			logs = append(logs, &raft.Log{Index: index, Term: 1})
+		}
+		return logs
+	}
+	for name, with := range map[string]struct {
+		from, to uint64 // what is removed of the entries 1 to 9
+		ends     bool
+	}{
+		"the end of the log":           {from: 6, to: 9, ends: true},
+		"all of it":                    {from: 1, to: 9, ends: true},
+		"what a snapshot has":          {from: 1, to: 5},
+		"nothing, the disk just fails": {from: 3, to: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gate := &gate{}
+			var stuck error
+			s := &raftStore{log: gatedLog{raft.NewInmemStore(), gate}, writes: newWriteTimes(), stuck: func(err error) { stuck = err }}
+			if err := errors.Join(s.StoreLogs(entries(1, 9)), s.DeleteRange(with.from, with.to)); err != nil {
+				t.Fatal(err)
+			}
+			next := with.from
+			if !with.ends {
+				next = 10
+			}
+			write := func() (err error) {
+				ended := make(chan struct{})
+				go func() { // which ends when its part does
+					defer close(ended)
+					err = s.StoreLogs(entries(next, 9+next))
+				}()
+				<-ended
+				return err
+			}
+			gate.set(errors.New("planted: the disk does not write"), nil)
+			if err := write(); (stuck != nil) != with.ends || (err == nil) != with.ends {
+				t.Fatalf("the write fails with %v and the part ends with %v, want the latter: %v", err, stuck, with.ends)
+			}
+			gate.set(nil, nil)
+			stuck = nil
+			if err := write(); err != nil {
+				t.Fatal(err)
+			}
+			gate.set(errors.New("planted: the disk does not write"), nil)
+			next += 100
+			if err := write(); err == nil || stuck != nil {
+				t.Errorf("once something is in its place, a write fails with %v and the part ends with %v", err, stuck)
+			}
+		})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -212,6 +213,9 @@ type raftStore struct {
 	writes *writeTimes
 	broken func(error) // for good
 	stuck  func(error) // until writes work again
+	// cut tells that raft has had the end of the log removed and has put nothing
+	// in its place yet.
+	cut atomic.Bool
 }
 
 var (
@@ -250,7 +254,10 @@ func (r *raftStore) GetLog(index uint64, log *raft.Log) error {
 func (r *raftStore) StoreLog(log *raft.Log) error { return r.StoreLogs([]*raft.Log{log}) }
 
 // StoreLogs implements [raft.LogStore]. raft handles a failure: a leader steps
-// down, a follower asks again.
+// down, a follower is sent the entries again. But not after it has removed others
+// to make room for them: it goes on to count those as its own, and refuses all
+// that it is sent from then on since it does not find them. So its part ends, and
+// begins anew with what is there.
 func (r *raftStore) StoreLogs(logs []*raft.Log) error {
 	if len(logs) == 0 {
 		return nil
@@ -258,13 +265,28 @@ func (r *raftStore) StoreLogs(logs []*raft.Log) error {
 	end := r.writes.begin(logs[len(logs)-1].Index)
 	err := contained(func() error { return r.log.StoreLogs(logs) })
 	end(err)
+	if err != nil && r.cut.Load() {
+		r.stuck(fmt.Errorf("write entries from %d on in the place of others: %w", logs[0].Index, err))
+		runtime.Goexit()
+	}
+	if err == nil {
+		r.cut.Store(false)
+	}
 	return err
 }
 
 // DeleteRange implements [raft.LogStore].
 func (r *raftStore) DeleteRange(from, to uint64) error {
+	last, err := r.LastIndex()
+	if err != nil {
+		return err
+	}
 	defer r.writes.beginOther()()
-	return contained(func() error { return r.log.DeleteRange(from, to) })
+	err = contained(func() error { return r.log.DeleteRange(from, to) })
+	if err == nil && to >= last { // else a snapshot has what is at the beginning
+		r.cut.Store(true)
+	}
+	return err
 }
 
 // Set implements [raft.StableStore].
