@@ -263,18 +263,20 @@ func TestRaftWaitsForNobodyWhoWatchesIt(t *testing.T) {
 	watched.leaders.mu.Lock() // who watches hangs
 	unlock := sync.OnceFunc(watched.leaders.mu.Unlock)
 	defer unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
 	leads := func() bool { return part.raft.State() == raft.Leader }
 	for range 3 {
 		eventually(t, "the watched node becomes the leader", func() bool {
 			for _, n := range nodes[1:] {
 				if c := n.consensus.Load(); c.raft.State() == raft.Leader {
-					_ = c.raft.LeadershipTransferToServer(raft.ServerID(watched.UID()), raft.ServerAddress(watched.UID())).Error()
+					_ = c.awaitWithin(ctx, c.raft.LeadershipTransferToServer(raft.ServerID(watched.UID()), raft.ServerAddress(watched.UID())))
 				}
 			}
 			return leads()
 		})
 		eventually(t, "the watched node is the leader no more", func() bool {
-			_ = part.raft.LeadershipTransfer().Error()
+			_ = part.awaitWithin(ctx, part.raft.LeadershipTransfer())
 			return !leads()
 		})
 	}
