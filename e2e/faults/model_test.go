@@ -134,6 +134,12 @@ func TestHistoriesThatAreNotLinearizableFail(t *testing.T) {
 		"a condition that should have held": {[]operation{
 			at(1, 2, put("a", 5)), at(3, 4, swap("b", 5, 0).as(outcomeUnmet)),
 		}, []string{order}},
+		"a read of the present value at another revision": {[]operation{
+			at(1, 2, put("a", 5)), at(3, 4, read("a", 6, 6)),
+		}, []string{order, "another revision than its write was told"}},
+		"a read of an earlier value at the present revision": {[]operation{
+			at(1, 2, put("a", 5)), at(3, 4, put("b", 6)), at(5, 6, read("a", 6, 6)),
+		}, []string{order, "another revision than its write was told"}},
 		"a value that nobody wrote": {[]operation{
 			at(1, 2, read("x", 5, 5)),
 		}, []string{order, "nobody wrote"}},
