@@ -148,7 +148,7 @@ func (n *Node) changeAsLeader(ctx context.Context, change memberChange) error {
 		switch server := servers[at]; change.Kind {
 		case changeRemove:
 			yields = change.UID == n.UID()
-			return m.remove(ctx, server)
+			return m.remove(ctx, server, "a node is removed, as an operator asked")
 		case changePromote:
 			return m.giveVote(server)
 		case changeLead:
@@ -178,8 +178,9 @@ type membership struct {
 	servers []raft.Server
 }
 
-// remove returns nil for this node itself, which has to yield first.
-func (m *membership) remove(ctx context.Context, server raft.Server) (raft.Future, error) {
+// remove returns nil for this node itself, which has to yield first. why is
+// for the log.
+func (m *membership) remove(ctx context.Context, server raft.Server, why string) (raft.Future, error) {
 	if server.Suffrage == raft.Voter {
 		if err := m.remain(ctx, server.ID); err != nil {
 			return nil, err
@@ -188,7 +189,7 @@ func (m *membership) remove(ctx context.Context, server raft.Server) (raft.Futur
 	if string(server.ID) == m.UID() {
 		return nil, nil
 	}
-	m.logger.Info("a node is removed, as an operator asked", "member", m.nameOf(string(server.ID)), "uid", string(server.ID))
+	m.logger.Info(why, "member", m.nameOf(string(server.ID)), "uid", string(server.ID))
 	return m.raft.RemoveServer(server.ID, 0, configTimeout), nil
 }
 

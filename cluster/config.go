@@ -36,6 +36,10 @@ type Config struct {
 	// BootstrapExpect is how many new nodes form a cluster; 0 is 1 without
 	// Join, else the number of distinct join addresses, its own included.
 	BootstrapExpect int
+	// RemoveDeadAfter is for how long a member may be dead, or have left, until
+	// the leader removes it, if the others are safe without it; 0 is for ever. The
+	// leader's counts, from when it began to lead.
+	RemoveDeadAfter time.Duration
 	// Secrets protects the cluster port; nil is [secret.Loopback].
 	Secrets *secret.Ring
 	// Profile is "default", "safe" or "fast", see the type profile; empty is
@@ -71,6 +75,9 @@ func (c Config) prepare() (Config, profile, error) {
 	}
 	if c.BootstrapExpect < 0 {
 		faults = append(faults, fmt.Errorf("bootstrap-expect %d: must be 0 or more", c.BootstrapExpect))
+	}
+	if c.RemoveDeadAfter < 0 {
+		faults = append(faults, fmt.Errorf("remove-dead-after %s: must be 0, for never, or more", c.RemoveDeadAfter))
 	}
 	for _, join := range c.Join {
 		if host, port, err := splitHostPort(join); err != nil || host == "" || port == 0 {

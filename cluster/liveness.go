@@ -23,15 +23,15 @@ const (
 )
 
 // lead does the leader's duties while this node leads: the first objects of a
-// new cluster, votes for new nodes, and the members' liveness. They are
-// commands as any other, so that what follows from them is the same on every
-// node.
+// new cluster, the members' liveness, votes for new nodes, and the removal of
+// those that are gone for long. What it finds out is committed by commands as
+// any other, so that what follows from it is the same on every node.
 func (n *Node) lead(ctx context.Context) {
 	err := n.WhileLeader(ctx, func(ctx context.Context) error {
-		begun := time.Now()
+		t := newTenure(time.Now())
 		for ctx.Err() == nil {
 			_, changed := n.gossip.view()
-			if err := n.duties(ctx, time.Since(begun)); err != nil && ctx.Err() == nil {
+			if err := n.duties(ctx, t); err != nil && ctx.Err() == nil {
 				n.logger.Debug("a duty of the leader waits for the next round", "error", err)
 			}
 			timer := time.NewTimer(dutyPause)
@@ -49,7 +49,7 @@ func (n *Node) lead(ctx context.Context) {
 	}
 }
 
-func (n *Node) duties(ctx context.Context, age time.Duration) error {
+func (n *Node) duties(ctx context.Context, t *tenure) error {
 	c := n.consensus.Load()
 	own, _, _ := n.leaders.current()
 	if c == nil || own == nil {
@@ -60,7 +60,7 @@ func (n *Node) duties(ctx context.Context, age time.Duration) error {
 			return err
 		}
 	}
-	if err := n.recordMembers(ctx, c, own, age); err != nil {
+	if err := n.recordMembers(ctx, c, own, time.Since(t.begun)); err != nil {
 		return err
 	}
 	if err := n.raiseLevel(ctx, c); err != nil {
@@ -69,14 +69,20 @@ func (n *Node) duties(ctx context.Context, age time.Duration) error {
 	if err := n.giveUpRestore(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, promoteTimeout)
-	defer cancel()
-	return n.promote(ctx, c, own)
+	return errors.Join(
+		bounded(ctx, changeTimeout, func(ctx context.Context) error { return n.promote(ctx, c, own) }),
+		bounded(ctx, changeTimeout, func(ctx context.Context) error { return n.removeAbsent(ctx, c, own, t) }))
 }
 
-// promoteTimeout bounds the wait for a change of the members: other duties go on
+// changeTimeout bounds the wait for a change of the members: other duties go on
 // if that does not commit.
-const promoteTimeout = 2 * time.Second
+const changeTimeout = 2 * time.Second
+
+func bounded(ctx context.Context, limit time.Duration, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return do(ctx)
+}
 
 // levelGate keeps a node of an older build out while the level rises: it could
 // not read the command that raises it, if it were let in behind that.

@@ -30,7 +30,7 @@ func serve(ctx context.Context, options *config.Config, log *slog.Logger) error 
 	node, err := cluster.Open(cluster.Config{
 		Name: options.Name, DataDir: options.DataDir,
 		Bind: options.ClusterAddr, Advertise: options.Advertise, APIAddr: apiAddress(options, apiListener.Addr()),
-		Join: options.Join, BootstrapExpect: options.BootstrapExpect,
+		Join: options.Join, BootstrapExpect: options.BootstrapExpect, RemoveDeadAfter: options.RemoveDeadAfter,
 		Secrets: options.Secrets, Profile: options.Profile, Version: version,
 		Report: func() any { return api.Report() },
 		Logger: log.With("part", "cluster"),

@@ -27,6 +27,13 @@ const (
 	// are to be slowed, but not starved.
 	DefaultBackgroundNice = 10
 
+	// DefaultRemoveDeadAfter is long enough for a machine that fails on a Friday
+	// to be repaired on the Monday.
+	DefaultRemoveDeadAfter = 72 * time.Hour
+
+	// minRemoveDeadAfter is more than a restart of a machine takes.
+	minRemoveDeadAfter = time.Minute
+
 	minDrainTimeout = 10 * time.Millisecond
 	maxDrainTimeout = time.Hour
 	maxExpect       = 64
@@ -48,6 +55,9 @@ type Config struct {
 	Join        []string // each HOST:PORT
 	// BootstrapExpect is 0 for the cluster's own rule.
 	BootstrapExpect int
+	// RemoveDeadAfter is for how long a member may be dead until the leader
+	// removes it, a minute or more; 0 is for ever.
+	RemoveDeadAfter time.Duration
 	// Secrets is never nil; without a secret it is [secret.Loopback].
 	Secrets *secret.Ring
 

@@ -31,12 +31,13 @@ func Load(fs *pflag.FlagSet, environ []string) (*Config, error) {
 		settings: map[string]setting{},
 		env:      map[string]string{},
 		config: &Config{
-			APIAddr:        DefaultAPIAddr,
-			Profile:        DefaultProfile,
-			DrainTimeout:   DefaultDrainTimeout,
-			BackgroundNice: DefaultBackgroundNice,
-			LogLevel:       slog.LevelInfo,
-			LogFormat:      "text",
+			APIAddr:         DefaultAPIAddr,
+			Profile:         DefaultProfile,
+			DrainTimeout:    DefaultDrainTimeout,
+			RemoveDeadAfter: DefaultRemoveDeadAfter,
+			BackgroundNice:  DefaultBackgroundNice,
+			LogLevel:        slog.LevelInfo,
+			LogFormat:       "text",
 		},
 	}
 	for _, o := range options() {

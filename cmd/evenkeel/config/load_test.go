@@ -61,6 +61,9 @@ func TestDefaultsAreAWorkingSingleNode(t *testing.T) {
 	if c.Loops != 0 || c.BackgroundNice != config.DefaultBackgroundNice || c.Zone != "" {
 		t.Errorf("loops %d, background nice %d, zone %q; want one loop per core that goes first, and no zone", c.Loops, c.BackgroundNice, c.Zone)
 	}
+	if c.RemoveDeadAfter != 72*time.Hour {
+		t.Errorf("a dead node is removed after %s, want three days", c.RemoveDeadAfter)
+	}
 	if len(c.Warnings) != 0 {
 		t.Errorf("warnings %q", c.Warnings)
 	}
@@ -102,13 +105,13 @@ func TestEveryOptionFromEachSource(t *testing.T) {
 	tokenFile := write(t, "token", "0123456789abcdef0123\n")
 	values := map[string]string{
 		"name": "n7", "data-dir": "/var/lib/x", "api-addr": "10.1.2.3:7170", "cluster-addr": "[::]:7171",
-		"advertise": "10.1.2.3:9", "join": "a:1,[fd00::1]:2", "bootstrap-expect": "3", "secret-file": secretFile,
+		"advertise": "10.1.2.3:9", "join": "a:1,[fd00::1]:2", "bootstrap-expect": "3", "remove-dead-after": "36h", "secret-file": secretFile,
 		"bind": "::1", "listener-addr": "default=127.0.0.1:8081,other=:9", "admin-token-file": tokenFile,
 		"loops": "4", "background-nice": "7", "zone": "rack-1", "profile": "safe", "drain-timeout": "1m30s", "log-level": "debug", "log-format": "json",
 	}
 	want := &config.Config{
 		Name: "n7", DataDir: "/var/lib/x", APIAddr: "10.1.2.3:7170", ClusterAddr: "[::]:7171", Advertise: "10.1.2.3:9",
-		Join: []string{"a:1", "[fd00::1]:2"}, BootstrapExpect: 3, Bind: "::1",
+		Join: []string{"a:1", "[fd00::1]:2"}, BootstrapExpect: 3, RemoveDeadAfter: 36 * time.Hour, Bind: "::1",
 		ListenerAddrs: map[string]string{"default": "127.0.0.1:8081", "other": ":9"}, Loops: 4, BackgroundNice: 7, Zone: "rack-1",
 		AdminToken: "0123456789abcdef0123", Profile: "safe", DrainTimeout: 90 * time.Second,
 		LogLevel: slog.LevelDebug, LogFormat: "json",
@@ -132,6 +135,14 @@ func TestEveryOptionFromEachSource(t *testing.T) {
 		got.Secrets = nil
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestTheDeadMayBeKept(t *testing.T) {
+	for _, text := range []string{"never", "0", "0s"} {
+		if c := mustLoad(t, []string{"--remove-dead-after", text}, nil); c.RemoveDeadAfter != 0 {
+			t.Errorf("%s is %s", text, c.RemoveDeadAfter)
 		}
 	}
 }
@@ -217,6 +228,9 @@ func TestFaults(t *testing.T) {
 		"loops are a number":                              {[]string{"--loops", "all"}, nil, "is not a whole number from 0 to 256"},
 		"a zone is a DNS label":                           {nil, []string{"EVENKEEL_ZONE=Rack 1"}, `zone "Rack 1" (environment variable EVENKEEL_ZONE): is not a DNS label`},
 		"no nodes form no cluster":                        {nil, []string{"EVENKEEL_BOOTSTRAP_EXPECT=0"}, "whole number from 1"},
+		"a restart is no death":                           {[]string{"--remove-dead-after=59s"}, nil, `remove-dead-after "59s" (flag --remove-dead-after): is not a time span of 1m or more; write one such as 72h or 90m, or never`},
+		"no time runs backwards":                          {[]string{"--remove-dead-after=-72h"}, nil, "is not a time span of 1m or more"},
+		"a day is no unit":                                {nil, []string{"EVENKEEL_REMOVE_DEAD_AFTER=3d"}, "is not a time span of 1m or more"},
 		"an endless drain is refused":                     {nil, []string{"EVENKEEL_DRAIN_TIMEOUT=2h"}, "time span from 10ms to 1h"},
 		"a mapping where a value belongs is a fault":      {[]string{"--config", write(t, "c", "name:\n  a: b\n")}, nil, "c:1): is a mapping"},
 		"an alias is not a plain value":                   {[]string{"--config", write(t, "c", "name: &a x\nbind: *a\n")}, nil, "give a plain value"},

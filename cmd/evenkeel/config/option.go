@@ -55,6 +55,8 @@ func options() []*option {
 			parse: parseJoin},
 		{name: "bootstrap-expect", arg: "N", usage: "form a new cluster once N nodes without state see each other (default: 1 without --join, else the number of addresses in it)",
 			parse: one(parseExpect)},
+		{name: "remove-dead-after", arg: "DURATION", usage: "remove a node that was dead or away for so long, if the others are safe without it; never keeps it (default: " + shortSpan(DefaultRemoveDeadAfter) + ")",
+			parse: one(parseRemoveDead)},
 		{name: optSecretFile, arg: "FILE", usage: "file with the cluster's secret, see evenkeel secret (or EVENKEEL_SECRET; default: none, loopback only)",
 			parse: one(ignoreText)},
 		{name: "bind", arg: "HOST", usage: "host of listeners whose address names none (default: all)",
@@ -179,6 +181,31 @@ func parseExpect(c *Config, v string) error {
 	}
 	c.BootstrapExpect = n
 	return nil
+}
+
+func parseRemoveDead(c *Config, v string) error {
+	if v == "never" {
+		c.RemoveDeadAfter = 0
+		return nil
+	}
+	d, err := time.ParseDuration(v)
+	if err != nil || d != 0 && d < minRemoveDeadAfter {
+		return fmt.Errorf("is not a time span of %s or more; write one such as 72h or 90m, or never", shortSpan(minRemoveDeadAfter))
+	}
+	c.RemoveDeadAfter = d
+	return nil
+}
+
+// shortSpan leaves out the units that are 0.
+func shortSpan(d time.Duration) string {
+	text := d.String()
+	if d%time.Minute == 0 {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if d%time.Hour == 0 {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 func parseLoops(c *Config, v string) error {
