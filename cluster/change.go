@@ -280,6 +280,8 @@ func (m *membership) transfer(ctx context.Context, to raft.Server) error {
 		return nil
 	case to.Suffrage != raft.Voter:
 		return unsafe("node %q has no vote", name)
+	case m.isWitness(string(to.ID)):
+		return unsafe("node %q is a witness, which hands the leadership on: name a node that serves", name)
 	case !slices.Contains(m.successors(m.consensus, m.own.term), to.ID):
 		return unsafe("node %q does not answer", name)
 	}

@@ -45,6 +45,8 @@ type testCluster struct {
 	nodes   map[string]*testNode
 	logs    *syncBuffer
 	opened  func(*Node) // if set, is called before a node runs
+	// witnesses are the names of the nodes that are started as such.
+	witnesses map[string]bool
 	// hangAfter is what a write may take. Where tests run, a sound disk may take
 	// seconds.
 	hangAfter time.Duration
@@ -95,9 +97,9 @@ func (c *testCluster) config(name string, join ...string) Config {
 	}
 	return Config{
 		Name: name, DataDir: c.dirs[name], Bind: c.binds[name], Join: join, Secrets: c.secrets, Version: "test",
-		APIAddr: "api-" + name,
-		Report:  func() any { return map[string]string{"node": name} },
-		Logger:  slog.New(slog.NewTextHandler(c.logs, &slog.HandlerOptions{Level: slog.LevelDebug})).With("on", name),
+		APIAddr: "api-" + name, Witness: c.witnesses[name],
+		Report: func() any { return map[string]string{"node": name} },
+		Logger: slog.New(slog.NewTextHandler(c.logs, &slog.HandlerOptions{Level: slog.LevelDebug})).With("on", name),
 	}
 }
 

@@ -36,6 +36,9 @@ type Config struct {
 	// BootstrapExpect is how many new nodes form a cluster; 0 is 1 without
 	// Join, else the number of distinct join addresses, its own included.
 	BootstrapExpect int
+	// Witness is set for a node that votes and holds the registry, but neither
+	// serves traffic nor observes backends, which is up to its caller.
+	Witness bool
 	// RemoveDeadAfter is for how long a member may be dead, or have left, until
 	// the leader removes it, if the others are safe without it; 0 is for ever. The
 	// leader's counts, from when it began to lead.

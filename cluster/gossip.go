@@ -47,6 +47,9 @@ type meta struct {
 	Version      string `json:"v,omitempty"`
 	FeatureLevel uint64 `json:"f"`
 	Detached     bool   `json:"d,omitempty"`
+	// Witness tells the leader, which commits it; an earlier build does not read
+	// it and takes the node for one that observes.
+	Witness bool `json:"w,omitempty"`
 }
 
 // gossipState is what gossip says of a node.
@@ -168,6 +171,16 @@ func (g *gossip) view() (map[string]gossipMember, <-chan struct{}) {
 		members[uid] = *m
 	}
 	return members, g.changed
+}
+
+func (g *gossip) member(uid string) (gossipMember, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m := g.members[uid]
+	if m == nil {
+		return gossipMember{}, false
+	}
+	return *m, true
 }
 
 // hasLeft tells whether a node said goodbye and has not come back.
@@ -404,6 +417,7 @@ func (n *Node) meta() meta {
 		Version:      n.config.Version,
 		FeatureLevel: fsm.FeatureLevel,
 		Detached:     n.isDetached(),
+		Witness:      n.config.Witness,
 	}
 }
 

@@ -233,7 +233,7 @@ func (n *Node) observed(c *consensus, own *leadership, uid string, old *fsm.Node
 			return node, false
 		}
 		if !known {
-			member.meta = meta{Name: old.Name, APIAddr: old.APIAddr, Version: old.Version, FeatureLevel: old.FeatureLevel}
+			member.meta = meta{Name: old.Name, APIAddr: old.APIAddr, Version: old.Version, FeatureLevel: old.FeatureLevel, Witness: old.Witness}
 			member.Addr = old.ClusterAddr
 		}
 		m, addr = member.meta, member.Addr
@@ -247,7 +247,7 @@ func (n *Node) observed(c *consensus, own *leadership, uid string, old *fsm.Node
 	}
 	node.UID, node.Name, node.State = uid, m.Name, live
 	if live == fsm.NodeAlive {
-		node.ClusterAddr, node.APIAddr, node.Version, node.FeatureLevel = addr, m.APIAddr, m.Version, m.FeatureLevel
+		node.ClusterAddr, node.APIAddr, node.Version, node.FeatureLevel, node.Witness = addr, m.APIAddr, m.Version, m.FeatureLevel, m.Witness
 	}
 	return node, true
 }

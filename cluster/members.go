@@ -18,7 +18,7 @@ const (
 	RoleLeader   = "leader"
 	RoleFollower = "follower"
 	RoleNonvoter = "nonvoter"
-	RoleWitness  = "witness"
+	RoleWitness  = "witness" // has a vote and does not lead
 )
 
 // States of a member, as one node sees it.
@@ -39,6 +39,8 @@ type Member struct {
 	ClusterAddr string
 	APIAddr     string
 	Version     string
+	// Witness is set for a node that takes no traffic, whatever its role.
+	Witness bool
 }
 
 // Status is what a node knows of the cluster and of its own part in it.
@@ -126,8 +128,10 @@ func (n *Node) roles() map[string]string {
 		if len(servers) == 0 {
 			roles[node.UID] = RoleFollower
 		}
-		if node.Witness && roles[node.UID] != "" {
-			roles[node.UID] = RoleWitness
+	}
+	for uid, role := range roles {
+		if role == RoleFollower && n.isWitness(uid) {
+			roles[uid] = RoleWitness
 		}
 	}
 	n.hideFormer(roles)
@@ -138,7 +142,7 @@ func (n *Node) roles() map[string]string {
 }
 
 func (n *Node) member(uid, role string, recorded *fsm.Node, gossiped map[string]gossipMember) Member {
-	m := Member{UID: uid, Role: role, Name: n.nameOf(uid), State: StateDead}
+	m := Member{UID: uid, Role: role, Name: n.nameOf(uid), State: StateDead, Witness: n.isWitness(uid)}
 	m.ClusterAddr, _ = n.directory.lookup(uid)
 	if recorded != nil {
 		m.State = string(recorded.State)

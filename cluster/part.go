@@ -72,6 +72,9 @@ func (n *Node) runPart(ctx context.Context, c *consensus) {
 	tasks.Go(func() { n.lead(part) })
 	tasks.Go(func() { n.watchWrites(part, c) })
 	tasks.Go(func() { n.watchHang(part) })
+	if n.config.Witness {
+		tasks.Go(func() { n.yieldAsWitness(part, c) })
+	}
 	detached, _ := n.detachment.current()
 	select {
 	case <-detached:

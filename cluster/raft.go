@@ -285,17 +285,22 @@ func (n *Node) transferTo(ctx context.Context, c *consensus, successors []raft.S
 }
 
 // successors returns the other voters that answered lately, the one with most
-// of the log first.
+// of the log first, and witnesses last.
 func (n *Node) successors(c *consensus, term uint64) []raft.ServerID {
 	var ids []raft.ServerID
-	matches := map[raft.ServerID]uint64{}
+	matches, witness := map[raft.ServerID]uint64{}, map[raft.ServerID]int{}
 	for _, server := range c.servers() {
 		recent := time.Since(c.transport.answered(server.ID, term)) < 2*n.profile.heartbeat
 		if server.Suffrage == raft.Voter && server.ID != raft.ServerID(n.UID()) && recent {
 			ids = append(ids, server.ID)
 			matches[server.ID] = c.transport.match(server.ID, term)
+			if n.isWitness(string(server.ID)) {
+				witness[server.ID] = 1
+			}
 		}
 	}
-	slices.SortFunc(ids, func(a, b raft.ServerID) int { return cmp.Compare(matches[b], matches[a]) })
+	slices.SortFunc(ids, func(a, b raft.ServerID) int {
+		return cmp.Or(cmp.Compare(witness[a], witness[b]), cmp.Compare(matches[b], matches[a]))
+	})
 	return ids
 }

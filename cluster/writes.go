@@ -172,7 +172,9 @@ func (n *Node) watchWrites(ctx context.Context, c *consensus) {
 			continue
 		}
 		members, _ := n.gossip.view()
-		to := faster(n.successors(c, led.term), members, own, since)
+		// Not to a witness, which would hand it back: each entry waits for a disk of
+		// the others anyway.
+		to := faster(n.serving(n.successors(c, led.term)), members, own, since)
 		if len(to) == 0 {
 			continue
 		}

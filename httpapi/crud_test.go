@@ -191,12 +191,14 @@ func TestAListenersStatusSaysHowItFaresOnEachNode(t *testing.T) {
 		return []cluster.Member{
 			{Name: "n1", UID: "u1", State: "alive"}, {Name: "n2", UID: "u2", State: "alive"},
 			{Name: "n3", UID: "u3", State: "dead"}, {Name: "n4", UID: "u4", State: "left"}, {Name: "n5", UID: "u5", State: "alive"},
+			{Name: "n6", UID: "u6", State: "alive", Witness: true},
 		}
 	}
 	c.cluster.reports = map[string]json.RawMessage{
 		"u1": json.RawMessage(`{"revision":1,"listeners":{"default":{"state":"listening","address":"127.0.0.1:8080"}}}`),
 		"u2": json.RawMessage(`{"revision":1,"listeners":{"default":{"state":"failed","address":":8080","error":"address already in use"}}}`),
 		"u5": json.RawMessage(`{"revision":0}`),
+		"u6": json.RawMessage(`{"revision":1}`),
 	}
 	single := c.send("GET", "/v1/listeners/default", "").want(200)
 	for node, state := range map[string]string{"n1": "listening", "n2": "failed", "n3": "unknown", "n5": "unknown"} {

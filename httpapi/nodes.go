@@ -67,6 +67,8 @@ type nodeView struct {
 	ClusterAddr string `json:"cluster_addr"`
 	APIAddr     string `json:"api_addr"`
 	Version     string `json:"version"`
+	// Witness is set for a node that takes no traffic, whatever its role.
+	Witness bool `json:"witness,omitempty"`
 	// AppliedRevision is nil when the node did not answer in time.
 	AppliedRevision *uint64 `json:"applied_revision"`
 	AppliedVersion  *uint64 `json:"applied_version"`
@@ -88,7 +90,7 @@ func (a *API) nodes(w http.ResponseWriter, r *http.Request) error {
 		for _, member := range a.config.Cluster.Members() {
 			view := nodeView{
 				Name: member.Name, UID: member.UID, Role: member.Role, State: member.State,
-				ClusterAddr: member.ClusterAddr, APIAddr: member.APIAddr, Version: member.Version,
+				ClusterAddr: member.ClusterAddr, APIAddr: member.APIAddr, Version: member.Version, Witness: member.Witness,
 			}
 			if report := reports[member.UID]; report.answered {
 				view.AppliedRevision, view.AppliedVersion = &report.Revision, &report.Report.Version

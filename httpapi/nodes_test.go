@@ -29,22 +29,25 @@ func TestTheNodesAreListedWithWhatTheyApplied(t *testing.T) {
 			{Name: "n2", UID: "u2", Role: "follower", State: "dead"},
 			{Name: "n3", UID: "u3", Role: "follower", State: "detached"},
 			{Name: "n4", UID: "u4", Role: "follower", State: "alive"},
+			{Name: "n5", UID: "u5", Role: "witness", State: "alive", Witness: true},
 		}
 	}
 	c.cluster.reports = map[string]json.RawMessage{
 		"u1": json.RawMessage(`{"revision":3,"version":9,"digest":"00000000000000ff"}`),
 		"u3": json.RawMessage(`{"revision":2,"version":5,"digest":"00000000000000fe","detached":"the disk hangs"}`),
 		"u4": json.RawMessage(`"a newer release"`),
+		"u5": json.RawMessage(`{"revision":3,"version":9,"digest":"00000000000000ff"}`),
 	}
 	items := c.send("GET", "/v1/nodes", "").want(200).items()
-	if len(items) != 4 {
-		t.Fatalf("%d items, want 4", len(items))
+	if len(items) != 5 {
+		t.Fatalf("%d items, want 5", len(items))
 	}
 	for i, want := range []map[string]any{
-		{"name": "n1", "role": "leader", "state": "alive", "applied_revision": 3.0, "applied_version": 9.0, "digest": "00000000000000ff", "api_addr": "10.0.0.1:7070"},
+		{"name": "n1", "role": "leader", "state": "alive", "witness": nil, "applied_revision": 3.0, "applied_version": 9.0, "digest": "00000000000000ff", "api_addr": "10.0.0.1:7070"},
 		{"name": "n2", "state": "dead", "applied_revision": nil},
 		{"name": "n3", "state": "detached", "detached": "the disk hangs"},
 		{"name": "n4", "applied_revision": nil},
+		{"name": "n5", "role": "witness", "witness": true, "applied_revision": 3.0},
 	} {
 		for member, value := range want {
 			if items[i][member] != value {

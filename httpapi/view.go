@@ -24,8 +24,10 @@ func etag(o fsm.AnyObject) string {
 // viewer is what rendering needs beside the object: who the nodes are, and
 // what they reported if they were asked.
 type viewer struct {
-	names   map[string]string // of nodes, by UID
-	reports map[string]nodeReport
+	names map[string]string // of nodes, by UID
+	// witnesses are the UIDs of nodes that open no listeners.
+	witnesses map[string]bool
+	reports   map[string]nodeReport
 }
 
 // nodeReport is one node's answer, or its absence.
@@ -36,12 +38,13 @@ type nodeReport struct {
 
 // viewer returns one that has asked no node.
 func (a *API) viewer() *viewer {
-	v := &viewer{names: map[string]string{}}
+	v := &viewer{names: map[string]string{}, witnesses: map[string]bool{}}
 	for node := range a.config.Cluster.State().Nodes() {
 		v.names[node.UID] = node.Name
 	}
 	for _, member := range a.config.Cluster.Members() {
 		v.names[member.UID] = member.Name
+		v.witnesses[member.UID] = member.Witness
 	}
 	return v
 }
@@ -66,6 +69,9 @@ type ListenerStatus struct {
 func listenerStatus(v *viewer, o *fsm.Listener) any {
 	view := listenersView{Nodes: map[string]ListenerStatus{}}
 	for uid, report := range v.reports {
+		if v.witnesses[uid] {
+			continue
+		}
 		status, known := report.Listeners[o.Name]
 		switch {
 		case known:

@@ -22,7 +22,7 @@ const readyPoll = 20 * time.Millisecond
 type announcer struct {
 	options *config.Config
 	node    *cluster.Node
-	traffic *balancer.Balancer
+	data    *dataPath
 	api     net.Addr
 	log     *slog.Logger
 }
@@ -40,6 +40,10 @@ func (a *announcer) run(ctx context.Context) error {
 	}
 	a.awaitReady(ctx)
 	<-ctx.Done()
+	if a.data == nil {
+		a.log.Info("stopping: a second signal ends at once")
+		return nil
+	}
 	a.log.Info("stopping: readiness is off, requests may finish, a second signal ends at once", "drain-timeout", a.options.DrainTimeout.String())
 	return nil
 }
@@ -56,15 +60,27 @@ func (a *announcer) url() string {
 func (a *announcer) awaitReady(ctx context.Context) {
 	tick := time.NewTicker(readyPoll)
 	defer tick.Stop()
-	for !a.traffic.Ready() {
+	for !a.isReady() {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
 	}
+	if a.data == nil {
+		a.log.Info("this node takes part as a witness: it takes no traffic", "name", a.node.Name(), "api", a.url(), "cluster", a.node.Addr().String())
+		return
+	}
 	a.log.Info("ready", "name", a.node.Name(), "api", a.url(),
-		"cluster", a.node.Addr().String(), "listeners", describeListeners(a.traffic.Listeners()))
+		"cluster", a.node.Addr().String(), "listeners", describeListeners(a.data.traffic.Listeners()))
+}
+
+// isReady tells of a witness whether it has caught up with the cluster.
+func (a *announcer) isReady() bool {
+	if a.data == nil {
+		return a.node.Status().Confirmed
+	}
+	return a.data.traffic.Ready()
 }
 
 // describeListeners returns all listeners as text, such as

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"net"
 
 	"evenkeel/balancer"
@@ -40,18 +39,6 @@ func counters(traffic *balancer.Balancer) httpapi.Traffic {
 func probes(observer *health.Observer) httpapi.ProbeCount {
 	counted := observer.Counters()
 	return httpapi.ProbeCount{Passed: counted.Passed, Failed: counted.Failed, Void: counted.Void}
-}
-
-// notReady returns why no traffic should be sent to this node. ctx is the one
-// whose end stops it.
-func notReady(ctx context.Context, traffic *balancer.Balancer) []string {
-	switch {
-	case ctx.Err() != nil:
-		return []string{"the node is stopping"}
-	case !traffic.Ready():
-		return []string{"the node has no state to serve yet; it starts, or waits for its cluster"}
-	}
-	return nil
 }
 
 // apiAddress returns the API's address as the other nodes show it, without a

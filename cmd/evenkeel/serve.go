@@ -6,11 +6,9 @@ import (
 	"log/slog"
 	"net"
 
-	"evenkeel/balancer"
 	"evenkeel/cluster"
 	"evenkeel/cmd/evenkeel/cli"
 	"evenkeel/cmd/evenkeel/config"
-	"evenkeel/health"
 	"evenkeel/httpapi"
 )
 
@@ -30,7 +28,8 @@ func serve(ctx context.Context, options *config.Config, log *slog.Logger) error 
 	node, err := cluster.Open(cluster.Config{
 		Name: options.Name, DataDir: options.DataDir,
 		Bind: options.ClusterAddr, Advertise: options.Advertise, APIAddr: apiAddress(options, apiListener.Addr()),
-		Join: options.Join, BootstrapExpect: options.BootstrapExpect, RemoveDeadAfter: options.RemoveDeadAfter,
+		Join: options.Join, BootstrapExpect: options.BootstrapExpect,
+		Witness: options.Witness, RemoveDeadAfter: options.RemoveDeadAfter,
 		Secrets: options.Secrets, Profile: options.Profile, Version: version,
 		Report: func() any { return api.Report() },
 		Logger: log.With("part", "cluster"),
@@ -38,36 +37,27 @@ func serve(ctx context.Context, options *config.Config, log *slog.Logger) error 
 	if err != nil {
 		return err
 	}
-	traffic, err := balancer.New(balancer.Config{
-		Loops: options.Loops, Nice: options.BackgroundNice, Zone: options.Zone, StickyKeys: options.Secrets.StickyKeys(),
-		Bind: options.Bind, ListenerAddrs: options.ListenerAddrs,
-		DrainTimeout: options.DrainTimeout, Logger: log.With("part", "balancer"),
-	})
+	data, err := newDataPath(options, node, version, log)
 	if err != nil {
 		return err
 	}
-	observer := health.New(health.Config{Self: node.UID(), Version: version, Logger: log.With("part", "health")})
 	api = httpapi.New(httpapi.Config{
 		Cluster: node, NodeName: options.Name, Version: version,
 		AdminToken: string(options.AdminToken), Insecure: options.InsecureAPI,
-		Listeners: func() map[string]httpapi.ListenerStatus { return listeners(traffic) },
-		NotReady:  func() []string { return notReady(ctx, traffic) },
-		Traffic:   func() httpapi.Traffic { return counters(traffic) },
-		Probes:    func() httpapi.ProbeCount { return probes(observer) },
-		Refused:   node.Refused,
-		Logger:    log.With("part", "api"),
+		Listeners: data.listeners, Traffic: data.counters, Probes: data.probes,
+		NotReady: func() []string { return data.notReady(ctx) },
+		Refused:  node.Refused,
+		Logger:   log.With("part", "api"),
 	})
-	announced := &announcer{options: options, node: node, traffic: traffic, api: apiListener.Addr(), log: log}
+	announced := &announcer{options: options, node: node, data: data, api: apiListener.Addr(), log: log}
 
 	// The order is that of the stop: no traffic is taken and none is cut while
 	// the node still knows of changes, and the API answers to the end.
-	return runStages(ctx,
-		stage{"announcement", announced.run},
-		stage{"balancer", func(ctx context.Context) error { return traffic.Run(ctx, node) }},
-		stage{"health", func(ctx context.Context) error { return observer.Run(ctx, node, node) }},
+	stages := append([]stage{{"announcement", announced.run}}, data.stages(node)...)
+	return runStages(ctx, append(stages,
 		stage{"cluster", node.Run},
 		stage{"api", func(ctx context.Context) error {
 			return httpapi.Serve(ctx, api.Listener(apiListener), api.Handler(), log.With("part", "api"))
 		}},
-	)
+	)...)
 }

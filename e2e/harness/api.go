@@ -73,10 +73,11 @@ type ClusterInfo struct {
 
 // NodeInfo is one item of GET /v1/nodes.
 type NodeInfo struct {
-	Name  string `json:"name"`
-	UID   string `json:"uid"`
-	Role  string `json:"role"`
-	State string `json:"state"`
+	Name    string `json:"name"`
+	Witness bool   `json:"witness"`
+	UID     string `json:"uid"`
+	Role    string `json:"role"`
+	State   string `json:"state"`
 }
 
 // client opens a connection for each call, so that a node's death costs no

@@ -12,12 +12,13 @@ import (
 
 // Options says what a cluster is made of.
 type Options struct {
-	Nodes  int      // how many
-	Race   bool     // run the binary with the race detector
-	Binary string   // run this one, and not the binary as it is shipped
-	Env    []string // more of each node's environment, NAME=value
-	Extra  []string // more arguments for each node
-	Sites  []Site   // where the nodes run, as many as nodes; nil is on loopback
+	Nodes     int      // how many, witnesses included
+	Witnesses int      // how many of the last ones are witnesses
+	Race      bool     // run the binary with the race detector
+	Binary    string   // run this one, and not the binary as it is shipped
+	Env       []string // more of each node's environment, NAME=value
+	Extra     []string // more arguments for each node
+	Sites     []Site   // where the nodes run, as many as nodes; nil is on loopback
 }
 
 // Site is a place for a node in a network namespace of its own, where all ports
@@ -52,7 +53,7 @@ func Prepare(t testing.TB, o Options) *Cluster {
 		name := fmt.Sprintf("n%d", i+1)
 		n := &Node{
 			Name: name, Dir: filepath.Join(c.dir, name), Extra: slices.Clone(o.Extra), Env: slices.Clone(o.Env), Binary: binary,
-			host: "127.0.0.1", secret: c.Secret, logName: filepath.Join(c.dir, name+".log"),
+			Witness: i >= o.Nodes-o.Witnesses, host: "127.0.0.1", secret: c.Secret, logName: filepath.Join(c.dir, name+".log"),
 		}
 		if o.Sites == nil {
 			n.API, n.ClusterAddr, n.HTTP = API{Address: FreeAddress(t)}, FreeAddress(t), FreeAddress(t)
@@ -113,12 +114,14 @@ func (c *Cluster) Running() []*Node {
 	return running
 }
 
-// WaitFormed waits until every running node is ready, knows the same leader,
-// and sees every other running node alive.
+// WaitFormed waits until every running node is ready, unless it is a witness,
+// knows the same leader, and sees every other running node alive.
 func (c *Cluster) WaitFormed(t testing.TB) {
 	t.Helper()
 	for _, n := range c.Running() {
-		n.WaitReady(t)
+		if !n.Witness {
+			n.WaitReady(t)
+		}
 	}
 	Eventually(t, "the nodes agree on a leader and see each other", func() error {
 		leader := ""

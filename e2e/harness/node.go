@@ -16,7 +16,8 @@ type Node struct {
 	Name        string
 	Dir         string // its data directory
 	ClusterAddr string
-	HTTP        string // address of its listener "default"
+	HTTP        string // address of its listener "default"; nobody listens there if it is a witness
+	Witness     bool
 	Extra       []string
 	Env         []string // more of its environment, NAME=value
 	Binary      string   // what a start runs
@@ -41,7 +42,12 @@ func (n *Node) Settle(at Site) {
 // Args returns the node's command line.
 func (n *Node) Args() []string {
 	args := []string{"serve", "--name", n.Name, "--data-dir", n.Dir, "--api-addr", n.Address,
-		"--cluster-addr", n.ClusterAddr, "--bind", n.host, "--listener-addr", "default=" + n.HTTP}
+		"--cluster-addr", n.ClusterAddr}
+	if n.Witness {
+		args = append(args, "--witness")
+	} else {
+		args = append(args, "--bind", n.host, "--listener-addr", "default="+n.HTTP)
+	}
 	for _, address := range n.join {
 		args = append(args, "--join", address)
 	}

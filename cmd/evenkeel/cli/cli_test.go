@@ -112,7 +112,7 @@ const (
 	fullPool      = `{"name":"full","labels":{},"spec":{"strategy":"maglev","hash":{"on":"cookie","name":"s"},"sticky":{"cookie":"lb","http_only":true},"prefer_zone":true,"timeouts":{"connect":"1s"},"retries":{"attempts":2,"budget_percent":20,"budget_min":10},"limits":{"backend_requests":5,"idle_connections":9}},"status":{"check_generation":0},"meta":{"revision":3}}`
 	fullRoute     = `{"name":"api","labels":{},"spec":{"match":{"path_prefix":"/a","headers":[{"name":"X"}]},"priority":0,"pools":[{"name":"a","weight":1}],"rewrite":{"prefix":"/"},"mirror":{"pool":"b","percent":5}},"status":{},"meta":{"revision":4}}`
 	redirectRoute = `{"name":"api","labels":{},"spec":{"match":{"path_regexp":"/v[0-9]+","methods":["GET","HEAD"],"headers":[{"name":"X-A"}],"query":[{"name":"q"}]},"priority":0,"redirect":{"status":308,"scheme":"https"}},"status":{},"meta":{"revision":5}}`
-	nodes         = `{"items":[{"name":"n1","uid":"u1","role":"leader","state":"alive","cluster_addr":"10.0.0.1:7071","api_addr":"10.0.0.1:7070","version":"v1.0.0","applied_revision":12,"applied_version":20},{"name":"n2","uid":"u2","role":"follower","state":"alive","cluster_addr":"10.0.0.2:7071","api_addr":"10.0.0.2:7070","version":"v1.0.0","applied_revision":11,"applied_version":19},{"name":"n3","uid":"u3","role":"follower","state":"dead","cluster_addr":"10.0.0.3:7071","api_addr":"","version":"v1.0.0","applied_revision":null,"applied_version":null}],"revision":12}`
+	nodes         = `{"items":[{"name":"n1","uid":"u1","role":"leader","state":"alive","cluster_addr":"10.0.0.1:7071","api_addr":"10.0.0.1:7070","version":"v1.0.0","applied_revision":12,"applied_version":20},{"name":"n2","uid":"u2","role":"follower","state":"alive","cluster_addr":"10.0.0.2:7071","api_addr":"10.0.0.2:7070","version":"v1.0.0","applied_revision":11,"applied_version":19},{"name":"n3","uid":"u3","role":"follower","state":"dead","cluster_addr":"10.0.0.3:7071","api_addr":"","version":"v1.0.0","applied_revision":null,"applied_version":null},{"name":"w1","uid":"u4","role":"witness","state":"alive","cluster_addr":"10.0.0.4:7071","api_addr":"10.0.0.4:7070","version":"v1.0.0","witness":true,"applied_revision":12,"applied_version":20},{"name":"w2","uid":"u5","role":"nonvoter","state":"alive","cluster_addr":"10.0.0.5:7071","api_addr":"10.0.0.5:7070","version":"v1.0.0","witness":true,"applied_revision":12,"applied_version":20}],"revision":12}`
 )
 
 func replies() map[string][]reply {
@@ -138,6 +138,7 @@ func replies() map[string][]reply {
 		"GET /v1/listeners":                      {{200, `{"items":[{"name":"default","labels":{},"spec":{"address":":8080","protocol":"http","trusted_proxies":["10.0.0.0/8"]},"status":{"nodes":{"n1":{"state":"listening"},"n2":{"state":"failed","address":"[::]:8080","error":"address already in use"}}},"meta":{"uid":"l","revision":1}}],"revision":12}`}},
 		"POST /v1/listeners":                     {{201, `{"name":"web","spec":{"address":":80","protocol":"http"},"status":{},"meta":{"revision":2}}`}},
 		"GET /readyz":                            {{200, "ready\n"}},
+		"GET /livez":                             {{200, "alive\n"}},
 		"DELETE /v1/pools/in":                    {{409, problem("in-use", "Something else needs the object", "route api uses pool in")}},
 	}
 }
@@ -173,6 +174,7 @@ func TestVerbs(t *testing.T) {
 		"listener ls":                 "listener ls",
 		"listener add":                "listener add web --address :80 --trusted-proxy 10.0.0.0/8,fd00::/8",
 		"healthcheck":                 "healthcheck",
+		"healthcheck of a witness":    "healthcheck --live",
 		"an object that is in use":    "pool rm in",
 		"an object that is not there": "pool get nope",
 	}

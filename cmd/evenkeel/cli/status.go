@@ -34,6 +34,7 @@ type nodeDoc struct {
 	ClusterAddr     string  `json:"cluster_addr"`
 	APIAddr         string  `json:"api_addr"`
 	Version         string  `json:"version"`
+	Witness         bool    `json:"witness"`
 	AppliedRevision *uint64 `json:"applied_revision"`
 	Detached        string  `json:"detached"`
 }
@@ -153,7 +154,11 @@ func nodeTable(nodes []nodeDoc) *table {
 		if n.Detached != "" {
 			state += ": " + n.Detached
 		}
-		rows.add(n.Name, n.Role, state, n.APIAddr, n.ClusterAddr, n.Version, revision)
+		role := n.Role
+		if n.Witness && role != "witness" {
+			role += ", witness"
+		}
+		rows.add(n.Name, role, state, n.APIAddr, n.ClusterAddr, n.Version, revision)
 	}
 	return rows
 }

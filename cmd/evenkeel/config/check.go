@@ -43,6 +43,7 @@ func (l *loader) check() {
 				"give every node the same secret with --secret-file")
 		}
 	}
+	l.checkWitness()
 	tokenKnown := !l.faulty("admin-token") && !l.faulty(optAdminTokenFile)
 	if c.InsecureAPI && c.AdminToken != "" {
 		l.fault(optInsecureAPI, "asks for an API without a token, but an admin token is given; drop one of the two")
@@ -51,6 +52,22 @@ func (l *loader) check() {
 		!isLoopback(c.APIAddr) && !c.InsecureAPI && c.AdminToken == "" {
 		l.fault(optAPIAddr, "is open to other machines; set an admin token with EVENKEEL_ADMIN_TOKEN or "+
 			"--admin-token-file, or say --insecure-api if whoever reaches it may change everything")
+	}
+}
+
+// checkWitness refuses what a witness would ignore, and one that is alone.
+func (l *loader) checkWitness() {
+	c := l.config
+	if !c.Witness || l.faulty(optWitness) {
+		return
+	}
+	for _, name := range trafficOptions() {
+		if _, given := l.settings[name]; given && !l.faulty(name) {
+			l.fault(name, "means nothing to a witness, which takes no traffic; leave it out")
+		}
+	}
+	if len(c.Join) == 0 && c.BootstrapExpect <= 1 && !l.faulty(optJoin) && !l.faulty(optExpect) {
+		l.fault(optWitness, "is for a node with others, since it takes no traffic; name them with --join")
 	}
 }
 

@@ -55,6 +55,9 @@ type Config struct {
 	Join        []string // each HOST:PORT
 	// BootstrapExpect is 0 for the cluster's own rule.
 	BootstrapExpect int
+	// Witness is set for a node that votes and takes no traffic. What is about
+	// traffic has its default then.
+	Witness bool
 	// RemoveDeadAfter is for how long a member may be dead until the leader
 	// removes it, a minute or more; 0 is for ever.
 	RemoveDeadAfter time.Duration

@@ -139,6 +139,24 @@ func TestEveryOptionFromEachSource(t *testing.T) {
 	}
 }
 
+func TestAWitnessFromEachSource(t *testing.T) {
+	file := write(t, "node.yaml", "witness: true\njoin: [127.0.0.1]\n")
+	for name, c := range map[string]*config.Config{
+		"the flag":        mustLoad(t, []string{"--witness", "--join=127.0.0.1"}, nil),
+		"the environment": mustLoad(t, nil, []string{"EVENKEEL_WITNESS=true", "EVENKEEL_JOIN=127.0.0.1"}),
+		"the file":        mustLoad(t, []string{"--config", file}, nil),
+		"who waits":       mustLoad(t, []string{"--witness", "--bootstrap-expect=3"}, nil),
+	} {
+		if !c.Witness {
+			t.Errorf("%s makes no witness", name)
+		}
+	}
+	// What goes for all nodes may be taken back for one.
+	if c := mustLoad(t, []string{"--config", file, "--witness=false", "--zone=a"}, nil); c.Witness {
+		t.Error("--witness=false makes a witness")
+	}
+}
+
 func TestTheDeadMayBeKept(t *testing.T) {
 	for _, text := range []string{"never", "0", "0s"} {
 		if c := mustLoad(t, []string{"--remove-dead-after", text}, nil); c.RemoveDeadAfter != 0 {
@@ -228,6 +246,11 @@ func TestFaults(t *testing.T) {
 		"loops are a number":                              {[]string{"--loops", "all"}, nil, "is not a whole number from 0 to 256"},
 		"a zone is a DNS label":                           {nil, []string{"EVENKEEL_ZONE=Rack 1"}, `zone "Rack 1" (environment variable EVENKEEL_ZONE): is not a DNS label`},
 		"no nodes form no cluster":                        {nil, []string{"EVENKEEL_BOOTSTRAP_EXPECT=0"}, "whole number from 1"},
+		"a witness takes no traffic":                      {[]string{"--witness", "--join=n1", "--listener-addr=a=:1"}, []string{"EVENKEEL_SECRET=" + long}, `listener-addr "a=:1" (flag --listener-addr): means nothing to a witness`},
+		"a witness drains nothing":                        {[]string{"--witness", "--join=n1"}, []string{"EVENKEEL_SECRET=" + long, "EVENKEEL_DRAIN_TIMEOUT=5s"}, `(environment variable EVENKEEL_DRAIN_TIMEOUT): means nothing to a witness`},
+		"a witness alone is for nothing":                  {[]string{"--witness"}, nil, `witness "true" (flag --witness): is for a node with others`},
+		"a witness alone expects nobody":                  {[]string{"--witness", "--bootstrap-expect=1"}, nil, "name them with --join"},
+		"a witness is one or not":                         {[]string{"--witness=maybe"}, nil, `witness "maybe" (flag --witness): is neither true nor false`},
 		"a restart is no death":                           {[]string{"--remove-dead-after=59s"}, nil, `remove-dead-after "59s" (flag --remove-dead-after): is not a time span of 1m or more; write one such as 72h or 90m, or never`},
 		"no time runs backwards":                          {[]string{"--remove-dead-after=-72h"}, nil, "is not a time span of 1m or more"},
 		"a day is no unit":                                {nil, []string{"EVENKEEL_REMOVE_DEAD_AFTER=3d"}, "is not a time span of 1m or more"},

@@ -36,6 +36,8 @@ const (
 	optInsecureAPI    = "insecure-api"
 	optJoin           = "join"
 	optDataDir        = "data-dir"
+	optExpect         = "bootstrap-expect"
+	optWitness        = "witness"
 )
 
 // options returns the table of all options, in the order of the help.
@@ -53,8 +55,10 @@ func options() []*option {
 			parse: one(parseAdvertise)},
 		{name: optJoin, arg: "HOST[:PORT],...", list: true, usage: "nodes to join, this one may be among them",
 			parse: parseJoin},
-		{name: "bootstrap-expect", arg: "N", usage: "form a new cluster once N nodes without state see each other (default: 1 without --join, else the number of addresses in it)",
+		{name: optExpect, arg: "N", usage: "form a new cluster once N nodes without state see each other (default: 1 without --join, else the number of addresses in it)",
 			parse: one(parseExpect)},
+		{name: optWitness, usage: "vote and keep the registry, but take no traffic and probe no backends: the third vote of two nodes",
+			parse: one(func(c *Config, v string) (err error) { c.Witness, err = boolean(v); return err })},
 		{name: "remove-dead-after", arg: "DURATION", usage: "remove a node that was dead or away for so long, if the others are safe without it; never keeps it (default: " + shortSpan(DefaultRemoveDeadAfter) + ")",
 			parse: one(parseRemoveDead)},
 		{name: optSecretFile, arg: "FILE", usage: "file with the cluster's secret, see evenkeel secret (or EVENKEEL_SECRET; default: none, loopback only)",
@@ -70,7 +74,7 @@ func options() []*option {
 		{name: "zone", arg: "LABEL", usage: "where this node stands, a DNS label; pools with prefer_zone use the backends of the same zone first (default: none)",
 			parse: one(func(c *Config, v string) error { c.Zone = v; return checkLabel(v) })},
 		{name: optInsecureAPI, usage: "serve the API beyond loopback without a token",
-			parse: one(parseInsecure)},
+			parse: one(func(c *Config, v string) (err error) { c.InsecureAPI, err = boolean(v); return err })},
 		{name: optAdminTokenFile, arg: "FILE", usage: "file with the bearer token that has every right (or EVENKEEL_ADMIN_TOKEN)",
 			parse: one(ignoreText)},
 		{name: "profile", arg: "NAME", usage: "timing of the cluster: default, safe or fast (default: " + DefaultProfile + ")",
@@ -256,11 +260,17 @@ func parseListenerAddrs(c *Config, values []string) error {
 	return nil
 }
 
-func parseInsecure(c *Config, v string) (err error) {
-	if c.InsecureAPI, err = strconv.ParseBool(v); err != nil {
-		return errors.New("is neither true nor false")
+func boolean(v string) (bool, error) {
+	is, err := strconv.ParseBool(v)
+	if err != nil {
+		return false, errors.New("is neither true nor false")
 	}
-	return nil
+	return is, nil
+}
+
+// trafficOptions mean nothing to a node that takes no traffic.
+func trafficOptions() []string {
+	return []string{"bind", "listener-addr", "loops", "background-nice", "zone", "drain-timeout"}
 }
 
 func parseDrain(c *Config, v string) error {

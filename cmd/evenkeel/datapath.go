@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"evenkeel/balancer"
+	"evenkeel/cluster"
+	"evenkeel/cmd/evenkeel/config"
+	"evenkeel/health"
+	"evenkeel/httpapi"
+)
+
+// dataPath is what a node does for traffic. A witness has none: nil, of which
+// every method may be called.
+type dataPath struct {
+	traffic  *balancer.Balancer
+	observer *health.Observer
+}
+
+func newDataPath(options *config.Config, node *cluster.Node, version string, log *slog.Logger) (*dataPath, error) {
+	if options.Witness {
+		return nil, nil
+	}
+	traffic, err := balancer.New(balancer.Config{
+		Loops: options.Loops, Nice: options.BackgroundNice, Zone: options.Zone, StickyKeys: options.Secrets.StickyKeys(),
+		Bind: options.Bind, ListenerAddrs: options.ListenerAddrs,
+		DrainTimeout: options.DrainTimeout, Logger: log.With("part", "balancer"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	observer := health.New(health.Config{Self: node.UID(), Version: version, Logger: log.With("part", "health")})
+	return &dataPath{traffic, observer}, nil
+}
+
+// stages are those of the data path, in the order of the stop.
+func (d *dataPath) stages(node *cluster.Node) []stage {
+	if d == nil {
+		return nil
+	}
+	return []stage{
+		{"balancer", func(ctx context.Context) error { return d.traffic.Run(ctx, node) }},
+		{"health", func(ctx context.Context) error { return d.observer.Run(ctx, node, node) }},
+	}
+}
+
+func (d *dataPath) listeners() map[string]httpapi.ListenerStatus {
+	if d == nil {
+		return nil
+	}
+	return listeners(d.traffic)
+}
+
+func (d *dataPath) counters() httpapi.Traffic {
+	if d == nil {
+		return httpapi.Traffic{}
+	}
+	return counters(d.traffic)
+}
+
+func (d *dataPath) probes() httpapi.ProbeCount {
+	if d == nil {
+		return httpapi.ProbeCount{}
+	}
+	return probes(d.observer)
+}
+
+// notReady returns why no traffic should be sent to this node. ctx is the one
+// whose end stops it.
+func (d *dataPath) notReady(ctx context.Context) []string {
+	switch {
+	case ctx.Err() != nil:
+		return []string{"the node is stopping"}
+	case d == nil:
+		return []string{"the node is a witness, which takes no traffic"}
+	case !d.traffic.Ready():
+		return []string{"the node has no state to serve yet; it starts, or waits for its cluster"}
+	}
+	return nil
+}
