@@ -62,6 +62,10 @@ func (n *Node) TransferLeadership(ctx context.Context, uid string) error {
 
 // change asks whoever leads until it is done.
 func (n *Node) change(ctx context.Context, change memberChange) error {
+	if err := n.callers.enter(); err != nil {
+		return err
+	}
+	defer n.callers.leave()
 	ctx, cancel := context.WithTimeoutCause(ctx, repeatPatience, errSlow)
 	defer cancel()
 	sent := false

@@ -41,6 +41,7 @@ type Node struct {
 	level      levelGate
 	restore    restoreWatch // of the leader's duties
 	reads      *coalescer   // to the leader
+	callers    *callers
 	detachment *detachment
 
 	store   *store                 // nil if it could not be opened
@@ -78,7 +79,7 @@ func open(config Config, p profile, net network) (_ *Node, err error) {
 	n := &Node{
 		config: config, profile: p, network: net, dir: dir, name: config.Name, logger: config.Logger, notices: newLimiter(),
 		joiner: newJoiner(), views: newViews(), leaders: newLeaders(), writes: newWriteTimes(), hangAfter: hangAfter,
-		reads: newCoalescer(), detachment: newDetachment(), twins: make(chan error, 1),
+		reads: newCoalescer(), callers: newCallers(), detachment: newDetachment(), twins: make(chan error, 1),
 	}
 	if n.name == "" {
 		n.name = dir.defaultName()
@@ -240,14 +241,23 @@ func waitAtMost(tasks *sync.WaitGroup, most time.Duration) error {
 	}
 }
 
-// leave is the part of a stop that others should see before anything fails.
+// leave is the part of a stop that others should see before anything fails. This
+// node follows the next leader until it has told its callers what that made of
+// their writes.
 func (n *Node) leave(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
-	defer cancel()
 	if c := n.consensus.Load(); c != nil {
-		if err := n.handOver(ctx, c); err != nil {
+		within, cancel := context.WithTimeout(ctx, leaveTimeout)
+		if err := n.handOver(within, c); err != nil {
 			n.logger.Info("the leadership was not handed over", "error", err)
 		}
+		cancel()
+	}
+	timer := time.NewTimer(decidePatience)
+	defer timer.Stop()
+	select {
+	case <-n.callers.end():
+	case <-timer.C:
+		n.logger.Info("writes and reads are left behind whose outcome is not known")
 	}
 	n.sayGoodbye(ctx)
 }

@@ -42,9 +42,18 @@ const (
 // Without a leader it waits at most 1 s and returns [ErrNoQuorum]. A write
 // that was sent is repeated under the same command id for at most 5 s, and
 // then is [ErrOutcomeUnknown], as it is when ctx ends before the outcome is
-// known; ctx's cause is wrapped too. Whatever else is returned, nothing was
-// written. Propose may be called concurrently.
+// known; ctx's cause is wrapped too. A node that stops returns [ErrStopping].
+// Whatever else is returned, nothing was written. Propose may be called
+// concurrently.
 func (n *Node) Propose(ctx context.Context, actor string, op fsm.Operation) (fsm.Result, error) {
+	if err := n.callers.enter(); err != nil {
+		return fsm.Result{}, fmt.Errorf("propose: %w", err)
+	}
+	defer n.callers.leave()
+	return n.propose(ctx, actor, op)
+}
+
+func (n *Node) propose(ctx context.Context, actor string, op fsm.Operation) (fsm.Result, error) {
 	if err := n.detachedError(); err != nil {
 		return fsm.Result{}, err
 	}

@@ -77,14 +77,22 @@ const (
 // ReadIndex returns nil when State holds at least everything that was
 // committed, by whichever leader, when ReadIndex was called: what is read from
 // State afterwards is linearizable. It returns [ErrNoQuorum] when no leader
-// confirmed that within seconds (one, if none is known), [ErrDetached], or the
-// cause of ctx.
+// confirmed that within seconds (one, if none is known), [ErrDetached],
+// [ErrStopping], or the cause of ctx.
 //
 // It is the read index of the Raft thesis, section 6.4: the leader's commit
 // index, once the leader has committed an entry of its own term, and after it
 // a round of heartbeats that a majority of the voters answered. One round
 // serves all who wait.
 func (n *Node) ReadIndex(ctx context.Context) error {
+	if err := n.callers.enter(); err != nil {
+		return err
+	}
+	defer n.callers.leave()
+	return n.readIndex(ctx)
+}
+
+func (n *Node) readIndex(ctx context.Context) error {
 	if err := n.detachedError(); err != nil {
 		return err
 	}
@@ -217,7 +225,7 @@ func (n *Node) lastCommand(c *consensus, index uint64) (uint64, error) {
 // keepConfirming asks until a leader has confirmed this node's state.
 func (n *Node) keepConfirming(ctx context.Context) {
 	for !n.views.confirmed.Load() && n.detachedError() == nil {
-		err := n.ReadIndex(ctx)
+		err := n.readIndex(ctx)
 		if err == nil || errors.Is(err, ErrDetached) {
 			return
 		}

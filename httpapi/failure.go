@@ -26,6 +26,8 @@ func asProblem(err error) *problem.Problem {
 		return problem.New(problem.Unsafe, "%s", err)
 	case errors.Is(err, cluster.ErrNoMember):
 		return problem.New(problem.NotFound, "%s", err)
+	case errors.Is(err, cluster.ErrStopping):
+		return problem.New(problem.Stopping, "this node was told to stop: ask another one; nothing was changed").With("Retry-After", "1")
 	case errors.Is(err, cluster.ErrDetached):
 		return problem.New(problem.Detached, "%s", err)
 	case errors.Is(err, cluster.ErrOutcomeUnknown), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

@@ -29,6 +29,7 @@ func TestFailuresOfTheClusterBecomeProblems(t *testing.T) {
 		"no leader":                               {err: fmt.Errorf("propose: %w", cluster.ErrNoQuorum), status: 503, kind: "no-quorum"},
 		"an unknown outcome":                      {err: fmt.Errorf("propose: %w", cluster.ErrOutcomeUnknown), status: 504, kind: "outcome-unknown"},
 		"too many writes":                         {err: fmt.Errorf("propose: %w", cluster.ErrOverloaded), status: 503, kind: "overloaded"},
+		"a node that stops":                       {err: fmt.Errorf("propose: %w", cluster.ErrStopping), status: 503, kind: "stopping"},
 		"a detached node":                         {err: fmt.Errorf("propose: %w: disk hangs", cluster.ErrDetached), status: 503, kind: "detached"},
 		"the handler's limit":                     {err: context.DeadlineExceeded, status: 504, kind: "outcome-unknown"},
 		"an error of the node":                    {err: errors.New("boom"), status: 500, kind: "internal"},

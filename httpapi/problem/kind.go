@@ -29,6 +29,7 @@ const (
 	NoQuorum            Kind = "no-quorum"
 	Overloaded          Kind = "overloaded"
 	Detached            Kind = "detached"
+	Stopping            Kind = "stopping"
 	NotReady            Kind = "not-ready"
 	OutcomeUnknown      Kind = "outcome-unknown"
 )
@@ -80,6 +81,7 @@ func Catalog() []Entry {
 			"Repeat the request after the time in Retry-After. Nothing was changed."},
 		{Detached, http.StatusServiceUnavailable, "The node is detached from its cluster",
 			"Send the request to another node; GET /v1/nodes says why this one is detached."},
+		{Stopping, http.StatusServiceUnavailable, "The node stops", "Send the request to another node. Nothing was changed."},
 		{NotReady, http.StatusServiceUnavailable, "The node is not ready for traffic", "Wait, or read the detail."},
 		{OutcomeUnknown, http.StatusGatewayTimeout, "It is not known whether the change was made",
 			"Read the object. Repeating a PUT or DELETE is safe; so is repeating a POST that names the object, or that is of a backend."},

@@ -386,15 +386,17 @@ func TestAChangeStartsAgainWhenSomebodyElseChanged(t *testing.T) {
 	}
 }
 
-func TestAClusterWithoutALeaderIsWaitedFor(t *testing.T) {
-	answers := replies()
-	answers["POST /v1/backends"] = []reply{{503, problem("no-quorum", "The cluster has no leader", "d")}}
-	without := newFakeAPI(t, answers)
-	with := newFakeAPI(t, replies())
-	line := []string{"backend", "add", "10.0.0.5:9000", "--wait-leader", "1m", "--api", without.url + "," + with.url}
-	got := execute(t, nil, line...)
-	if got.code != cli.ExitOK || got.err != "the cluster has no leader, trying again\n" || len(with.asked) != 1 {
-		t.Errorf("exit %d, stderr %q, asked %q and %q", got.code, got.err, without.asked, with.asked)
+func TestANodeThatCannotWriteNowIsLeftForAnother(t *testing.T) {
+	for kind, says := range map[string]string{"no-quorum": "the cluster has no leader", "stopping": "the node stops"} {
+		answers := replies()
+		answers["POST /v1/backends"] = []reply{{503, problem(kind, "t", "d")}}
+		without := newFakeAPI(t, answers)
+		with := newFakeAPI(t, replies())
+		line := []string{"backend", "add", "10.0.0.5:9000", "--wait-leader", "1m", "--api", without.url + "," + with.url}
+		got := execute(t, nil, line...)
+		if got.code != cli.ExitOK || got.err != says+", trying again\n" || len(with.asked) != 1 {
+			t.Errorf("%s: exit %d, stderr %q, asked %q and %q", kind, got.code, got.err, without.asked, with.asked)
+		}
 	}
 }
 

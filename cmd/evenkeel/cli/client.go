@@ -61,8 +61,9 @@ type call struct {
 
 // do sends the request to the first node that accepts a connection. A request
 // that may have reached a node is not repeated at another: it could be applied
-// twice. But one that was refused for want of a leader is sent again for some
-// seconds: a cluster that lost its leader has a new one soon. An answer that
+// twice. But one that was refused for want of a leader, or by a node that stops,
+// is sent again for some seconds: a cluster that lost its leader has a new one
+// soon. An answer that
 // is not 2xx is a [*Problem].
 func (c *client) do(ctx context.Context, req call) (*answer, error) {
 	body := req.raw
@@ -76,12 +77,16 @@ func (c *client) do(ctx context.Context, req call) (*answer, error) {
 	for {
 		got, err := c.sendFirst(ctx, req, body)
 		var problem *Problem
-		if !errors.As(err, &problem) || !problem.is("no-quorum") || time.Now().Add(retryPause).After(deadline) {
+		if !errors.As(err, &problem) || !problem.is("no-quorum") && !problem.is("stopping") || time.Now().Add(retryPause).After(deadline) {
 			return got, err
 		}
 		// The API promises that nothing was changed. Another node may know a
 		// leader when this one does not.
-		c.notice("the cluster has no leader, trying again")
+		why := "the cluster has no leader"
+		if problem.is("stopping") {
+			why = "the node stops"
+		}
+		c.notice(why + ", trying again")
 		c.bases = append(c.bases[1:], c.bases[0])
 		select {
 		case <-ctx.Done():
