@@ -80,7 +80,7 @@ func DecodeCommand(data []byte) (Command, error) {
 func decodeOperation(kind string, data []byte) (Operation, error) {
 	switch kind {
 	case Init{}.commandKind():
-		return decodeAs[Init](data)
+		return decodeInit(data)
 	case Put{}.commandKind():
 		return decodeAs[Put](data)
 	case Delete{}.commandKind():
@@ -93,11 +93,11 @@ func decodeOperation(kind string, data []byte) (Operation, error) {
 		return decodeAs[ForgetNode](data)
 	case RaiseLevel{}.commandKind():
 		return decodeRaiseLevel(data)
-	case RestorePart{}.commandKind():
-		return decodeAs[RestorePart](data)
 	}
-	return nil, errors.New("the kind is not known: run a newer build")
+	return decodeNewest(kind, data)
 }
+
+var errKind = errors.New("the kind is not known: run a newer build")
 
 func decodeAs[T Operation](data []byte) (Operation, error) {
 	var op T
@@ -107,17 +107,30 @@ func decodeAs[T Operation](data []byte) (Operation, error) {
 	return op, nil
 }
 
-// decodeRaiseLevel refuses a level that this build lacks here and not as an
-// invalid command: the others apply it, so this replica must not go on without.
+// decodeInit and decodeRaiseLevel refuse a level that this build lacks here and
+// not as an invalid command: the others apply it, so this replica must not go on
+// without.
+func decodeInit(data []byte) (Operation, error) {
+	var op Init
+	if err := decodeStrict(data, &op); err != nil {
+		return nil, err
+	}
+	return op, checkReads(op.FeatureLevel)
+}
+
 func decodeRaiseLevel(data []byte) (Operation, error) {
 	var op RaiseLevel
 	if err := decodeStrict(data, &op); err != nil {
 		return nil, err
 	}
-	if op.Level > FeatureLevel {
-		return nil, fmt.Errorf("the level is %d, this build reads up to %d: run a newer build", op.Level, FeatureLevel)
+	return op, checkReads(op.Level)
+}
+
+func checkReads(level uint64) error {
+	if level > FeatureLevel {
+		return fmt.Errorf("the level is %d, this build reads up to %d: run a newer build", level, FeatureLevel)
 	}
-	return op, nil
+	return nil
 }
 
 // MarshalJSON implements [json.Marshaler].

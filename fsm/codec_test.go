@@ -79,17 +79,18 @@ func TestEncodingsAreThoseOfTheGoldenFiles(t *testing.T) {
 
 func TestDecodeRefusesWhatItDoesNotKnow(t *testing.T) {
 	cases := map[string]string{
-		"a newer version":          `{"v":2,"id":{"origin":"n","seq":1},"time":"2026-01-02T03:04:05Z","kind":"forget_node","data":{"uid":"x"}}`,
-		"an unknown kind":          `{"v":1,"id":{"origin":"n","seq":1},"time":"2026-01-02T03:04:05Z","kind":"merge","data":{}}`,
-		"an unknown kind of thing": `{"v":1,"id":{"origin":"n","seq":1},"time":"2026-01-02T03:04:05Z","kind":"put","data":{"kind":"vip","name":"a","spec":{}}}`,
-		"an unknown field":         `{"v":1,"id":{"origin":"n","seq":1},"time":"2026-01-02T03:04:05Z","kind":"forget_node","data":{"uid":"x","why":"y"}}`,
-		"an unknown field in spec": `{"v":1,"id":{"origin":"n","seq":1},"time":"2026-01-02T03:04:05Z","kind":"put","data":{"kind":"pool","name":"a","spec":{"strategy":"random","x":1}}}`,
-		"a level beyond this one":  `{"v":1,"id":{"origin":"n","seq":1},"time":"2026-01-02T03:04:05Z","kind":"raise_level","data":{"level":99}}`,
-		"something behind it":      `{"v":1,"id":{"origin":"n","seq":1},"time":"2026-01-02T03:04:05Z","kind":"forget_node","data":{"uid":"x"}} 1`,
-		"nothing":                  ``,
-		"no data":                  `{"v":1,"kind":"put"}`,
-		"a time after year 9999":   `{"v":1,"id":{"origin":"n","seq":1},"time":"9999-12-31T23:59:59-01:00","kind":"forget_node","data":{"uid":"x"}}`,
-		"a time before year 0":     `{"v":1,"id":{"origin":"n","seq":1},"time":"0000-01-01T00:00:00+01:00","kind":"forget_node","data":{"uid":"x"}}`,
+		"a newer version":           `{"v":2,"id":{"origin":"n","seq":1},"time":"2026-01-02T03:04:05Z","kind":"forget_node","data":{"uid":"x"}}`,
+		"an unknown kind":           `{"v":1,"id":{"origin":"n","seq":1},"time":"2026-01-02T03:04:05Z","kind":"merge","data":{}}`,
+		"an unknown kind of thing":  `{"v":1,"id":{"origin":"n","seq":1},"time":"2026-01-02T03:04:05Z","kind":"put","data":{"kind":"vip","name":"a","spec":{}}}`,
+		"an unknown field":          `{"v":1,"id":{"origin":"n","seq":1},"time":"2026-01-02T03:04:05Z","kind":"forget_node","data":{"uid":"x","why":"y"}}`,
+		"an unknown field in spec":  `{"v":1,"id":{"origin":"n","seq":1},"time":"2026-01-02T03:04:05Z","kind":"put","data":{"kind":"pool","name":"a","spec":{"strategy":"random","x":1}}}`,
+		"a level beyond this one":   `{"v":1,"id":{"origin":"n","seq":1},"time":"2026-01-02T03:04:05Z","kind":"raise_level","data":{"level":99}}`,
+		"a cluster beyond this one": `{"v":1,"id":{"origin":"n","seq":1},"time":"2026-01-02T03:04:05Z","kind":"init","data":{"cluster_id":"c","feature_level":99,"objects":[]}}`,
+		"something behind it":       `{"v":1,"id":{"origin":"n","seq":1},"time":"2026-01-02T03:04:05Z","kind":"forget_node","data":{"uid":"x"}} 1`,
+		"nothing":                   ``,
+		"no data":                   `{"v":1,"kind":"put"}`,
+		"a time after year 9999":    `{"v":1,"id":{"origin":"n","seq":1},"time":"9999-12-31T23:59:59-01:00","kind":"forget_node","data":{"uid":"x"}}`,
+		"a time before year 0":      `{"v":1,"id":{"origin":"n","seq":1},"time":"0000-01-01T00:00:00+01:00","kind":"forget_node","data":{"uid":"x"}}`,
 	}
 	for name, text := range cases {
 		if command, err := DecodeCommand([]byte(text)); err == nil {

@@ -5,16 +5,6 @@ import (
 	"slices"
 )
 
-// FeatureLevel is the highest level whose commands this build can apply. What
-// a node may propose follows the level that the state committed.
-//
-//	1  hosts and paths of routes, five strategies, health checks
-//	2  what [newField] lists: HTTP's timeouts, limits, retries and forwarding,
-//	   hashes, sticky cookies and zones of pools, all other matches and actions
-//	   of routes
-//	3  [RestorePart]
-const FeatureLevel = 3
-
 // newField is a field that level 1 lacks: where it stands in a document, and
 // whether that document uses it.
 type newField struct {
