@@ -54,14 +54,25 @@ func (n *Node) callAdmit(ctx context.Context, uid string, response *admitRespons
 	return n.port.RPC().Call(ctx, uid, methodAdmit, n.hello(), response)
 }
 
+// leads tells whether the leadership has not ended: what was known of level and
+// members when it became ready has since changed only by what it does itself.
+func (n *Node) leads(own *leadership) bool {
+	current, _, _ := n.leaders.current()
+	return current == own
+}
+
 // admit lets a new node in without a vote. It gets one when it has caught up,
 // see promote.
 func (n *Node) admit(ctx context.Context, caller string, from hello) (admitResponse, error) {
-	own, leader, _ := n.leaders.current()
+	own, _, _ := n.leaders.current()
 	c := n.consensus.Load()
 	state := n.State()
+	notLeader := func() error {
+		_, leader, _ := n.leaders.current()
+		return &peer.RemoteError{Code: codeNotLeader, Message: fmt.Sprintf("node %q does not lead, %q does", n.name, n.nameOf(leader))}
+	}
 	if own == nil || !own.isReady() || c == nil || state.ClusterID() == "" {
-		return admitResponse{}, &peer.RemoteError{Code: codeNotLeader, Message: fmt.Sprintf("node %q does not lead, %q does", n.name, n.nameOf(leader))}
+		return admitResponse{}, notLeader()
 	}
 	refuse := func(format string, args ...any) (admitResponse, error) {
 		return admitResponse{}, &peer.RemoteError{Code: codeRefused, Message: fmt.Sprintf(format, args...)}
@@ -88,8 +99,16 @@ func (n *Node) admit(ctx context.Context, caller string, from hello) (admitRespo
 	}
 	n.directory.learn(caller, savedPeer{Name: from.Name, Addr: from.Addr})
 	err := c.changeServers(ctx, func([]raft.Server) (raft.Future, error) {
+		if !n.leads(own) {
+			return nil, notLeader() // the wait may have been long
+		}
 		return c.raft.AddNonvoter(raft.ServerID(caller), raft.ServerAddress(caller), 0, configTimeout), nil
 	})
+	if err == nil && !n.leads(own) {
+		// Another leader may have raised the level in between. Whoever leads now
+		// is asked again.
+		err = notLeader()
+	}
 	if err != nil {
 		return admitResponse{}, fmt.Errorf("admit node %q: %w", from.Name, err)
 	}

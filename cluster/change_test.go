@@ -9,7 +9,6 @@ import (
 
 	"github.com/hashicorp/raft"
 
-	"evenkeel/cluster/peer"
 	"evenkeel/fsm"
 )
 
@@ -184,34 +183,6 @@ func TestAVoteIsGivenAsAsked(t *testing.T) {
 	unsafely(t, changeOutcome(changeAnswer(unsafe("for %s", "a reason"))), "for a reason")
 	if err := changeOutcome(changeAnswer(ErrNoMember)); !errors.Is(err, ErrNoMember) {
 		t.Error(err)
-	}
-}
-
-// A node that is let in behind the command that raises the level could not read
-// that.
-func TestANodeOfAnOlderBuildIsKeptOutWhileTheLevelRises(t *testing.T) {
-	c := newTestCluster(t)
-	n := c.form(1)[0]
-	uid := newUID()
-	eventually(t, "it is refused", func() bool {
-		n.level.Lock()
-		n.level.rising = fsm.FeatureLevel + 1 // until the leader's next round
-		n.level.Unlock()
-		_, err := n.admit(t.Context(), uid, hello{meta: meta{Protocol: 1, Name: "old", FeatureLevel: fsm.FeatureLevel}, Addr: "127.0.0.1:1"})
-		return peer.IsRemote(err, codeRefused) && strings.Contains(err.Error(), "start a newer build")
-	})
-}
-
-func TestTheLevelRisesOnceEverybodyIsThere(t *testing.T) {
-	c := newTestCluster(t)
-	n := c.form(1)[0]
-	part := n.consensus.Load()
-	eventually(t, "the leader knows its own level", func() bool { return n.commonLevel(part) == fsm.FeatureLevel })
-	if err := part.raft.AddNonvoter("nobody", "nobody", 0, time.Second).Error(); err != nil {
-		t.Fatal(err)
-	}
-	if level := n.commonLevel(part); level != 0 {
-		t.Errorf("with a server that nobody knows the level may rise to %d", level)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"evenkeel/fsm"
 )
 
@@ -130,29 +132,49 @@ func (g *levelGate) refused(level uint64) {
 	}
 }
 
-// commonLevel is the highest level of all servers; 0 if one is not known yet.
+// commonLevel is the highest level of all servers, by the record of each and by
+// what it says of itself now; 0 if one is not known yet, or is about to be let
+// in.
 func (n *Node) commonLevel(c *consensus) uint64 {
+	if !c.settled() {
+		return 0
+	}
 	state, level := n.State(), uint64(fsm.FeatureLevel)
+	members, _ := n.gossip.view()
 	for _, server := range c.servers() {
 		node := state.Node(string(server.ID))
 		if node == nil {
 			return 0
 		}
 		level = min(level, node.FeatureLevel)
+		if m, known := members[node.UID]; known && m.State == gossipAlive {
+			level = min(level, m.FeatureLevel)
+		}
 	}
 	return level
 }
 
 // initialize gives the registry its identity and first objects.
 func (n *Node) initialize(ctx context.Context, c *consensus) error {
+	return n.duty(ctx, fsm.Init{ClusterID: n.dir.clusterID(), FeatureLevel: n.firstLevel(c), Objects: fsm.DefaultObjects()})
+}
+
+// firstLevel is the highest level of all founders. One that this node has not
+// heard of since its start may be of any build: the level rises once it is there.
+func (n *Node) firstLevel(c *consensus) uint64 {
 	level := uint64(fsm.FeatureLevel)
 	members, _ := n.gossip.view()
 	for _, server := range c.servers() {
-		if m, known := members[string(server.ID)]; known {
+		m, known := members[string(server.ID)]
+		switch {
+		case server.ID == raft.ServerID(n.UID()):
+		case known:
 			level = min(level, m.FeatureLevel)
+		default:
+			level = 1
 		}
 	}
-	return n.duty(ctx, fsm.Init{ClusterID: n.dir.clusterID(), FeatureLevel: level, Objects: fsm.DefaultObjects()})
+	return level
 }
 
 // restorePatience is how long a restore may take: its objects are held in memory
@@ -185,7 +207,7 @@ func (n *Node) giveUpRestore(ctx context.Context) error {
 }
 
 func (n *Node) duty(ctx context.Context, op fsm.Operation) error {
-	result, err := n.Propose(ctx, dutyActor, op)
+	result, err := n.propose(ctx, dutyActor, op)
 	if err != nil {
 		return err
 	}

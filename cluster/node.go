@@ -121,6 +121,9 @@ func (n *Node) readDisk() error {
 	n.imageIndex = image.index
 	if boot.state != nil {
 		n.views.boot(boot.state, boot.index)
+		if err := beyondBuild(boot.state); err != nil {
+			n.detach(err) // the next command may be one that it cannot read
+		}
 	}
 	return nil
 }

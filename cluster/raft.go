@@ -251,6 +251,26 @@ func (c *consensus) changeServers(ctx context.Context, begin func([]raft.Server)
 	}
 }
 
+// settled tells whether no change of the members is under way, so that servers
+// are those of every entry that is appended from now on.
+func (c *consensus) settled() bool {
+	select {
+	case c.changing <- struct{}{}:
+		defer func() { <-c.changing }()
+	default:
+		return false
+	}
+	if c.pending == nil {
+		return true
+	}
+	select {
+	case <-c.pending:
+		return true
+	default:
+		return false
+	}
+}
+
 func (c *consensus) server(uid string) (raft.Server, bool) {
 	for _, server := range c.servers() {
 		if server.ID == raft.ServerID(uid) {

@@ -104,6 +104,15 @@ func (r *replica) freeze(reason error) {
 	r.detach(fmt.Errorf("%w: this build cannot follow the cluster any further: start a build that can", reason))
 }
 
+// beyondBuild is not nil if the cluster uses commands that this build lacks: it
+// was started in place of a newer one.
+func beyondBuild(state *fsm.State) error {
+	if level := state.FeatureLevel(); level > fsm.FeatureLevel {
+		return fmt.Errorf("the cluster is at feature level %d and this build can apply commands up to level %d: start a newer build", level, fsm.FeatureLevel)
+	}
+	return nil
+}
+
 // Snapshot implements [raft.FSM]. It is a kept pointer.
 func (r *replica) Snapshot() (raft.FSMSnapshot, error) {
 	if r.frozen != nil {
@@ -129,6 +138,11 @@ func (r *replica) Restore(source io.ReadCloser) error {
 	}
 	state, err := fsm.ReadSnapshot(buffered)
 	if err != nil {
+		return err
+	}
+	if err := beyondBuild(state); err != nil {
+		r.frozen = err
+		r.detach(err)
 		return err
 	}
 	r.state, r.index = state, index
