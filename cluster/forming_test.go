@@ -231,6 +231,25 @@ func TestNodeThatMayFormAloneJoinsTheClusterThatIsThere(t *testing.T) {
 	}
 }
 
+// TestWriteToAClusterThatFormsIsNeverTheClientsFault: a leader is there a moment
+// before the registry is.
+func TestWriteToAClusterThatFormsIsNeverTheClientsFault(t *testing.T) {
+	for range 3 {
+		c := newTestCluster(t)
+		n := c.start(c.config("n1"))
+		eventually(t, "a write is taken", func() bool {
+			result, err := n.Propose(t.Context(), "test", numbered(1))
+			if err != nil && !errors.Is(err, ErrNoQuorum) {
+				t.Fatal(err)
+			}
+			if err == nil && result.Err != nil {
+				t.Fatalf("refused: %v", result.Err)
+			}
+			return err == nil
+		})
+	}
+}
+
 func TestNodeThatIsNotAdmittedSaysWhatTheLeaderSays(t *testing.T) {
 	c := newTestCluster(t)
 	c.form(3)

@@ -60,10 +60,13 @@ func (n *Node) propose(ctx context.Context, actor string, op fsm.Operation) (fsm
 	if refusal := fsm.Validate(op); refusal != nil {
 		return n.refused(refusal), nil
 	}
+	begun := time.Now()
+	if err := n.awaitFormed(ctx, op); err != nil {
+		return fsm.Result{}, fmt.Errorf("propose: %w", err)
+	}
 	if refusal := n.State().CheckLevel(op); refusal != nil {
 		return n.refused(refusal), nil // a node of an older build could not read it
 	}
-	begun := time.Now()
 	// Room comes within the patience for a leader, as all who take it wait for
 	// one too.
 	waiting, cancel := context.WithTimeoutCause(ctx, leaderPatience, ErrOverloaded)
@@ -88,6 +91,33 @@ func (n *Node) propose(ctx context.Context, actor string, op fsm.Operation) (fsm
 func (n *Node) refused(refusal *fsm.Error) fsm.Result {
 	state := n.State()
 	return fsm.Result{Version: state.Version(), Revision: state.Revision(), Err: refusal}
+}
+
+// awaitFormed returns nil once this node's state is that of a cluster: a new one
+// has a leader a moment before that gives it its first objects, and would refuse
+// a write as if the client were at fault.
+func (n *Node) awaitFormed(ctx context.Context, op fsm.Operation) error {
+	if _, forms := op.(fsm.Init); forms {
+		return nil
+	}
+	timer := time.NewTimer(leaderPatience)
+	defer timer.Stop()
+	detached, _ := n.detachment.current()
+	for {
+		state, replaced := n.Watch()
+		if state.ClusterID() != "" {
+			return nil
+		}
+		select {
+		case <-replaced:
+		case <-timer.C:
+			return fmt.Errorf("%w: this node has not got the registry of a cluster yet", ErrNoQuorum)
+		case <-detached:
+			return n.detachedError()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // proposal is one command on its way.
