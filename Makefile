@@ -78,7 +78,7 @@ ci: ## everything that must hold before a change lands
 
 FIGURE = go test -count=1 -timeout 30m -run '^$$' -benchtime 1x ./e2e/figures -bench
 
-.PHONY: figures figure-kill figure-propagation figure-registry figure-memory bench-pick bench-change bench-snapshot
+.PHONY: figures figure-kill figure-propagation figure-registry figure-memory bench-pick bench-change bench-snapshot bench-log
 figures: bench-pick bench-change bench-snapshot figure-propagation figure-memory figure-registry figure-kill ## all of them, in about ten minutes
 
 figure-kill: ## kill -9 of the leader, 20 times; beside it etcd 3.4 if it is installed
@@ -102,6 +102,9 @@ bench-pick: ## one Pick among 100 backends, by strategy
 
 bench-change: ## one change until it is in the table: registries of 100 and of 10,000 backends
 	go test -run '^$$' -bench '^BenchmarkOneChange' -benchmem ./balancer/table
+
+bench-log: ## one append to the log store beside raft-wal and bare synced writes; EVENKEEL_BENCH_DIR names the disk
+	cd cluster/storebench && go test -run '^$$' -bench '^BenchmarkAppend$$' -benchtime 600x .
 
 bench-snapshot: ## snapshot and restore of 100,000 backends
 	go test -run '^$$' -bench '^Benchmark(Snapshot|Restore)100000$$' -benchtime 3x ./fsm

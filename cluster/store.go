@@ -40,7 +40,24 @@ const (
 	remedyMend = "mend that and start the node again"
 )
 
-// store is what raft keeps on disk.
+// store is what raft keeps on disk: log, term and vote in one file of raft-boltdb.
+//
+// hashicorp/raft-wal v0.4.1 could keep the log, behind the same interface, and
+// does not. Appends of 1, 8 and 64 entries of 300 bytes, four runs on a busy disk,
+// each append in both stores in turn (`make bench-log`): at the median raft-boltdb
+// took 1.1 to 2.7, 1.5 to 3.6 and 2.4 to 5.0 ms, 2.3 to 3.5 times as long as
+// raft-wal. That costs one fdatasync; bbolt makes two. A write through three nodes
+// of one busy machine took 4.0 against 2.3 ms with one client; with 64, whose
+// writes share entries, 46 against 42 ms were within the noise.
+//
+// Against that stands what raft-wal does with damage, tried with some 600 flipped
+// bits, truncated and zeroed files. It checks the last write only, when it opens:
+// two in three flipped bits came back in an entry, which our checksums would tell.
+// A file that is cut opens with a shorter or an empty log and no error, so that a
+// voter forgets what it has acknowledged; a truncated wal-meta.db ends in a panic.
+// bbolt's file is held against its pages before it is opened (storecheck.go). A
+// second format would need such checks of its own, a way to move existing logs
+// over and back, and log and term in two stores, for some 1.7 ms a write.
 type store struct {
 	dir       string
 	bolt      *raftboltdb.BoltStore
