@@ -1,0 +1,116 @@
+package fsm
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// newerThanTheFirst has the level of each golden command that level 1 lacks.
+var newerThanTheFirst = map[string]uint64{
+	"put_listener_http": 2, "put_pool_http": 2,
+	"put_route_http": 2, "put_route_redirect": 2, "put_route_moved": 2, "put_route_respond": 2, "put_route_path": 2, "put_route_regexp": 2,
+	"restore": 3, "restore_abort": 3,
+}
+
+// TestEveryGoldenCommandIsReadAndWrittenAlike reads what is there, so that a
+// released command stays readable that no test writes any more.
+func TestEveryGoldenCommandIsReadAndWrittenAlike(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("testdata", "commands", "*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := encodings()
+	if len(files) < len(written) {
+		t.Errorf("%d files of %d commands", len(files), len(written))
+	}
+	for _, file := range files {
+		name, _, _ := strings.Cut(filepath.Base(file), ".")
+		golden, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		command, err := DecodeCommand(golden)
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+			continue
+		}
+		again, err := EncodeCommand(command)
+		if err != nil || string(again) != strings.TrimSpace(string(golden)) {
+			t.Errorf("%s was read and is written as\n%s: %v", file, again, err)
+		}
+		if _, known := written[name]; !known {
+			t.Errorf("%s is in no list of encodings", file)
+		}
+		checkGoldenLevel(t, name, command.Op)
+	}
+}
+
+// checkGoldenLevel makes sure that a command waits for its level, and for no
+// higher one.
+func checkGoldenLevel(t *testing.T, name string, op Operation) {
+	t.Helper()
+	needs := max(newerThanTheFirst[name], 1)
+	for level := uint64(1); level <= FeatureLevel; level++ {
+		s := &State{clusterID: "c1", featureLevel: level}
+		if init, ok := op.(Init); ok {
+			init.FeatureLevel, s = level, New()
+			op = init
+		}
+		if refusal := s.CheckLevel(op); (refusal == nil) != (level >= needs) {
+			t.Errorf("%s needs level %d; at level %d: %v", name, needs, level, refusal)
+		}
+	}
+}
+
+// goldenState has one of everything that a snapshot holds.
+func goldenState(t *testing.T) *State {
+	t.Helper()
+	r := &registry{State: New(), t: t}
+	r.must(Init{"c1", 1, DefaultObjects()})
+	r.must(SetNode{Node{"n1", "n1", "alive", "10.0.0.1:7071", "10.0.0.1:7070", "1.0.0", 3, true}})
+	r.must(RaiseLevel{3})
+	r.must(Put{Name: "web", Labels: map[string]string{"b": "2", "a": "1"}, Spec: fullListener()})
+	for _, name := range []string{"a", "b", "c"} {
+		r.must(pool(name))
+	}
+	r.must(Put{Name: "full", Spec: fullPool()})
+	r.must(Put{Name: "one", Spec: RouteSpec{Match: RouteMatch{Path: "/a b"}, Pools: []WeightedPool{{"a", 1}}, Rewrite: &Rewrite{Path: "/a%20c"}}})
+	web1 := r.must(Put{Pool: "a", Name: "web1", Spec: BackendSpec{"10.0.0.5:9000", 5, 1, "z1", "drain"}}).Object.(*Backend)
+	r.must(CastVotes{"n1", []BackendVote{{"a", "web1", web1.Meta.UID, web1.Status.Generation, "down", "connection refused"}}})
+	r.must(Delete{Ref: Ref{Kind: KindPool, Name: "c"}})
+	r.must(RestorePart{ID: "6f1c0b1e-0000-4000-8000-000000000002", Objects: []Put{{Name: "a", Labels: map[string]string{"k": "v"}, Spec: PoolSpec{Strategy: "random"}}}})
+	return r.State
+}
+
+func TestTheGoldenSnapshotIsReadAndWrittenAlike(t *testing.T) {
+	file := filepath.Join("testdata", "snapshot.v1")
+	var text bytes.Buffer
+	state := goldenState(t)
+	if err := state.WriteSnapshot(&text); err != nil {
+		t.Fatal(err)
+	}
+	golden, err := os.ReadFile(file)
+	if os.IsNotExist(err) && *update {
+		golden, err = text.Bytes(), os.WriteFile(file, text.Bytes(), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(golden, text.Bytes()) {
+		t.Errorf("the snapshot is\n%sand the golden file has\n%s", &text, golden)
+	}
+	read, err := ReadSnapshot(bytes.NewReader(golden))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again bytes.Buffer
+	if err := read.WriteSnapshot(&again); err != nil || !bytes.Equal(again.Bytes(), golden) {
+		t.Errorf("it was read and is written as\n%s: %v", &again, err)
+	}
+	if read.Digest() != state.Digest() || read.Restoring() != state.Restoring() {
+		t.Errorf("it was read as another state: restoring %q", read.Restoring())
+	}
+}
