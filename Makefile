@@ -44,7 +44,7 @@ compose: ## only the scenario with docker compose
 
 FAULTS ?= .
 faults: ## the fault campaign with its table; needs root, half an hour and an idle machine; FAULTS=F7 or another pattern
-	EVENKEEL_FAULTS=1 go test -count=1 -timeout 90m -v -run '$(FAULTS)' -skip '^TestF22' ./e2e/faults
+	EVENKEEL_FAULTS=1 go test -count=1 -timeout 90m -v -run '$(FAULTS)' -skip '^TestF22' -p 1 ./e2e/faults ./e2e/upgrade
 
 MIX ?= 10m
 mix: ## faults at random for MIX (10m); SEED=N takes the course of an earlier run

@@ -40,12 +40,13 @@ type Cluster struct {
 // nothing. Other scenarios wait until the test ends.
 func Prepare(t testing.TB, o Options) *Cluster {
 	t.Helper()
-	binary := Binary(t)
+	binary := o.Binary
 	switch {
-	case o.Binary != "":
-		binary = o.Binary
+	case binary != "":
 	case o.Race:
 		binary = RaceBinary(t)
+	default:
+		binary = Binary(t)
 	}
 	Lock(t)
 	c := &Cluster{Secret: NewSecret(t), dir: t.TempDir()}

@@ -10,11 +10,7 @@ import (
 // demand, see [Faults].
 func InjectBinary(t testing.TB) string {
 	t.Helper()
-	binary, err := shop.inject()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return binary
+	return TaggedBinary(t, "inject")
 }
 
 // Faults are those of each write to the log store of a node with the

@@ -57,6 +57,9 @@ func (n *Node) Args() []string {
 	return append(args, n.Extra...)
 }
 
+// Use makes another binary the node's, from its next start on.
+func (n *Node) Use(binary string) { n.Binary = binary }
+
 // Start starts the node's process, again after it was ended.
 func (n *Node) Start(t testing.TB) {
 	t.Helper()

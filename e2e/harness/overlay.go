@@ -100,7 +100,7 @@ func (w *workshop) buildOverlaid() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return w.build("evenkeel-overlaid", "CGO_ENABLED=0", "-tags=inject", "-overlay="+overlay)
+	return w.build("evenkeel-overlaid", "", "CGO_ENABLED=0", "-tags=inject", "-overlay="+overlay)
 }
 
 // OverlaidBinary returns the path of an [InjectBinary] on a standard library
@@ -112,7 +112,7 @@ func OverlaidBinary(t testing.TB) string {
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" {
 		t.Skipf("the standard library is not changed for %s/%s", runtime.GOOS, runtime.GOARCH)
 	}
-	binary, err := shop.overlaid()
+	binary, err := shop.other("evenkeel-overlaid", shop.buildOverlaid)
 	if errors.Is(err, errToolchain) {
 		t.Skip(err)
 	}

@@ -109,6 +109,14 @@ func (w *Writes) StopClean(t testing.TB) {
 
 // Lost returns the acknowledged writes that the node does not have.
 func (w *Writes) Lost(api API) ([]string, error) {
+	w.mu.Lock()
+	acknowledged := w.acknowledged
+	w.mu.Unlock()
+	return missingPools(api, acknowledged)
+}
+
+// missingPools returns which of the pools a node does not have.
+func missingPools(api API, names []string) ([]string, error) {
 	var list struct{ Items []Object }
 	if err := api.Get("/v1/pools", &list); err != nil {
 		return nil, err
@@ -117,15 +125,13 @@ func (w *Writes) Lost(api API) ([]string, error) {
 	for _, object := range list.Items {
 		there[object.Name] = true
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var lost []string
-	for _, name := range w.acknowledged {
+	var missing []string
+	for _, name := range names {
 		if !there[name] {
-			lost = append(lost, name)
+			missing = append(missing, name)
 		}
 	}
-	return lost, nil
+	return missing, nil
 }
 
 // CheckKept fails the test if the node lacks an acknowledged write, or if a
