@@ -29,6 +29,11 @@ const (
 	appliedSize  = 2 * slotDistance
 )
 
+// appliedPatience is how long a write that is applied waits to be in the record
+// before it is acknowledged. The record is in the memory of the system then, which
+// outlives the process.
+const appliedPatience = 200 * time.Millisecond
+
 // appliedMark is an entry that was applied, and so was committed.
 type appliedMark struct{ index, term uint64 }
 
@@ -73,6 +78,15 @@ type appliedRecord struct {
 	newest atomic.Pointer[appliedMark]
 	wake   chan struct{} // holds a token while newest may not be written
 	next   int           // the slot to write; of run
+
+	written atomic.Pointer[appliedWritten]
+	stuck   atomic.Bool // since somebody waited in vain, until the next write
+}
+
+// appliedWritten is the newest entry in the file.
+type appliedWritten struct {
+	index    uint64
+	replaced chan struct{} // closed when another takes its place
 }
 
 // openApplied reads what the node's last run has written down. A file that is
@@ -85,6 +99,7 @@ func openApplied(path, uid string) (*appliedRecord, error) {
 	}
 	newest, next := parseApplied(data, uid)
 	r.newest.Store(&newest)
+	r.written.Store(&appliedWritten{newest.index, make(chan struct{})})
 	r.next = next
 	return r, err
 }
@@ -99,6 +114,27 @@ func (r *appliedRecord) note(index, term uint64) {
 	select {
 	case r.wake <- struct{}{}:
 	default:
+	}
+}
+
+// await returns when what was noted is written, or the disk takes too long: not
+// every write is to wait for one that hangs.
+func (r *appliedRecord) await(ctx context.Context) {
+	index := r.newest.Load().index
+	timer := time.NewTimer(appliedPatience)
+	defer timer.Stop()
+	for {
+		w := r.written.Load()
+		if w.index >= index || r.stuck.Load() {
+			return
+		}
+		select {
+		case <-w.replaced:
+		case <-timer.C:
+			r.stuck.Store(true)
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
@@ -152,6 +188,9 @@ func (r *appliedRecord) write(file *os.File) (*os.File, error) {
 		return nil, errors.Join(err, file.Close())
 	}
 	r.next = 1 - r.next
+	r.stuck.Store(false)
+	old := r.written.Swap(&appliedWritten{m.index, make(chan struct{})})
+	close(old.replaced)
 	return file, nil
 }
 

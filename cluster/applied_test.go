@@ -108,6 +108,7 @@ func TestToNoteWhatWasAppliedNeverWaits(t *testing.T) {
 	r := noted(t, path)
 	for i := range uint64(1000) {
 		r.note(i+1, 4)
+		r.await(t.Context()) // once, and then no more
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var writing sync.WaitGroup
@@ -116,9 +117,14 @@ func TestToNoteWhatWasAppliedNeverWaits(t *testing.T) {
 	r.note(1001, 5)
 	eventually(t, "and the one after", func() bool { return *noted(t, path).newest.Load() == appliedMark{1001, 5} })
 	r.note(1002, 5)
+	r.await(t.Context())
+	if got := *noted(t, path).newest.Load(); got != (appliedMark{1002, 5}) {
+		t.Errorf("who waited finds %+v", got)
+	}
+	r.note(1003, 5)
 	cancel()
 	writing.Wait()
-	if got := *noted(t, path).newest.Load(); got != (appliedMark{1002, 5}) {
+	if got := *noted(t, path).newest.Load(); got != (appliedMark{1003, 5}) {
 		t.Errorf("at its end it has written %+v", got)
 	}
 }

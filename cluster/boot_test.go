@@ -96,7 +96,6 @@ func TestANodeThatCrashedGoesOnWhereItWas(t *testing.T) {
 	}
 	c.settled(back)
 	c.has(back, "b2")
-	c.imageWith(back, "b29") // also if nothing changes any more
 }
 
 func TestOnlyWhatWasAppliedIsServedOfTheLog(t *testing.T) {

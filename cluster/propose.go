@@ -85,7 +85,11 @@ func (n *Node) propose(ctx context.Context, actor string, op fsm.Operation) (fsm
 			Message: fmt.Sprintf("the write has %d bytes when encoded, at most %d are taken: split it", len(command), maxCommand)}}}), nil
 	}
 	p := &proposal{node: n, command: command, result: result, begun: begun}
-	return p.run(ctx)
+	applied, err := p.run(ctx)
+	if err == nil {
+		n.applied.await(ctx)
+	}
+	return applied, err
 }
 
 func (n *Node) refused(refusal *fsm.Error) fsm.Result {
