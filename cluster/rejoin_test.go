@@ -314,6 +314,29 @@ func TestTheSuccessorOfANodeThatLivesIsNotLetIn(t *testing.T) {
 	}
 }
 
+// What the node was is in no gossip if the leader began behind its death.
+func TestTheLeaderTakesItsWordThatANodeIsAnotherNow(t *testing.T) {
+	c := newTestCluster(t)
+	c.form(3)
+	leader, dead := c.leader(), c.follower()
+	c.kill(dead.Name())
+	from := hello{meta: meta{Protocol: protocolVersion, Name: dead.Name(), FeatureLevel: fsm.FeatureLevel}, Addr: "127.0.0.1:1", Was: []string{dead.UID()}}
+	successor := newUID()
+	eventually(t, "it is let in", func() bool {
+		leader.gossip.mu.Lock()
+		delete(leader.gossip.members, dead.UID())
+		leader.gossip.mu.Unlock()
+		_, err := leader.admit(t.Context(), successor, from)
+		return err == nil
+	})
+	if members, _ := leader.gossip.view(); members[dead.UID()].State != gossipLeft || members[dead.UID()].Name != dead.Name() {
+		t.Errorf("what it was counts as %+v", members[dead.UID()])
+	}
+	if _, member := leader.consensus.Load().server(successor); !member {
+		t.Error("it is no member")
+	}
+}
+
 func TestASnapshotThatIsDamagedAndNotNeededIsPassedOver(t *testing.T) {
 	c := newTestCluster(t)
 	n := c.withSnapshot(1)[0]
