@@ -12,9 +12,10 @@
 //
 // State never waits for consensus: it is served from the node's image at once
 // and marked unconfirmed until a leader confirmed it. Whatever ends a node's
-// part in Raft (a damaged store, a command that it cannot read, its removal)
-// detaches the node: its state freezes, writes are refused with a reason, and
-// nothing else stops.
+// part in Raft (a store that cannot be read, a command that it cannot read, its
+// removal) detaches the node: its state freezes, writes are refused with a reason,
+// and nothing else stops. A store that is damaged ends its UID: the node joins
+// again as its own successor (aside.go).
 //
 // A node is its UID, a UUID on disk. Names are for people, addresses are where
 // a UID was last seen; both may change. Raft's own server addresses are UIDs
@@ -29,4 +30,6 @@
 //	raft.db       the Raft log and vote (raft-boltdb), with checksums of our own
 //	snapshots/    Raft snapshots
 //	image         the last applied state, for serving before a leader is known
+//	applied       the last applied entry, up to which the log is served then
+//	damaged-N/    a store that was moved aside, with the identity that it was of
 package cluster

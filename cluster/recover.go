@@ -31,8 +31,22 @@ type Recovery struct {
 	// leader made it: zero if the log does not say.
 	LastEntry uint64
 	Appended  time.Time
+	// Damage is what is wrong with the log, "" if it is sound. All else is of the
+	// image then, which was written at Written.
+	Damage  string
+	Written time.Time
 	// Others are the names of the other nodes, which are no members any more.
 	Others []string
+}
+
+// RecoverOptions say what [Recover] does.
+type RecoverOptions struct {
+	// Write makes the new cluster; without it Recover only looks.
+	Write bool
+	// FromImage takes what the image holds, where the log is damaged.
+	FromImage bool
+	// Logger is where the libraries below log; nil discards.
+	Logger *slog.Logger
 }
 
 // Recover makes a new cluster of what is left on one node, which must not run:
@@ -42,9 +56,12 @@ type Recovery struct {
 // what is left of the old cluster is shut out, and cannot reach the node even if
 // it finds a majority again.
 //
-// Without write it only looks. It may be repeated after a crash. Errors name
-// the directory, the file and the remedy.
-func Recover(path string, write bool, logger *slog.Logger) (r Recovery, err error) {
+// Where the log is damaged, or was moved aside for that, it describes the image,
+// and writes only if it may take that. It may be repeated after a crash. Errors
+// name the directory, the file and the remedy. A look counts as a start of the
+// node's and changes nothing else.
+func Recover(path string, options RecoverOptions) (r Recovery, err error) {
+	logger := options.Logger
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
@@ -59,40 +76,76 @@ func Recover(path string, write bool, logger *slog.Logger) (r Recovery, err erro
 	if dir.clusterID() == "" {
 		return r, fmt.Errorf("recover %q: this node never was part of a cluster: start it", path)
 	}
-	raftLogger := newRaftLogger(logger, "raft")
-	if was := dir.id.Rejoin; was != nil {
-		return r, fmt.Errorf("recover %q: recover from another survivor, if there is one: the log of this one was damaged (%s) and is in %q", path, was.Damage, was.Aside)
-	}
-	s, err := openStore(dir, logger)
-	if err != nil {
-		return r, fmt.Errorf("recover from another survivor, if there is one: %w", err)
+	s, err := openSurvivor(dir, logger)
+	switch {
+	case isDamage(err):
+		return recoverImage(dir, err, options, logger)
+	case err != nil:
+		return r, fmt.Errorf("recover: %w: "+remedyMend, err)
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	if options.FromImage {
+		return r, fmt.Errorf("recover %q: its log is sound, and has what the image has and more: recover without the image", path)
+	}
 	survivor := &recovering{replica: newOfflineReplica()}
 	last, err := s.replayAll(survivor.replica)
 	if err != nil {
 		return r, fmt.Errorf("recover %q: %w", path, err)
 	}
 	r = describe(survivor.state, dir, last)
-	if !write {
+	if !options.Write {
 		return r, nil
 	}
 	r.After = newClusterID()
-	return r, recoverInto(dir, s, newUID(), r.After, survivor, raftLogger)
+	return r, recoverInto(dir, s, newUID(), r.After, survivor, newRaftLogger(logger, "raft"))
+}
+
+// openSurvivor opens the store. The error is damage also if the store was moved
+// aside for that, and if nothing is in it: an attempt to recover from the image
+// ended early, or the node was just let in.
+func openSurvivor(dir *dataDir, logger *slog.Logger) (*store, error) {
+	if was := dir.id.Rejoin; was != nil {
+		return nil, &damagedError{fmt.Sprintf("%s; it is in %q", was.Damage, dir.file(was.Aside))}
+	}
+	s, err := openStore(dir, logger)
+	if err != nil {
+		return nil, err
+	}
+	empty, err := s.isEmpty()
+	if err == nil && empty {
+		err = &damagedError{fmt.Sprintf("log store %q: there is nothing in it", dir.file(fileStore))}
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
 }
 
 func describe(s *fsm.State, dir *dataDir, last raft.Log) Recovery {
 	r := Recovery{
-		UID: dir.uid(), Before: dir.clusterID(), Revision: s.Revision(), LastEntry: last.Index, Appended: last.AppendedAt,
+		UID: ownUID(dir, s), Before: dir.clusterID(), Revision: s.Revision(), LastEntry: last.Index, Appended: last.AppendedAt,
 		Listeners: s.Count(fsm.KindListener), Routes: s.Count(fsm.KindRoute), Pools: s.Count(fsm.KindPool), Backends: s.Count(fsm.KindBackend),
 	}
 	for node := range s.Nodes() {
-		if node.UID != dir.uid() {
+		if node.UID != r.UID {
 			r.Others = append(r.Others, node.Name)
 		}
 	}
 	slices.Sort(r.Others)
 	return r
+}
+
+// ownUID is under which UID the registry knows the node: it has another one since
+// its store was moved aside.
+func ownUID(dir *dataDir, s *fsm.State) string {
+	if dir.id.Rejoin != nil {
+		for _, uid := range dir.id.Rejoin.Was {
+			if s.Node(uid) != nil {
+				return uid
+			}
+		}
+	}
+	return dir.uid()
 }
 
 // newClusterID is random: the same survivor may be recovered twice, from two
@@ -107,10 +160,10 @@ func newClusterID() string {
 // mends. It must not be the old member: raft takes entries from whoever has its
 // secret and its UID, and terms of both clusters go on from the same one.
 func recoverInto(dir *dataDir, s *store, uid, id string, survivor *recovering, logger *raftLogger) error {
+	before := ownUID(dir, survivor.state)
 	if err := dir.renew(uid, id); err != nil {
 		return err
 	}
-	before := dir.uid()
 	survivor.becomes = func(state *fsm.State) *fsm.State { return fsm.Recovered(state, id, before, uid) }
 	survivor.restart()
 	_, transport := raft.NewInmemTransport(raft.ServerAddress(uid))
@@ -123,8 +176,12 @@ func recoverInto(dir *dataDir, s *store, uid, id string, survivor *recovering, l
 	if err != nil {
 		return fmt.Errorf("recover %q: %w", dir.path, err)
 	}
-	state := survivor.becomes(survivor.state)
-	if err := writeImage(dir.file(fileImage), &view{state: state, index: survivor.index}); err != nil {
+	return endRecovery(dir, survivor.becomes(survivor.state), survivor.index)
+}
+
+// endRecovery writes what the first start of the new cluster serves.
+func endRecovery(dir *dataDir, state *fsm.State, index uint64) error {
+	if err := writeImage(dir.file(fileImage), &view{state: state, index: index}); err != nil {
 		return fmt.Errorf("recover %q: the new cluster is made, but not its image, which a start makes good: %w", dir.path, err)
 	}
 	if err := os.Remove(dir.file(filePeers)); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -11,7 +11,7 @@ import (
 // recovered makes a cluster of what is left on one node.
 func (c *testCluster) recovered(name string, write bool) Recovery {
 	c.t.Helper()
-	r, err := Recover(c.dirs[name], write, nil)
+	r, err := Recover(c.dirs[name], RecoverOptions{Write: write})
 	if err != nil {
 		c.t.Fatalf("recover %s: %v", name, err)
 	}
@@ -108,7 +108,7 @@ func TestARecoveryThatCannotBeIsRefused(t *testing.T) {
 	refused := func(path, why string) {
 		t.Helper()
 		before, _ := os.ReadFile(filepath.Join(path, fileIdentity))
-		if _, err := Recover(path, true, nil); err == nil || !strings.Contains(err.Error(), why) || !strings.Contains(err.Error(), path) {
+		if _, err := Recover(path, RecoverOptions{Write: true}); err == nil || !strings.Contains(err.Error(), why) || !strings.Contains(err.Error(), path) {
 			t.Errorf("of %s: %v, want that %q", path, err, why)
 		}
 		after, _ := os.ReadFile(filepath.Join(path, fileIdentity))
@@ -133,8 +133,17 @@ func TestARecoveryThatCannotBeIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused(c.dirs["n1"], "another survivor")
+	if err := os.Truncate(filepath.Join(c.dirs["n1"], fileImage), 20); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Recover(c.dirs["n1"], RecoverOptions{Write: true, FromImage: true}); err == nil || !strings.Contains(err.Error(), "nor is its image") {
+		t.Errorf("with log and image damaged: %+v, %v", r, err)
+	}
 	if err := os.WriteFile(store, whole, 0o600); err != nil {
 		t.Fatal(err)
+	}
+	if r, err := Recover(c.dirs["n1"], RecoverOptions{Write: true, FromImage: true}); err == nil || !strings.Contains(err.Error(), "its log is sound") {
+		t.Errorf("from the image beside a sound log: %+v, %v", r, err)
 	}
 	c.recovered("n1", true)
 

@@ -60,8 +60,8 @@ func (n *Node) apart() error {
 		waits = *said
 	}
 	return fmt.Errorf("its store was damaged (%s) and is in %q now: it waits to be let in again as its own successor, with an empty log, by a leader that a majority of the others follows (%s): "+
-		"start those that do not run; if there will never be a majority, run evenkeel recover on one whose store is sound",
-		r.Damage, n.dir.file(r.Aside), waits)
+		"start those that do not run; if there will never be a majority, run evenkeel recover on one whose store is sound, or, if none is, stop this one and run: evenkeel recover --data-dir %q --from-image",
+		r.Damage, n.dir.file(r.Aside), waits, n.dir.path)
 }
 
 // beAdmitted makes the node a member of the cluster that let it in.

@@ -188,6 +188,16 @@ func (s *store) hasState() (has bool, err error) {
 	return has, err
 }
 
+// isEmpty tells whether there is neither an entry nor a snapshot.
+func (s *store) isEmpty() (bool, error) {
+	last, err := s.cache.LastIndex()
+	if err != nil {
+		return false, err
+	}
+	snapshots, err := s.snapshots.List()
+	return last == 0 && len(snapshots) == 0, err
+}
+
 // entry returns the type and the term of a log entry, for readers outside of
 // raft. ok is false when it is not there.
 func (s *store) entry(index uint64) (entry raft.Log, ok bool, err error) {
