@@ -149,6 +149,7 @@ func (b *bed) checkLoad(addresses []string) {
 	begun, sent, done := time.Now(), b.load.Sent(), b.ops.count()
 	b.load.WaitRequests(b.t, 600, addresses...)
 	elapsed := time.Since(begun).Seconds()
+	b.row.quiet = max(b.row.quiet, slices.Max(longestOf(b.gaps, begun)))
 	if rate := float64(b.load.Sent()-sent) / elapsed; rate < dataPerSecond {
 		b.void("%.0f data requests a second, %d are wanted", rate, dataPerSecond)
 	}
@@ -178,19 +179,29 @@ type fault struct {
 	term      uint64
 	affected  map[string]int // failed data requests when it began, by address
 	elections int
-	gap       time.Duration
+	gaps      []time.Duration // of each client
+	stranded  []bool          // which were with a node that was cut off alone
 }
 
 // begin marks that a fault begins, which may cost the nodes named some of their
 // own requests.
 func (b *bed) begin(affected ...*harness.Node) *fault {
 	b.t.Helper()
-	f := &fault{bed: b, begun: time.Now(), term: b.term(), affected: map[string]int{}}
+	f := &fault{bed: b, term: b.term(), affected: map[string]int{}, stranded: make([]bool, len(b.gaps))}
 	for _, n := range affected {
 		f.affected[n.HTTP] = len(b.load.FailuresAt(n.HTTP))
 		b.load.MayRefuse(n.HTTP, true)
 	}
+	f.begun = time.Now()
 	return f
+}
+
+// strands says that the fault cuts a node off, so that the clients that are with
+// it are counted by themselves: how long they wait is up to them.
+func (f *fault) strands(n *harness.Node) {
+	for i, client := range f.bed.gaps {
+		f.stranded[i] = f.bed.Nodes[client.staysWith()] == n
+	}
 }
 
 // end marks that all is well again, and adds what the fault cost to the table.
@@ -206,11 +217,18 @@ func (f *fault) end() {
 		b.tolerated[address] += len(b.load.FailuresAt(address)) - before
 		b.load.MayRefuse(address, false)
 	}
-	f.gap = longestOf(b.gaps, f.begun)
+	f.gaps = longestOf(b.gaps, f.begun)
+	for i, gap := range f.gaps {
+		if f.stranded[i] {
+			b.row.stranded = append(b.row.stranded, gap)
+		} else {
+			b.row.gaps = append(b.row.gaps, gap)
+		}
+	}
 	f.elections = int(b.term() - f.term)
-	b.row.gaps = append(b.row.gaps, f.gap)
+	b.row.times++
 	b.row.elections = append(b.row.elections, f.elections)
-	b.t.Logf("%s: no acknowledged write for %v, %d elections, %v in all", b.row.id, f.gap.Round(time.Millisecond), f.elections,
+	b.t.Logf("%s: no acknowledged write for %v, %d elections, %v in all", b.row.id, f.gaps, f.elections,
 		time.Since(f.begun).Round(10*time.Millisecond))
 }
 

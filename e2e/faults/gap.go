@@ -38,14 +38,15 @@ type gapClient struct {
 	targets []writeTarget
 	stop    func()
 
-	mu   sync.Mutex // guards acks
+	mu   sync.Mutex // guards what follows
 	acks []time.Time
+	at   int // the target that it stays with
 }
 
 // startGapClient begins with the target of the client's own number.
 func startGapClient(t testing.TB, number int, targets []writeTarget) *gapClient {
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &gapClient{number: number, targets: targets}
+	c := &gapClient{number: number, targets: targets, at: number}
 	var running sync.WaitGroup
 	c.stop = sync.OnceFunc(func() { cancel(); running.Wait() })
 	running.Go(func() { c.run(ctx) })
@@ -57,7 +58,7 @@ func (c *gapClient) run(ctx context.Context) {
 	at := c.number
 	for count := 0; ctx.Err() == nil; count++ {
 		attempt, cancel := context.WithTimeout(ctx, attemptLimit)
-		err := c.targets[at%len(c.targets)].write(attempt, c.number, count)
+		err := c.targets[at].write(attempt, c.number, count)
 		cancel()
 		pause := writePause
 		if err == nil {
@@ -65,7 +66,10 @@ func (c *gapClient) run(ctx context.Context) {
 			c.acks = append(c.acks, time.Now())
 			c.mu.Unlock()
 		} else {
-			at++
+			at = (at + 1) % len(c.targets)
+			c.mu.Lock()
+			c.at = at
+			c.mu.Unlock()
 			pause = retryPause
 		}
 		select {
@@ -99,12 +103,20 @@ func (c *gapClient) longest(from, to time.Time) (longest time.Duration) {
 	return max(longest, to.Sub(last))
 }
 
-// longestOf returns the longest of all clients since a moment.
-func longestOf(clients []*gapClient, from time.Time) (longest time.Duration) {
-	for _, client := range clients {
-		longest = max(longest, client.longest(from, time.Now()))
+// staysWith returns the number of the target that the client is with.
+func (c *gapClient) staysWith() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+// longestOf returns the longest time of each client since a moment.
+func longestOf(clients []*gapClient, from time.Time) []time.Duration {
+	now, all := time.Now(), make([]time.Duration, len(clients))
+	for i, client := range clients {
+		all[i] = client.longest(from, now)
 	}
-	return longest
+	return all
 }
 
 // waitWrites waits until every client has had some more writes acknowledged.

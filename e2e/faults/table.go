@@ -24,7 +24,10 @@ type row struct {
 	// most bounds the elections of each fault; -1 is no bound.
 	most int
 
-	gaps       []time.Duration
+	quiet      time.Duration   // the longest gap of any client before the first fault
+	times      int             // how often the fault was there
+	gaps       []time.Duration // of each client, each time
+	stranded   []time.Duration // of clients that were with a node that was cut off alone
 	elections  []int
 	failures   int // data requests of nodes that were not broken
 	requests   int
@@ -53,12 +56,13 @@ func (r *row) note(format string, args ...any) {
 }
 
 // quantile returns a gap: 0.5 is the median, 1 the worst.
-func (r *row) quantile(q float64) time.Duration {
-	if len(r.gaps) == 0 {
+func (r *row) quantile(q float64) time.Duration { return quantile(r.gaps, q) }
+
+func quantile(all []time.Duration, q float64) time.Duration {
+	if len(all) == 0 {
 		return 0
 	}
-	sorted := slices.Sorted(slices.Values(r.gaps))
-	return sorted[int(q*float64(len(sorted)-1)+0.5)]
+	return slices.Sorted(slices.Values(all))[int(q*float64(len(all)-1)+0.5)]
 }
 
 // check holds what was measured against the bounds. Only an idle machine tells
@@ -93,10 +97,13 @@ func printTable() {
 		return cmp.Or(cmp.Compare(len(a.id), len(b.id)), cmp.Compare(a.id, b.id))
 	})
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\n\tfault\ttimes\tgap p50 / worst (wanted)\telections\tfailed data requests\toperations\t")
+	fmt.Fprintln(w, "\n\tfault\ttimes\tgap p50 / worst (wanted)\tquiet\telections\tfailed data requests\toperations\t")
 	for _, r := range table.rows {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s / %s (%s / %s)\t%s\t%d of %d\t%d\t%s\n", r.id, r.fault, len(r.gaps),
-			seconds(r.quantile(0.5)), seconds(r.quantile(1)), seconds(r.p50), seconds(r.worst),
+		if len(r.stranded) > 0 {
+			r.note("clients of the node that was cut off: %s / %s", seconds(quantile(r.stranded, 0.5)), seconds(quantile(r.stranded, 1)))
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s / %s (%s / %s)\t%s\t%s\t%d of %d\t%d\t%s\n", r.id, r.fault, r.times,
+			seconds(r.quantile(0.5)), seconds(r.quantile(1)), seconds(r.p50), seconds(r.worst), seconds(r.quiet),
 			strings.Trim(fmt.Sprint(r.elections), "[]"), r.failures, r.requests, r.operations, strings.Join(r.notes, "; "))
 	}
 	_ = w.Flush() // of a table for a person
