@@ -103,6 +103,7 @@ func (n *Node) watchLeader(ctx context.Context, c *consensus) {
 		if begun := n.look(ctx, c); begun != nil {
 			tasks.Go(func() { n.becomeReady(c, begun) })
 		}
+		n.keepHeard()
 		select {
 		case <-c.raft.LeaderCh():
 		case <-notices:

@@ -48,6 +48,7 @@ type Node struct {
 	rejoin  atomic.Pointer[rejoin] // nil unless the node waits to be let in again
 	waits   atomic.Pointer[string] // why that has not been yet
 	applied *appliedRecord
+	heard   atomic.Pointer[time.Time] // see keepHeard
 	// imageIndex is of the image on the disk at the start.
 	imageIndex uint64
 	consensus  atomic.Pointer[consensus] // nil while the node has no part in Raft
@@ -121,6 +122,7 @@ func (n *Node) readDisk() error {
 	n.imageIndex = image.index
 	if boot.state != nil {
 		n.views.boot(boot.state, boot.index)
+		n.hearFiles(n.dir.file(fileImage), n.dir.file(fileApplied))
 		if err := beyondBuild(boot.state); err != nil {
 			n.detach(err) // the next command may be one that it cannot read
 		}

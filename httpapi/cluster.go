@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"evenkeel/cluster"
 	"evenkeel/fsm"
@@ -13,6 +14,8 @@ import (
 type Registry interface {
 	// State returns the local state at once; it is never nil.
 	State() *fsm.State
+	// Age returns how old the local state may be; known is false if there is none.
+	Age() (age time.Duration, known bool)
 	// Propose returns when the local state has the outcome. A refusal is
 	// Result.Err; an error is one of the cluster's sentinels, or internal.
 	Propose(ctx context.Context, actor string, op fsm.Operation) (fsm.Result, error)

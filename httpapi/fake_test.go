@@ -30,6 +30,7 @@ type fakeCluster struct {
 	members   func() []cluster.Member
 	reports   map[string]json.RawMessage
 	status    cluster.Status
+	age       *time.Duration // nil is not known
 	// change, if not nil, answers a change of the members.
 	change func(kind, uid string) error
 }
@@ -70,6 +71,15 @@ func (f *fakeCluster) perform(actor string, op fsm.Operation) fsm.Result {
 	}})
 	f.state = state
 	return results[0]
+}
+
+func (f *fakeCluster) Age() (time.Duration, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.age == nil {
+		return 0, false
+	}
+	return *f.age, true
 }
 
 func (f *fakeCluster) Propose(_ context.Context, actor string, op fsm.Operation) (fsm.Result, error) {

@@ -11,16 +11,18 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gorilla/mux"
 
 	"evenkeel/httpapi/problem"
 )
 
-// The header fields of every answer.
+// The header fields of every answer; the last one of every read.
 const (
 	headerNode     = "X-Evenkeel-Node"
 	headerRevision = "X-Evenkeel-Revision"
+	headerAge      = "X-Evenkeel-Age"
 )
 
 // handlerFunc answers a request, or returns why it did not. It writes nothing
@@ -54,6 +56,13 @@ func (a *API) outer(next http.Handler) http.Handler {
 
 func setRevision(w http.ResponseWriter, revision uint64) {
 	w.Header().Set(headerRevision, strconv.FormatUint(revision, 10))
+}
+
+// setAge says how old what is read may be, in seconds, if that is known.
+func setAge(w http.ResponseWriter, age time.Duration, known bool) {
+	if known {
+		w.Header().Set(headerAge, strconv.FormatFloat(age.Seconds(), 'f', 3, 64))
+	}
 }
 
 // recoverPanic turns a panic into a problem. When the answer has begun it

@@ -116,8 +116,10 @@ type clusterView struct {
 	Digest   string `json:"digest"`
 	// Confirmed is false while the node serves what it had on its disk and no
 	// leader has told it yet that this was committed.
-	Confirmed bool   `json:"confirmed"`
-	Detached  string `json:"detached,omitempty"`
+	Confirmed bool `json:"confirmed"`
+	// AgeSeconds is how old the state may be; nil if there is none yet.
+	AgeSeconds *float64 `json:"age_seconds,omitempty"`
+	Detached   string   `json:"detached,omitempty"`
 }
 
 func (a *API) clusterStatus(w http.ResponseWriter, r *http.Request) error {
@@ -126,9 +128,14 @@ func (a *API) clusterStatus(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	status := a.config.Cluster.Status()
-	return writeJSON(w, http.StatusOK, clusterView{
+	view := clusterView{
 		ID: s.ClusterID(), Leader: status.LeaderName, Quorum: status.Quorum, Term: status.Term,
 		Revision: s.Revision(), Version: s.Version(), Digest: digest(s),
 		Confirmed: status.Confirmed, Detached: status.Detached,
-	})
+	}
+	if age, known := a.config.Cluster.Age(); known {
+		seconds := age.Seconds()
+		view.AgeSeconds = &seconds
+	}
+	return writeJSON(w, http.StatusOK, view)
 }

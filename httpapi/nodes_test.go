@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"evenkeel/cluster"
 	"evenkeel/httpapi"
@@ -19,6 +20,19 @@ func TestTheClusterIsToldAsThisNodeSeesIt(t *testing.T) {
 		wantAt(fmt.Sprintf("%016x", s.Digest()), "digest").wantAt(nil, "detached")
 	c.cluster.status = cluster.Status{Detached: "the disk hangs"}
 	c.send("GET", "/v1/cluster", "").want(200).wantAt("", "leader").wantAt(false, "quorum").wantAt("the disk hangs", "detached")
+}
+
+func TestReadsSayHowOldTheyAre(t *testing.T) {
+	c := newClient(t)
+	if got := c.send("GET", "/v1/pools", "").want(200).Header.Get("X-Evenkeel-Age"); got != "" {
+		t.Errorf("the age of what is not there yet is %q", got)
+	}
+	age := 1500 * time.Millisecond
+	c.cluster.age = &age
+	for path, want := range map[string]string{"/v1/pools": "1.500", "/v1/pools/default": "1.500", "/v1/nodes": "1.500", "/v1/pools?consistency=linearizable": "0.000"} {
+		c.send("GET", path, "").want(200).wantHeader("X-Evenkeel-Age", want)
+	}
+	c.send("GET", "/v1/cluster", "").want(200).wantHeader("X-Evenkeel-Age", "1.500").wantAt(1.5, "age_seconds")
 }
 
 func TestTheNodesAreListedWithWhatTheyApplied(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 // request.
 func (a *API) state(w http.ResponseWriter, r *http.Request) (*fsm.State, error) {
 	query := r.URL.Query()
+	age, known := a.config.Cluster.Age() // first, since what is read next can only be newer
 	if query.Has("consistency") {
 		switch consistency := query.Get("consistency"); consistency {
 		case "local":
@@ -24,12 +25,14 @@ func (a *API) state(w http.ResponseWriter, r *http.Request) (*fsm.State, error) 
 			if err := a.config.Cluster.ReadIndex(r.Context()); err != nil {
 				return nil, readProblem(err)
 			}
+			age, known = 0, true
 		default:
 			return nil, problem.New(problem.InvalidRequest, "consistency %q: use local (the default) or linearizable", clip(consistency))
 		}
 	}
 	s := a.config.Cluster.State()
 	setRevision(w, s.Revision())
+	setAge(w, age, known)
 	return s, nil
 }
 

@@ -456,7 +456,7 @@ func TestStatusOfALargeRegistry(t *testing.T) {
 	}
 	answers := replies()
 	answers["GET /v1/backends"] = []reply{{200, `{"items":[` + strings.Join(items, ",") + `],"revision":12}`}}
-	answers["GET /v1/cluster"] = []reply{{200, `{"id":"c0ffee","leader":"","quorum":false,"revision":12,"confirmed":false,"detached":"the disk hangs"}`}}
+	answers["GET /v1/cluster"] = []reply{{200, `{"id":"c0ffee","leader":"","quorum":false,"revision":12,"confirmed":false,"age_seconds":75.2,"detached":"the disk hangs"}`}}
 	api := newFakeAPI(t, answers)
 	got := execute(t, map[string]string{"EVENKEEL_API": api.url}, "status")
 	golden(t, "status of a large registry", strings.ReplaceAll(got.out+got.err, api.url, "http://API"))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +16,10 @@ import (
 // registry it shows the pools, and the backends that take no traffic.
 const maxListed = 20
 
+// oldSeconds is from when on the age of what a node shows is worth a line: one
+// that follows a leader hears from it many times a second.
+const oldSeconds = 2
+
 // clusterDoc is what the API says of the cluster.
 type clusterDoc struct {
 	ID        string `json:"id"`
@@ -23,6 +28,8 @@ type clusterDoc struct {
 	Revision  uint64 `json:"revision"`
 	Confirmed *bool  `json:"confirmed"`
 	Detached  string `json:"detached"`
+	// AgeSeconds is how old all this may be; nil on a node that does not say.
+	AgeSeconds *float64 `json:"age_seconds"`
 }
 
 // nodeDoc is what the API says of one node.
@@ -111,6 +118,9 @@ func (s *status) printCluster(w io.Writer) error {
 	rows.add("leader", orNone(s.cluster.Leader))
 	rows.add("quorum", s.quorum())
 	rows.add("revision", strconv.FormatUint(s.cluster.Revision, 10))
+	if age := s.cluster.AgeSeconds; age != nil && *age >= oldSeconds {
+		rows.add("as of", fmt.Sprintf("%s ago", time.Duration(*age*float64(time.Second)).Round(time.Second)))
+	}
 	rows.add("seen by", fmt.Sprintf("%s at %s", orNone(node), s.clusterAnswer.base))
 	if s.cluster.Detached != "" {
 		rows.add("detached", s.cluster.Detached)
