@@ -287,3 +287,32 @@ func TestRaftWaitsForNobodyWhoWatchesIt(t *testing.T) {
 		t.Error("nobody leads")
 	}
 }
+
+// raft does not get out of handing the leadership to a node that does not store
+// what it is sent, and takes no writes meanwhile.
+func TestALeadershipIsNotOfferedToANodeThatCannotStore(t *testing.T) {
+	c := newTestCluster(t)
+	gates := c.gatedDisks("n1", "n2", "n3")
+	c.form(3)
+	leader, full := c.leader(), c.follower()
+	gates[full.Name()].set(errors.New("planted: the disk is full"), nil)
+	defer gates[full.Name()].set(nil, nil)
+	c.put(leader, numbered(1))
+	eventually(t, "the node refuses what it is sent", func() bool { return gates[full.Name()].failed.Load() > 1 })
+	for range 3 {
+		if err := leader.TransferLeadership(t.Context(), full.UID()); !errors.Is(err, ErrUnsafe) {
+			t.Errorf("the leadership for a node that cannot store: %v", err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for {
+		_, err := leader.Propose(ctx, "test", numbered(2))
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("the leader takes no writes any more: %v", err)
+		}
+	}
+}

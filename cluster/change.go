@@ -264,7 +264,7 @@ func (m *membership) giveVote(server raft.Server) (raft.Future, error) {
 func (n *Node) yield(ctx context.Context, c *consensus, own *leadership) error {
 	successors := n.successors(c, own.term)
 	if len(successors) == 0 {
-		return unsafe("no other voter answers")
+		return unsafe("no other voter answers and stores what it is sent")
 	}
 	if err := n.transferTo(ctx, c, successors); err != nil {
 		return fmt.Errorf("%w: %w", errUnknown, err)
@@ -287,7 +287,7 @@ func (m *membership) transfer(ctx context.Context, to raft.Server) error {
 	case m.isWitness(string(to.ID)):
 		return unsafe("node %q is a witness, which hands the leadership on: name a node that serves", name)
 	case !slices.Contains(m.successors(m.consensus, m.own.term), to.ID):
-		return unsafe("node %q does not answer", name)
+		return unsafe("node %q does not answer, or does not store what it is sent", name)
 	}
 	err := m.awaitWithin(ctx, m.raft.LeadershipTransferToServer(to.ID, to.Address))
 	switch {

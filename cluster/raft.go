@@ -304,14 +304,16 @@ func (n *Node) transferTo(ctx context.Context, c *consensus, successors []raft.S
 	return nil
 }
 
-// successors returns the other voters that answered lately, the one with most
-// of the log first, and witnesses last.
+// successors returns the other voters that answered lately and store what they are
+// sent, the one with most of the log first, and witnesses last. raft cannot be
+// asked to hand over to one that does not store: while it waits for that one's log
+// it takes no writes, and its second attempt waits for as long as that lasts.
 func (n *Node) successors(c *consensus, term uint64) []raft.ServerID {
 	var ids []raft.ServerID
 	matches, witness := map[raft.ServerID]uint64{}, map[raft.ServerID]int{}
 	for _, server := range c.servers() {
 		recent := time.Since(c.transport.answered(server.ID, term)) < 2*n.profile.heartbeat
-		if server.Suffrage == raft.Voter && server.ID != raft.ServerID(n.UID()) && recent {
+		if server.Suffrage == raft.Voter && server.ID != raft.ServerID(n.UID()) && recent && c.transport.takes(server.ID) {
 			ids = append(ids, server.ID)
 			matches[server.ID] = c.transport.match(server.ID, term)
 			if n.isWitness(string(server.ID)) {

@@ -76,6 +76,8 @@ type peerProgress struct {
 	// the peer was told.
 	match, told uint64
 	pushing     bool
+	// refused counts the requests that it could not store and is sent again.
+	refused int
 	// down is not nil after a call that did not get through, and closed by the
 	// next one that does.
 	down chan struct{}
@@ -144,10 +146,29 @@ func (t *transport) repeat(id raft.ServerID, target raft.ServerAddress, args *ra
 		*resp = raft.AppendEntriesResponse{} // decoding leaves what is not there
 		err := t.append(id, target, args, resp)
 		done := err != nil || resp.Success || resp.Term > args.Term || resp.NoRetryBackoff
+		if !done && wait == minRepeat {
+			t.refuses(id, 1)
+			defer t.refuses(id, -1)
+		}
 		if done || !t.pauseFor(wait) || !t.wanted(id, args.Term) {
 			return err
 		}
 	}
+}
+
+func (t *transport) refuses(id raft.ServerID, change int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.peer(id).refused += change
+}
+
+// takes tells whether a peer takes what it is sent, as far as is known: nothing to
+// it is held back.
+func (t *transport) takes(id raft.ServerID) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := t.peers[id]
+	return p == nil || p.down == nil && p.refused == 0
 }
 
 // append makes one call.
@@ -307,7 +328,7 @@ func (t *transport) note(id raft.ServerID, args *raft.AppendEntriesRequest, resp
 		return
 	}
 	if args.Term > p.term {
-		*p = peerProgress{term: args.Term, pushing: p.pushing, beat: p.beat}
+		*p = peerProgress{term: args.Term, pushing: p.pushing, beat: p.beat, refused: p.refused}
 	}
 	if sent.After(p.answered) {
 		p.answered = sent
