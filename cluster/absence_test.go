@@ -220,3 +220,23 @@ func TestNobodyIsRemovedBeforeTheTime(t *testing.T) {
 		})
 	}
 }
+
+// A node that said goodbye and was started again before memberlist missed it is
+// there, and not to be removed, though memberlist has no news of that.
+func TestANodeThatLeftAndAnswersIsThere(t *testing.T) {
+	c := newTestCluster(t)
+	c.form(3)
+	leader, n := c.leader(), c.follower()
+	n.sayGoodbye(t.Context())
+	eventually(t, "it is recorded as left", func() bool { return leader.State().Node(n.UID()).State == fsm.NodeLeft })
+	for _, other := range c.others(n) {
+		other.gossip.mu.Lock()
+		other.gossip.members[n.UID()].Since = time.Now().Add(-returnedAfter)
+		other.gossip.mu.Unlock()
+	}
+	for _, other := range c.others(n) {
+		eventually(t, "it is alive", func() bool {
+			return other.State().Node(n.UID()).State == fsm.NodeAlive && c.memberOf(other, n.UID()).State == StateAlive
+		})
+	}
+}

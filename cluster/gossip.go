@@ -35,6 +35,9 @@ const (
 	// suspectAfter is how many rounds of probes a node may miss before it is
 	// shown as suspect.
 	suspectAfter = 2
+	// returnedAfter is how long after its goodbye a node that answers probes is
+	// there again. It is more than a stop takes from there on.
+	returnedAfter = stopPatience + 5*time.Second
 )
 
 // meta is what a node says of itself in gossip; the encoding is at most 512
@@ -376,8 +379,18 @@ func (g *gossip) NotifyPingComplete(node *memberlist.Node, _ time.Duration, payl
 	takes, wrote := writesOf(payload)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if member := g.members[node.Name]; member != nil {
-		member.heard, member.takes, member.wrote = time.Now(), takes, wrote
+	member := g.members[node.Name]
+	if member == nil {
+		return
+	}
+	now := time.Now()
+	member.heard, member.takes, member.wrote = now, takes, wrote
+	if member.State == gossipLeft && now.Sub(member.Since) > returnedAfter {
+		// It was started anew before memberlist missed it, or its goodbye came late:
+		// memberlist has no news of that, and it would count as gone for ever.
+		member.State, member.Since = gossipAlive, now
+		g.wake()
+		g.node.logger.Info("a node is there", "member", member.Name, "uid", node.Name, "addr", member.Addr)
 	}
 }
 
