@@ -166,11 +166,14 @@ func (n *Node) predecessor(c *consensus, own *leadership, servers []raft.Server,
 	return nil
 }
 
-// deservesVote tells whether a node is there and has nearly all of the log.
+// deservesVote tells whether a node is there, has nearly all of the log and stores
+// what it is sent. One that has shown nothing yet has none of it, however short the
+// log is.
 func (n *Node) deservesVote(c *consensus, own *leadership, uid string) bool {
 	members, _ := n.gossip.view()
 	m, known := members[uid]
+	match := c.transport.match(raft.ServerID(uid), own.term)
 	return known && !m.Detached && n.liveness(c, own, uid) == fsm.NodeAlive &&
-		c.transport.match(raft.ServerID(uid), own.term)+caughtUp >= c.raft.CommitIndex() &&
+		match > 0 && match+caughtUp >= c.raft.CommitIndex() && c.transport.takes(raft.ServerID(uid)) &&
 		time.Since(c.transport.answered(raft.ServerID(uid), own.term)) < time.Second
 }

@@ -306,3 +306,24 @@ func TestALeadershipIsNotOfferedToANodeThatCannotStore(t *testing.T) {
 	}
 	c.put(leader, numbered(2))
 }
+
+// A vote for a node that stores nothing would raise the majority that is needed by
+// one who cannot help to reach it.
+func TestANodeThatCannotStoreGetsNoVote(t *testing.T) {
+	c := newTestCluster(t)
+	gates := c.gatedDisks("n1", "n2")
+	n := c.form(1)[0]
+	gates["n2"].set(errors.New("planted: the disk is full"), nil)
+	full := c.start(c.config("n2", c.binds["n1"]))
+	eventually(t, "it refuses what it is sent", func() bool { return gates["n2"].failed.Load() > 10 })
+	c.put(n, numbered(1))
+	unsafely(t, c.ask(n.PromoteMember, full.UID()), "has not caught up")
+	if server, _ := n.consensus.Load().server(full.UID()); server.Suffrage != raft.Nonvoter {
+		t.Errorf("it is a %s", server.Suffrage)
+	}
+	gates["n2"].set(nil, nil)
+	eventually(t, "it gets a vote once it can", func() bool {
+		server, _ := n.consensus.Load().server(full.UID())
+		return server.Suffrage == raft.Voter
+	})
+}
