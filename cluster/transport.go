@@ -76,8 +76,9 @@ type peerProgress struct {
 	// the peer was told.
 	match, told uint64
 	pushing     bool
-	// refused counts the requests that it could not store and is sent again.
-	refused int
+	// lags is set when it could not store entries, or needs a snapshot, until it
+	// has stored what raft sends next.
+	lags bool
 	// down is not nil after a call that did not get through, and closed by the
 	// next one that does.
 	down chan struct{}
@@ -146,9 +147,8 @@ func (t *transport) repeat(id raft.ServerID, target raft.ServerAddress, args *ra
 		*resp = raft.AppendEntriesResponse{} // decoding leaves what is not there
 		err := t.append(id, target, args, resp)
 		done := err != nil || resp.Success || resp.Term > args.Term || resp.NoRetryBackoff
-		if !done && wait == minRepeat {
-			t.refuses(id, 1)
-			defer t.refuses(id, -1)
+		if !done {
+			t.lag(id)
 		}
 		if done || !t.pauseFor(wait) || !t.wanted(id, args.Term) {
 			return err
@@ -156,19 +156,18 @@ func (t *transport) repeat(id raft.ServerID, target raft.ServerAddress, args *ra
 	}
 }
 
-func (t *transport) refuses(id raft.ServerID, change int) {
+func (t *transport) lag(id raft.ServerID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.peer(id).refused += change
+	t.peer(id).lags = true
 }
 
-// takes tells whether a peer takes what it is sent, as far as is known: nothing to
-// it is held back.
+// takes tells whether a peer takes what it is sent, as far as is known.
 func (t *transport) takes(id raft.ServerID) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p := t.peers[id]
-	return p == nil || p.down == nil && p.refused == 0
+	return p == nil || p.down == nil && !p.lags
 }
 
 // append makes one call.
@@ -182,6 +181,7 @@ func (t *transport) append(id raft.ServerID, target raft.ServerAddress, args *ra
 // InstallSnapshot implements [raft.Transport]. A peer that cannot store it costs
 // a whole transfer each time, so those are left to raft's back-off.
 func (t *transport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	t.lag(id)
 	t.rest(id, args.Term)
 	return t.NetworkTransport.InstallSnapshot(id, target, args, resp, data)
 }
@@ -328,7 +328,7 @@ func (t *transport) note(id raft.ServerID, args *raft.AppendEntriesRequest, resp
 		return
 	}
 	if args.Term > p.term {
-		*p = peerProgress{term: args.Term, pushing: p.pushing, beat: p.beat, refused: p.refused}
+		*p = peerProgress{term: args.Term, pushing: p.pushing, beat: p.beat, lags: p.lags}
 	}
 	if sent.After(p.answered) {
 		p.answered = sent
@@ -336,6 +336,9 @@ func (t *transport) note(id raft.ServerID, args *raft.AppendEntriesRequest, resp
 	match := args.PrevLogEntry
 	if n := len(args.Entries); n > 0 {
 		match = args.Entries[n-1].Index
+	}
+	if match > 0 {
+		p.lags = false
 	}
 	p.match = max(p.match, match)
 	p.told = max(p.told, min(args.LeaderCommitIndex, match))

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -313,5 +314,39 @@ func TestNothingIsHeldBackForALeaderThatLeadsNoMore(t *testing.T) {
 		if ago := time.Since(last); ago < time.Second {
 			t.Errorf("the old leader sends heartbeats, the last one %s ago", ago)
 		}
+	})
+}
+
+// Heartbeats say nothing about what a follower stores.
+func TestAFollowerTakesNothingUntilItHasStoredSomething(t *testing.T) {
+	simulate(t, keepLog, func(s *simulation, leader, follower *simNode) {
+		takes := func(when string, want bool) {
+			t.Helper()
+			if got := leader.transport.takes("n2"); got != want {
+				t.Errorf("%s: n2 takes what it is sent: %v, want %v", when, got, want)
+			}
+			if !leader.transport.takes("n3") {
+				t.Errorf("%s: n3 takes nothing", when)
+			}
+		}
+		takes("all is well", true)
+		follower.log.full.Store(true)
+		s.write(leader, 1)
+		<-time.After(time.Minute)
+		takes("its disk is full", false)
+		follower.log.full.Store(false)
+		s.within(time.Second, leader, follower)
+		<-time.After(time.Second) // its answer may be on its way
+		takes("it has caught up", true)
+		request := raft.InstallSnapshotRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}, SnapshotVersion: 1}
+		var response raft.InstallSnapshotResponse
+		if err := leader.transport.InstallSnapshot("n2", "n2", &request, &response, strings.NewReader("")); err != nil || response.Success {
+			t.Fatalf("a snapshot of an old term is taken, or fails with %v", err)
+		}
+		takes("a snapshot was refused", false)
+		s.write(leader, 1)
+		s.within(time.Second, leader, follower)
+		<-time.After(time.Second) // its answer may be on its way
+		takes("it has stored an entry since", true)
 	})
 }
