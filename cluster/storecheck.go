@@ -49,37 +49,69 @@ type subtree struct {
 // checkPages reports what is wrong with the structure of a file of bbolt's.
 // What is within the values is not its business. A file without a sound meta
 // page is left to bbolt, which names that fault by itself.
+//
+// bbolt itself is content with one of the two, and takes the file for what it was
+// before the last write if that one was the newer: an entry or a vote that the
+// node has given its word for would be gone. What a meta page says lies within its
+// first sector, which a loss of power leaves as it was before the write or after.
 func checkPages(file io.ReaderAt) error {
-	p, root := newPages(file)
-	if p == nil {
-		return nil
+	p, root, err := newPages(file)
+	if p == nil || err != nil {
+		return err
+	}
+	for id := range int64(2) {
+		m, err := readMeta(file, id*int64(p.size))
+		if err != nil {
+			return err
+		}
+		if !m.sound {
+			return fmt.Errorf("meta page %d is damaged: the other one may be of an earlier write", id)
+		}
 	}
 	return p.check(subtree{page: root}, 0)
 }
 
+// metaPage is what a meta page says, nothing if it is not sound.
+type metaPage struct {
+	sound                  bool
+	size, root, end, write uint64
+}
+
+// readMeta reads the meta page that begins at an offset. The error is one that may
+// pass.
+func readMeta(file io.ReaderAt, offset int64) (m metaPage, err error) {
+	meta := make([]byte, metaSize)
+	if _, err := file.ReadAt(meta, offset+pageHeader); passes(err) {
+		return m, err
+	} else if err != nil {
+		return m, nil
+	}
+	native := binary.NativeEndian
+	sum := fnv.New64a()
+	sum.Write(meta[:metaSum])
+	size := uint64(native.Uint32(meta[8:]))
+	if native.Uint32(meta) != metaMagic || native.Uint64(meta[metaSum:]) != sum.Sum64() || size < minPage || size > maxPage {
+		return m, nil
+	}
+	return metaPage{sound: true, size: size, root: native.Uint64(meta[16:]), end: native.Uint64(meta[40:]), write: native.Uint64(meta[48:])}, nil
+}
+
 // newPages reads the newest sound meta page. It returns nil without one.
-func newPages(file io.ReaderAt) (p *pages, root uint64) {
+func newPages(file io.ReaderAt) (p *pages, root uint64, err error) {
 	var newest uint64
-	take := func(offset int64) {
-		meta := make([]byte, metaSize)
-		if _, err := file.ReadAt(meta, offset+pageHeader); err != nil {
-			return
+	take := func(offset int64) error {
+		m, err := readMeta(file, offset)
+		if err == nil && m.sound && (p == nil || m.write >= newest) {
+			newest, root = m.write, m.root
+			p = &pages{file: file, size: m.size, end: m.end, seen: map[uint64]bool{}}
 		}
-		native := binary.NativeEndian
-		sum := fnv.New64a()
-		sum.Write(meta[:metaSum])
-		size, tx := uint64(native.Uint32(meta[8:])), native.Uint64(meta[48:])
-		if native.Uint32(meta) != metaMagic || native.Uint64(meta[metaSum:]) != sum.Sum64() || size < minPage || size > maxPage || p != nil && tx < newest {
-			return
-		}
-		newest, root = tx, native.Uint64(meta[16:])
-		p = &pages{file: file, size: size, end: native.Uint64(meta[40:]), seen: map[uint64]bool{}}
+		return err
 	}
-	take(0)
-	for size := int64(minPage); size <= maxPage; size *= 2 {
-		take(size) // where the second is depends on the page size, which the first may not tell any more
+	err = take(0)
+	for size := int64(minPage); size <= maxPage && err == nil; size *= 2 {
+		err = take(size) // where the second is depends on the page size, which the first may not tell any more
 	}
-	return p, root
+	return p, root, err
 }
 
 // read returns a page with what overflows into the next ones.

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -115,6 +116,47 @@ func openDamaged(t *testing.T, data []byte) {
 	}
 	if err := store.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// bbolt opens such a file as it was one write before.
+func TestAStoreOneOfWhoseFirstPagesIsDamagedIsNotTakenBackByAWrite(t *testing.T) {
+	var before, after []byte
+	dir := storeDir(t, func(s *store) {
+		filled(t)(s)
+		read := func() []byte {
+			data, err := os.ReadFile(filepath.Join(s.dir, fileStore))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return data
+		}
+		before = read()
+		if err := s.stable.SetUint64(votedTermKey, 7); err != nil {
+			t.Fatal(err)
+		}
+		after = read()
+	})
+	newest := 0
+	if page := os.Getpagesize(); !bytes.Equal(before[page:][:page], after[page:][:page]) {
+		newest = page
+	}
+	for _, at := range []int{8, 16, 48, 56} { // page size, root, number of the write, checksum
+		data := bytes.Clone(after)
+		data[newest+pageHeader+at] ^= 1
+		if err := os.WriteFile(dir.file(fileStore), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := openStore(dir, slog.New(slog.DiscardHandler))
+		if err == nil {
+			term, _ := s.stable.GetUint64(votedTermKey)
+			t.Errorf("byte %d: it opens, and the last vote is of term %d", at, term)
+			if err := s.close(); err != nil {
+				t.Fatal(err)
+			}
+		} else if !isDamage(err) {
+			t.Errorf("byte %d: %v", at, err)
+		}
 	}
 }
 
