@@ -104,6 +104,17 @@ func openApplied(path, uid string) (*appliedRecord, error) {
 	return r, err
 }
 
+// lastApplied returns what the node's last run has written down, the zero mark if
+// that is not known: the record proves something, its lack nothing.
+func lastApplied(dir *dataDir) appliedMark {
+	data, err := os.ReadFile(dir.file(fileApplied))
+	if err != nil {
+		return appliedMark{} // readBoot says why
+	}
+	newest, _ := parseApplied(data, dir.uid())
+	return newest
+}
+
 // note takes an entry that was applied. It does not wait. It is called by one
 // goroutine at a time; nil notes nothing.
 func (r *appliedRecord) note(index, term uint64) {

@@ -70,26 +70,17 @@ func (s *store) carryOn(from bootState, applied appliedMark) (bootState, error) 
 }
 
 // committedEnd returns the last entry of the log that is known to be committed, 0
-// if none is. It is at most the one that was applied: the log may end before that
-// one if the disk lost what it had synced. The entry there has to be the one that
-// was applied, or one that can precede it, else the mark is of another log.
+// if none is, or if only a snapshot has it. Behind the snapshot the log has what was
+// applied, else the store would be damaged, see checkApplied.
 func (s *store) committedEnd(applied appliedMark) (uint64, error) {
-	last, err := s.cache.LastIndex()
-	if err != nil {
-		return 0, err
-	}
-	end := min(applied.index, last)
-	if end == 0 {
+	if applied.index == 0 {
 		return 0, nil
 	}
-	entry, ok, err := s.entry(end)
-	if err != nil || !ok {
-		return 0, err // the snapshot has it
+	entry, ok, err := s.entry(applied.index)
+	if err != nil || !ok || entry.Term != applied.term {
+		return 0, err
 	}
-	if entry.Term > applied.term || end == applied.index && entry.Term != applied.term {
-		return 0, fmt.Errorf("entry %d is of term %d, what was applied is entry %d of term %d", end, entry.Term, applied.index, applied.term)
-	}
-	return end, nil
+	return applied.index, nil
 }
 
 // newOfflineReplica is a replica that nobody reads from and waits for.

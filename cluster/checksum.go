@@ -89,6 +89,26 @@ func (c checkedLog) check(snapshotEnd uint64) error {
 	return nil
 }
 
+// checkApplied holds the log against an entry that was applied, and so had been
+// synced before: without it, behind the newest snapshot, the disk has lost a write
+// or the file is an old copy, and the node may have vouched for more than that one.
+func (c checkedLog) checkApplied(applied appliedMark, snapshotEnd, last uint64) error {
+	if applied.index <= snapshotEnd {
+		return nil
+	}
+	if end := max(snapshotEnd, last); applied.index > end {
+		return &damagedError{fmt.Sprintf("it ends at entry %d, but this node had applied entry %d", end, applied.index)}
+	}
+	var entry raft.Log
+	if err := c.GetLog(applied.index, &entry); err != nil {
+		return fmt.Errorf("read entry %d: %w", applied.index, err)
+	}
+	if entry.Term != applied.term {
+		return &damagedError{fmt.Sprintf("entry %d is of term %d, but this node had applied one of term %d there", applied.index, entry.Term, applied.term)}
+	}
+	return nil
+}
+
 func (c checkedLog) has(index uint64) (bool, error) {
 	var entry raft.Log
 	err := c.GetLog(index, &entry)

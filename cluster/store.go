@@ -98,7 +98,7 @@ func openStore(dir *dataDir, logger *slog.Logger) (s *store, err error) {
 		s.stable = checkedStable{written}
 		s.terms = s.stable
 		durable := durableSnapshots{files, dir.file(dirSnapshots)}
-		err = damage(contained(func() error { return s.check(durable, logger) }))
+		err = damage(contained(func() error { return s.check(durable, lastApplied(dir), logger) }))
 	}
 	if err == nil {
 		err = syncDir(dir.path) // bbolt and raft do not make the names durable
@@ -149,8 +149,9 @@ func soundStore(path string, member bool) (err error) {
 }
 
 // check finds damage before raft meets it, and takes the snapshots into use. A
-// snapshot that is damaged is none if the log has all that came before it.
-func (s *store) check(files raft.SnapshotStore, logger *slog.Logger) error {
+// snapshot that is damaged is none if the log has all that came before it. applied
+// is the newest entry that the node is known to have applied.
+func (s *store) check(files raft.SnapshotStore, applied appliedMark, logger *slog.Logger) error {
 	dir := filepath.Join(s.dir, dirSnapshots)
 	found, err := soundSnapshots(files, dir)
 	if err != nil {
@@ -172,6 +173,9 @@ func (s *store) check(files raft.SnapshotStore, logger *slog.Logger) error {
 	if first > found.end+1 || max(found.end, last) < found.lost {
 		wrong := cmp.Or(found.wrong, errors.New("there is no newer one"))
 		return fmt.Errorf("it begins at entry %d and ends at %d, but the newest sound snapshot in %q ends at %d: %w", first, last, dir, found.end, wrong)
+	}
+	if err := (checkedLog{s.bolt}).checkApplied(applied, found.end, last); err != nil {
+		return err
 	}
 	if found.wrong != nil {
 		logger.Warn("a snapshot is damaged, and not needed: the log has what it had", "error", found.wrong)
