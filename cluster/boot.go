@@ -47,14 +47,20 @@ func (n *Node) readBoot(warn func(what string, err error)) (image, boot bootStat
 }
 
 // carryOn applies the entries of the log behind a state up to one that was
-// applied before. It returns how far it came, also with an error.
+// applied before. It returns how far it came, also with an error. The newest
+// snapshot takes the state's place if it reaches further than both, as one that
+// the leader sent does.
 func (s *store) carryOn(from bootState, applied appliedMark) (bootState, error) {
+	snapshot, err := s.snapshotEnd()
+	if err != nil {
+		return from, err
+	}
 	end, err := s.committedEnd(applied)
-	if err != nil || from.state != nil && end <= from.index {
+	if err != nil || from.state != nil && max(end, snapshot) <= from.index {
 		return from, err
 	}
 	offline := newOfflineReplica()
-	if from.state != nil {
+	if from.state != nil && snapshot <= end {
 		offline.state, offline.index = from.state, from.index
 		if _, err := s.replay(offline, from.index, end); !errors.Is(err, errMissing) {
 			return bootState{offline.state, offline.index}, err
@@ -67,6 +73,16 @@ func (s *store) carryOn(from bootState, applied appliedMark) (bootState, error) 
 	}
 	_, err = s.replay(offline, at, end)
 	return bootState{offline.state, offline.index}, err
+}
+
+// snapshotEnd returns the last entry within the newest snapshot, which was
+// committed, 0 if there is none.
+func (s *store) snapshotEnd() (uint64, error) {
+	snapshots, err := s.snapshots.List()
+	if err != nil || len(snapshots) == 0 {
+		return 0, err
+	}
+	return snapshots[0].Index, nil
 }
 
 // committedEnd returns the last entry of the log that is known to be committed, 0

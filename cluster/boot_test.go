@@ -183,3 +183,41 @@ func otherCluster(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 }
+
+// A snapshot from the leader tells of more than the record, which goes by entries.
+func TestANewerSnapshotIsServedInThePlaceOfAnOlderImage(t *testing.T) {
+	c := newTestCluster(t)
+	n := c.form(1)[0]
+	c.put(n, numbered(1))
+	image := c.imageWith(n, "b1")
+	at := n.views.applied.Load().index
+	term := n.consensus.Load().raft.CurrentTerm()
+	c.put(n, numbered(2))
+	if err := n.consensus.Load().raft.Snapshot().Error(); err != nil {
+		t.Fatal(err)
+	}
+	mark, uid := appliedMark{at, term}, n.UID()
+	for name, change := range map[string]func(t *testing.T, dir string){
+		"the log has it too": func(*testing.T, string) {},
+		"the log is empty": func(t *testing.T, dir string) {
+			inStore(t, dir, func(logs, _ *bbolt.Bucket) error {
+				var err error
+				for key, _ := logs.Cursor().First(); key != nil && err == nil; key, _ = logs.Cursor().First() {
+					err = logs.Delete(key)
+				}
+				return err
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := c.crashed(n, image)
+			if err := os.WriteFile(filepath.Join(dir, fileApplied), mark.encode(uid), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			change(t, dir)
+			if c.alone("n1", dir).State().Backend("default", "b2") == nil {
+				t.Error("what the snapshot has is not served")
+			}
+		})
+	}
+}
