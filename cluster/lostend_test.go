@@ -97,3 +97,34 @@ func storeSnapshot(t *testing.T, s *store, index uint64) {
 		t.Fatal(err)
 	}
 }
+
+// Of two logs the one whose last entry is of the later term wins a vote.
+func TestASnapshotWhoseTermIsNotThatOfItsNameIsDamaged(t *testing.T) {
+	for name, change := range map[string][2]string{
+		"term":  {`"Term":4`, `"Term":5`},
+		"index": {`"Index":12`, `"Index":13`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := storeDir(t, func(s *store) { storeSnapshot(t, s, 12) })
+			path := snapshotFiles(t, dir.path, "meta.json")[0]
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			changed := strings.Replace(string(data), change[0], change[1], 1)
+			if changed == string(data) {
+				t.Fatalf("%q is not in %s", change[0], data)
+			}
+			if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s, err := openTestStore(t, dir)
+			if err == nil {
+				err = s.close()
+			}
+			if !isDamage(err) || !strings.Contains(err.Error(), "it says of itself") {
+				t.Errorf("%v, want damage of the snapshot", err)
+			}
+		})
+	}
+}

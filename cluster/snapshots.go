@@ -34,6 +34,10 @@ func (n newestSound) List() ([]*raft.SnapshotMeta, error) {
 // written; the word is raft's.
 const unfinished = ".tmp"
 
+// nameOfSnapshot is what raft calls a snapshot: term and index of its last entry,
+// and when it was made.
+const nameOfSnapshot = "%d-%d-%d"
+
 // durableSnapshots are raft's, in a directory.
 type durableSnapshots struct {
 	raft.SnapshotStore
@@ -79,15 +83,18 @@ func soundSnapshots(files raft.SnapshotStore, dir string) (f snapshotsFound, err
 		if f.end > 0 {
 			continue // raft never asks for it
 		}
-		fault := wholeSnapshot(files, meta.ID)
+		index, fault := named(meta)
+		if fault == nil {
+			fault = wholeSnapshot(files, meta.ID)
+		}
 		switch {
 		case passes(fault):
 			return f, fault
 		case fault == nil:
-			f.end = meta.Index
+			f.end = index
 		default:
 			f.unsound[meta.ID] = true
-			f.miss(meta.Index, fault)
+			f.miss(index, fault)
 		}
 	}
 	if err := f.missUnlisted(dir, known); err != nil {
@@ -103,6 +110,20 @@ func (f *snapshotsFound) miss(index uint64, wrong error) {
 	if index > f.lost {
 		f.lost, f.wrong = index, wrong
 	}
+}
+
+// named holds the term and the index that a snapshot says of itself, which no
+// checksum covers, against its name, and returns the index within that. A node that
+// took an old log for one of a later term could win a vote with it.
+func named(meta *raft.SnapshotMeta) (index uint64, err error) {
+	var term, at uint64
+	if _, err := fmt.Sscanf(meta.ID, nameOfSnapshot, &term, &index, &at); err != nil {
+		return meta.Index, fmt.Errorf("snapshot %q: its name is not one of raft's", meta.ID)
+	}
+	if term != meta.Term || index != meta.Index {
+		return index, fmt.Errorf("snapshot %q: it says of itself that it ends at entry %d of term %d", meta.ID, meta.Index, meta.Term)
+	}
+	return index, nil
 }
 
 // wholeSnapshot holds a snapshot against its checksum.
@@ -126,7 +147,7 @@ func (f *snapshotsFound) missUnlisted(dir string, known map[string]bool) error {
 	}
 	for _, entry := range entries {
 		var term, index, at uint64
-		if _, err := fmt.Sscanf(entry.Name(), "%d-%d-%d", &term, &index, &at); err != nil || known[entry.Name()] || strings.HasSuffix(entry.Name(), unfinished) {
+		if _, err := fmt.Sscanf(entry.Name(), nameOfSnapshot, &term, &index, &at); err != nil || known[entry.Name()] || strings.HasSuffix(entry.Name(), unfinished) {
 			continue
 		}
 		if err := readable(filepath.Join(dir, entry.Name(), "meta.json")); passes(err) {
