@@ -86,6 +86,9 @@ func (n *Node) admit(ctx context.Context, caller string, from hello) (admitRespo
 		return refuse("its build can apply commands up to level %d, the cluster uses %d: start a newer build", from.FeatureLevel, level)
 	}
 	if _, member := c.server(caller); member {
+		if !c.settled() {
+			return refuse("whether it is admitted is not decided yet")
+		}
 		return admitResponse{state.ClusterID()}, nil
 	}
 	if err := n.dismissFormer(c, own, from); err != nil {

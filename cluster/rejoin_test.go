@@ -367,3 +367,43 @@ func TestDamageMetWhileANodeRunsIsMendedByItsNextStart(t *testing.T) {
 	flipBits(t, c.dirs[damaged.Name()])
 	c.rejoined(c.start(c.config(damaged.Name(), c.joins()...)), uid, 3)
 }
+
+// A leader that fails before it has committed the change takes it with it, and the
+// node would be a member by its own word alone, for ever.
+func TestANodeIsToldThatItIsAdmittedWhenThatIsCommitted(t *testing.T) {
+	c := newTestCluster(t)
+	gates := c.gatedDisks("n1", "n2", "n3")
+	c.form(3)
+	leader := c.leader()
+	for _, n := range c.others(leader) {
+		gates[n.Name()].set(errors.New("planted: the disk does not write"), nil)
+	}
+	uid := newUID()
+	asks := hello{meta: leader.meta(), Addr: "127.0.0.1:1"}
+	asks.Name = "fresh"
+	ask := func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), formingPause)
+		defer cancel()
+		_, err := leader.admit(ctx, uid, asks)
+		return err
+	}
+	eventually(t, "the change is in the leader's log", func() bool {
+		if ask() == nil {
+			t.Fatal("it is admitted by a leader that cannot commit anything")
+		}
+		_, is := leader.consensus.Load().server(uid)
+		return is
+	})
+	if ask() == nil {
+		t.Fatal("it is told of an admission that is not committed")
+	}
+	for _, gate := range gates {
+		gate.set(nil, nil)
+	}
+	eventually(t, "it is told once it is", func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), formingCall)
+		defer cancel()
+		_, err := c.leader().admit(ctx, uid, asks)
+		return err == nil
+	})
+}
