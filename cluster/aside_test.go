@@ -255,3 +255,20 @@ func TestAnIdentityThatCannotBeIsRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// raft never looks at them again, and each may be as large as the registry.
+func TestSnapshotsThatACrashLeftUnfinishedAreRemoved(t *testing.T) {
+	dir := storeDir(t, func(s *store) { storeSnapshot(t, s, 12) })
+	left := filepath.Join(dir.file(dirSnapshots), "4-13-0"+unfinished)
+	if err := errors.Join(os.Mkdir(left, 0o700), os.WriteFile(filepath.Join(left, "state.bin"), []byte("x"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	s, err := openTestStore(t, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	if exists(left) || len(snapshotFiles(t, dir.path, "state.bin")) != 1 {
+		t.Error("it is still there, or another is gone")
+	}
+}

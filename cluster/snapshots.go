@@ -38,6 +38,18 @@ const unfinished = ".tmp"
 // and when it was made.
 const nameOfSnapshot = "%d-%d-%d"
 
+// removeUnfinished removes what a process has left that died while it wrote a
+// snapshot: raft does not.
+func removeUnfinished(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, entry := range entries {
+		if strings.HasSuffix(entry.Name(), unfinished) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, entry.Name())))
+		}
+	}
+	return err
+}
+
 // durableSnapshots are raft's, in a directory.
 type durableSnapshots struct {
 	raft.SnapshotStore

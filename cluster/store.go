@@ -91,6 +91,9 @@ func openStore(dir *dataDir, logger *slog.Logger) (s *store, err error) {
 	}
 	files, err := raft.NewFileSnapshotStoreWithLogger(dir.path, keptSnapshots, newRaftLogger(logger, "raft"))
 	written := injected(s.bolt)
+	if left := removeUnfinished(dir.file(dirSnapshots)); left != nil {
+		logger.Warn("unfinished snapshots are not removed", "error", left)
+	}
 	if err == nil {
 		s.cache, err = raft.NewLogCache(cachedEntries, checkedLog{written})
 	}
