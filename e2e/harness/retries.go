@@ -18,7 +18,7 @@ const (
 	// retryWriters is how many clients write at once, each at most
 	// retryWritesPerSecond times a second.
 	retryWriters         = 4
-	retryWritesPerSecond = 25
+	retryWritesPerSecond = 60
 	// retryPause is between two rounds of all nodes.
 	retryPause = 5 * time.Millisecond
 )

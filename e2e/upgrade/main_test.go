@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,10 @@ func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 const (
 	// requestsPerSecond is the load of the campaign; writes come on top.
 	requestsPerSecond = 1000
+	// writesPerSecond is the least that the retrying clients get acknowledged.
+	writesPerSecond = 200
+	// gapP50 and gapWorst bound the time without an acknowledged write at a stop.
+	gapP50, gapWorst = 50 * time.Millisecond, 300 * time.Millisecond
 	// settled is how many requests each node answers between two steps.
 	settled = 200
 )
@@ -32,6 +37,7 @@ type flow struct {
 	traffic *harness.Rolling
 	writes  *harness.RetriedWrites
 	rounds  int // of writes that are over
+	gaps    []time.Duration
 }
 
 func newFlow(t *testing.T, name string, o harness.Options) *flow {
@@ -47,6 +53,13 @@ func newFlow(t *testing.T, name string, o harness.Options) *flow {
 	f.writes = harness.StartRetriedWrites(t, name, f.Nodes...)
 	f.traffic.WaitAnswers(t, settled, f.Nodes...)
 	f.writes.WaitAcknowledged(t, 20)
+	if long() {
+		begun := time.Now()
+		f.writes.WaitAcknowledged(t, 2*writesPerSecond)
+		if rate := 2 * writesPerSecond / time.Since(begun).Seconds(); rate < writesPerSecond {
+			t.Errorf("the run is void: %.0f acknowledged writes/s", rate)
+		}
+	}
 	return f
 }
 
@@ -80,8 +93,10 @@ func (f *flow) stop(t *testing.T, n *harness.Node) {
 		}
 	}
 	f.writes.WaitAcknowledged(t, 20)
+	gap := f.writes.Gap()
+	f.gaps = append(f.gaps, gap)
 	t.Logf("%s (leader: %t) ended after %v; longest time without an acknowledged write: %v",
-		n.Name, led, took.Round(10*time.Millisecond), f.writes.Gap().Round(time.Millisecond))
+		n.Name, led, took.Round(10*time.Millisecond), gap.Round(time.Millisecond))
 }
 
 // otherLeader tells whether any of the nodes knows of a leader that is not that
@@ -109,6 +124,12 @@ func (f *flow) end(t *testing.T) {
 	}
 	f.WaitSame(t)
 	f.writes.CheckKept(t, f.Nodes...)
+	slices.Sort(f.gaps)
+	p50, worst := f.gaps[len(f.gaps)/2], f.gaps[len(f.gaps)-1]
+	t.Logf("gap p50 / worst at %d stops: %v / %v (wanted %v / %v)", len(f.gaps), p50, worst, gapP50, gapWorst)
+	if long() && (p50 > gapP50 || worst > gapWorst) {
+		t.Errorf("the gaps at the stops are %v, at most %v at the median and %v at worst are wanted", f.gaps, gapP50, gapWorst)
+	}
 }
 
 // alike waits until all nodes that run have the same state, with no write under
