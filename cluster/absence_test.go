@@ -192,7 +192,8 @@ func TestNobodyIsRemovedBeforeTheTime(t *testing.T) {
 			c := newTestCluster(t)
 			c.removing(after)
 			c.form(4)
-			left, dead := c.others(c.leader())[0], c.others(c.leader())[1]
+			others := c.others(c.leader()) // in no order
+			left, dead := others[0], others[1]
 			c.stop(left.Name())
 			eventually(t, "it is recorded as left", func() bool { return c.leader().State().Node(left.UID()).State == fsm.NodeLeft })
 			c.start(c.config(left.Name(), c.joins()...))

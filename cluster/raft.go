@@ -84,7 +84,8 @@ func (n *Node) startRaft(ctx context.Context, s *store) (c *consensus, over <-ch
 		submitter: newSubmitter(), reads: newCoalescer(), changing: make(chan struct{}, 1), ended: make(chan struct{}), over: make(chan struct{}),
 	}
 	n.views.rewind()
-	replica := &replica{views: n.views, waiters: n.waiters, detach: n.detach, state: fsm.New(), committed: c.transport.committed, applied: n.applied}
+	transport := c.transport // c is another one by the time that a late start reads it
+	replica := &replica{views: n.views, waiters: n.waiters, detach: n.detach, state: fsm.New(), committed: transport.committed, applied: n.applied}
 	disk := &raftStore{log: s.cache, stable: s.terms, writes: n.writes, broken: n.storeBroken, stuck: n.storeStuck}
 	done := make(chan startedRaft, 1)
 	// A goroutine of its own, because raftStore ends the one that meets damage.
@@ -92,9 +93,9 @@ func (n *Node) startRaft(ctx context.Context, s *store) (c *consensus, over <-ch
 		result := startedRaft{err: errors.New("the store is damaged")}
 		defer func() { done <- result }()
 		result.err = contained(func() (err error) {
-			result.raft, err = raft.NewRaft(raftConfig(n.UID(), n.profile, logger), replica, disk, disk, s.snapshots, c.transport)
+			result.raft, err = raft.NewRaft(raftConfig(n.UID(), n.profile, logger), replica, disk, disk, s.snapshots, transport)
 			if err == nil {
-				c.transport.attach(result.raft)
+				transport.attach(result.raft)
 			}
 			return err
 		})

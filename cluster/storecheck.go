@@ -68,6 +68,14 @@ func checkPages(file io.ReaderAt) error {
 			return fmt.Errorf("meta page %d is damaged: the other one may be of an earlier write", id)
 		}
 	}
+	// Pages that are in use may all lie before a cut, so that only the length
+	// tells that something is missing.
+	if _, err := file.ReadAt(make([]byte, 1), int64(p.end*p.size)-1); err != nil {
+		if passes(err) {
+			return err
+		}
+		return fmt.Errorf("the file ends before the last of its %d pages", p.end)
+	}
 	return p.check(subtree{page: root}, 0)
 }
 

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -157,6 +158,31 @@ func TestAStoreOneOfWhoseFirstPagesIsDamagedIsNotTakenBackByAWrite(t *testing.T)
 		} else if !isDamage(err) {
 			t.Errorf("byte %d: %v", at, err)
 		}
+	}
+}
+
+// What is cut off may be pages that nothing uses just now.
+func TestAStoreWithoutItsEndIsDamagedWhateverWasThere(t *testing.T) {
+	dir := storeDir(t, func(s *store) {
+		filled(t)(s)
+		large := raft.Log{Index: 10, Term: 3, Data: make([]byte, 1<<20)}
+		err := errors.Join(s.cache.StoreLogs([]*raft.Log{&large}), s.cache.DeleteRange(10, 10))
+		for term := range uint64(3) { // so that both first pages are of after it
+			err = errors.Join(err, s.stable.SetUint64(termKey, 7+term))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	data, err := os.ReadFile(dir.file(fileStore))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := checkPages(bytes.NewReader(data)); err != nil {
+		t.Fatal(err)
+	}
+	if err := checkPages(bytes.NewReader(data[:512<<10])); !isDamage(damage(err)) {
+		t.Errorf("half of the store is taken for all of it: %v", err)
 	}
 }
 
