@@ -3,6 +3,7 @@
 package faults
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"os"
@@ -53,7 +54,8 @@ type bedOptions struct {
 	binary string
 	// prepare is called for each node before its first start.
 	prepare func(n *harness.Node)
-	extra   []string // more arguments of each node
+	extra   []string      // more arguments of each node
+	attempt time.Duration // of retrying clients; 0 is attemptLimit
 	seed    uint64
 }
 
@@ -137,7 +139,7 @@ func (b *bed) startLoad(o bedOptions) {
 		targets = append(targets, newAPITarget(n.Address))
 	}
 	for i := range targets {
-		b.gaps = append(b.gaps, startGapClient(b.t, i, targets))
+		b.gaps = append(b.gaps, startGapClient(b.t, i, targets, cmp.Or(o.attempt, attemptLimit)))
 	}
 	b.load.WaitRequests(b.t, 100, addresses...)
 	b.checkLoad(addresses)

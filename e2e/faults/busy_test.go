@@ -4,6 +4,7 @@ package faults
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,8 +14,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"net/http"
 
 	"evenkeel/e2e/harness"
 )
@@ -67,7 +66,11 @@ func TestF20TheAPIIsFlooded(t *testing.T) {
 	for _, n := range b.Nodes {
 		addresses = append(addresses, n.Address)
 	}
-	child := exec.Command("nice", "-n", "10", "/proc/self/exe")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	child := exec.Command("nice", "-n", "10", self)
 	child.Env = append(os.Environ(), floodEnv+"="+strings.Join(addresses, ","))
 	out, err := child.Output()
 	if err != nil {

@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	// attemptLimit is after how long a retrying client tries another node.
+	// attemptLimit is after how long a retrying client tries another node, unless
+	// a test says otherwise.
 	attemptLimit = 300 * time.Millisecond
 	// writePause is between two writes of such a client, retryPause between two
 	// attempts that failed at once.
@@ -36,6 +37,7 @@ type writeTarget interface {
 type gapClient struct {
 	number  int
 	targets []writeTarget
+	limit   time.Duration // of one attempt
 	stop    func()
 
 	mu   sync.Mutex // guards what follows
@@ -44,9 +46,9 @@ type gapClient struct {
 }
 
 // startGapClient begins with the target of the client's own number.
-func startGapClient(t testing.TB, number int, targets []writeTarget) *gapClient {
+func startGapClient(t testing.TB, number int, targets []writeTarget, limit time.Duration) *gapClient {
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &gapClient{number: number, targets: targets, at: number}
+	c := &gapClient{number: number, targets: targets, limit: limit, at: number}
 	var running sync.WaitGroup
 	c.stop = sync.OnceFunc(func() { cancel(); running.Wait() })
 	running.Go(func() { c.run(ctx) })
@@ -57,7 +59,7 @@ func startGapClient(t testing.TB, number int, targets []writeTarget) *gapClient 
 func (c *gapClient) run(ctx context.Context) {
 	at := c.number
 	for count := 0; ctx.Err() == nil; count++ {
-		attempt, cancel := context.WithTimeout(ctx, attemptLimit)
+		attempt, cancel := context.WithTimeout(ctx, c.limit)
 		err := c.targets[at].write(attempt, c.number, count)
 		cancel()
 		pause := writePause

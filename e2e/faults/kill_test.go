@@ -73,7 +73,7 @@ func TestF1EtcdsLeaderIsKilled(t *testing.T) {
 	harness.EtcdLeader(t, members)
 	var clients []*gapClient
 	for i := range targets {
-		clients = append(clients, startGapClient(t, i, targets))
+		clients = append(clients, startGapClient(t, i, targets, attemptLimit))
 	}
 	for range 10 {
 		leader := members[harness.EtcdLeader(t, members)]

@@ -10,11 +10,15 @@ import (
 	"evenkeel/e2e/harness"
 )
 
+// patientAttempt lets a client wait for writes that take a multiple of what the
+// disks are told to.
+const patientAttempt = 2 * time.Second
+
 // newInjected starts three nodes whose log stores have faults on demand.
-func newInjected(t *testing.T, r *row, args ...string) *bed {
+func newInjected(t *testing.T, r *row) *bed {
 	t.Helper()
 	onlyInCampaign(t)
-	return newBed(t, r, bedOptions{extra: args, binary: harness.InjectBinary(t), prepare: (*harness.Node).Inject})
+	return newBed(t, r, bedOptions{binary: harness.InjectBinary(t), prepare: (*harness.Node).Inject})
 }
 
 // setFaults gives the stores of some nodes other faults.
@@ -48,7 +52,10 @@ func TestF9AllWriteSlowly(t *testing.T) {
 		{"safe", 200 * time.Millisecond},
 	} {
 		t.Run(c.profile, func(t *testing.T) {
-			b := newInjected(t, newRow("F9", fmt.Sprintf("+%v per write, all, profile %s", c.delay, c.profile), 0, 0, 1), "--profile", c.profile)
+			onlyInCampaign(t)
+			b := newBed(t, newRow("F9", fmt.Sprintf("+%v per write, all, profile %s", c.delay, c.profile), 0, 0, 1), bedOptions{
+				extra: []string{"--profile", c.profile}, attempt: patientAttempt, binary: harness.InjectBinary(t), prepare: (*harness.Node).Inject,
+			})
 			b.slow(c.delay, 20*time.Second, b.Nodes...)
 			b.finish()
 		})
