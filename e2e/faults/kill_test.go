@@ -15,7 +15,7 @@ import (
 // atOnce stands for 0: in some seconds a client whose writes are all synced by
 // two nodes of one machine sees a gap of some tens of milliseconds in any case,
 // which the table has beside it.
-const atOnce = 80 * time.Millisecond
+const atOnce = 50 * time.Millisecond
 
 // ledByAnother waits until the running nodes follow somebody else.
 func (b *bed) ledByAnother(old *harness.Node) *harness.Node {
