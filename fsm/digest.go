@@ -24,15 +24,27 @@ func (s *State) Digest() uint64 {
 // hashEntry returns the hash of an object or node: of its kind and its JSON,
 // which has a fixed field order and sorted map keys.
 func hashEntry(kind Kind, entry any) uint64 {
+	if b, ok := entry.(*Backend); ok {
+		var room [1024]byte
+		if data, ok := appendBackend(room[:0], b); ok {
+			return hashEncoded(kind, data)
+		}
+	}
 	data, err := json.Marshal(entry)
 	if err != nil {
 		// Only types of this package come here, and none can fail. Going on
 		// would let replicas diverge unseen.
 		panic("fsm: hash " + string(kind) + ": " + err.Error())
 	}
+	return hashEncoded(kind, data)
+}
+
+// hashEncoded is hashEntry of what has that JSON.
+func hashEncoded(kind Kind, data []byte) uint64 {
 	h := xxhash.New()
 	writeText(h, string(kind))
-	writeText(h, string(data))
+	write64(h, uint64(len(data)))
+	_, _ = h.Write(data)
 	return h.Sum64()
 }
 

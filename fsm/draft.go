@@ -87,6 +87,11 @@ func lookup[V any](tree *iradix.Txn[*V], key string) *V {
 // store puts an object into its tree and keeps the sum of hashes and the
 // count; load removes what stood there from the sum.
 func store[S Spec, T any](d *draft, tree *iradix.Txn[*Object[S, T]], o *Object[S, T]) {
+	storeHashed(d, tree, o, hashEntry(o.Spec.Kind(), o))
+}
+
+// storeHashed is store of an object whose hash is known.
+func storeHashed[S Spec, T any](d *draft, tree *iradix.Txn[*Object[S, T]], o *Object[S, T], hash uint64) {
 	kind := o.Spec.Kind()
 	old, replaced := tree.Insert([]byte(objectKey(o.Ref())), o)
 	if replaced {
@@ -94,7 +99,7 @@ func store[S Spec, T any](d *draft, tree *iradix.Txn[*Object[S, T]], o *Object[S
 	} else {
 		d.counts[kind]++
 	}
-	d.sum += hashEntry(kind, o)
+	d.sum += hash
 }
 
 func remove[S Spec, T any](d *draft, tree *iradix.Txn[*Object[S, T]], ref Ref) {

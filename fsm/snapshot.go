@@ -55,7 +55,7 @@ func (s *State) WriteSnapshot(w io.Writer) error {
 	writeLines(lines, string(KindListener), s.Listeners())
 	writeLines(lines, string(KindPool), s.Pools())
 	writeLines(lines, string(KindRoute), s.Routes())
-	writeLines(lines, string(KindBackend), s.Backends())
+	lines.writeBackends(s.Backends())
 	writeLines(lines, lineOrigin, all(s.origins, ""))
 	writeLines(lines, lineResult, all(s.results, ""))
 	if s.restore != nil {
@@ -97,6 +97,22 @@ func writeLines[V any](l *lineWriter, word string, values iter.Seq[V]) {
 	}
 }
 
+func (l *lineWriter) writeBackends(backends iter.Seq[*Backend]) {
+	var line []byte
+	for b := range backends {
+		var ok bool
+		line = append(append(line[:0], KindBackend...), ' ')
+		if line, ok = appendBackend(line, b); !ok {
+			l.write(string(KindBackend), b)
+			continue
+		}
+		line = append(line, '\n')
+		if l.err == nil {
+			_, l.err = l.to.Write(line)
+		}
+	}
+}
+
 // ReadSnapshot is the inverse of [State.WriteSnapshot]. It refuses what is
 // truncated, altered or of a newer version, and then returns no state.
 func ReadSnapshot(r io.Reader) (*State, error) {
@@ -122,6 +138,7 @@ func ReadSnapshot(r io.Reader) (*State, error) {
 func (d *draft) readLines(r *bufio.Reader) (snapshotTrailer, uint64, error) {
 	checksum := xxhash.New()
 	var trailer snapshotTrailer
+	var read backendReader
 	for number := 1; ; number++ {
 		line, err := readLine(r)
 		if err == io.EOF {
@@ -143,7 +160,7 @@ func (d *draft) readLines(r *bufio.Reader) (snapshotTrailer, uint64, error) {
 			}
 			return trailer, checksum.Sum64(), nil
 		}
-		if err := d.readEntry(string(word), value); err != nil {
+		if err := d.readEntry(string(word), value, &read); err != nil {
 			return trailer, 0, fmt.Errorf("line %d, a %s: %w", number, clip(string(word)), err)
 		}
 		_, _ = checksum.Write(line)
@@ -174,7 +191,7 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 	return line[:len(line)-1], nil
 }
 
-func (d *draft) readEntry(word string, value []byte) error {
+func (d *draft) readEntry(word string, value []byte, read *backendReader) error {
 	switch word {
 	case lineHeader:
 		return d.readHeader(value)
@@ -191,7 +208,7 @@ func (d *draft) readEntry(word string, value []byte) error {
 	case string(KindRoute):
 		return readObject(d, d.routes, value)
 	case string(KindBackend):
-		return readObject(d, d.backends, value)
+		return d.readBackend(read, value)
 	case lineOrigin:
 		var o origin
 		if err := decodeStrict(value, &o); err != nil {
@@ -241,6 +258,16 @@ func readObject[S Spec, T any](d *draft, tree *iradix.Txn[*Object[S, T]], value 
 		store(d, tree, o)
 		d.index(any(o).(AnyObject))
 	})
+}
+
+func (d *draft) readBackend(r *backendReader, value []byte) error {
+	b := r.read(value)
+	if b == nil {
+		return readObject(d, d.backends, value)
+	}
+	storeHashed(d, d.backends, b, hashEncoded(KindBackend, value))
+	d.index(b)
+	return nil
 }
 
 // readAs need not refuse unknown fields: they would change the digest.
