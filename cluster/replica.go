@@ -29,6 +29,8 @@ type replica struct {
 	applied *appliedRecord
 	// detach is told why the replica cannot go on. It must not wait for raft.
 	detach func(reason error)
+	// applier is fsm.Apply but for tests: nil.
+	applier func(*fsm.State, []fsm.Command) (*fsm.State, []fsm.Result)
 
 	state *fsm.State
 	index uint64
@@ -55,18 +57,13 @@ func (r *replica) ApplyBatch(logs []*raft.Log) []any {
 		r.committed(last.Index, last.Term)
 	}
 	var done []outcome
-	for i, log := range logs {
-		if log.Type != raft.LogCommand {
-			continue
-		}
-		if r.frozen == nil {
-			var err error
-			if done, err = r.apply(log, done); err != nil {
-				r.freeze(fmt.Errorf("apply entry %d: %w", log.Index, err))
-			}
-		}
-		if r.frozen != nil {
-			responses[i] = errFrozen
+	for next := 0; next < len(logs) && r.frozen == nil; {
+		var entries []entry
+		var err error
+		entries, next, err = decodeEntries(logs, next)
+		done = r.apply(entries, done)
+		if err != nil && r.frozen == nil {
+			r.freeze(err)
 		}
 	}
 	if r.index != r.views.applied.Load().index {
@@ -74,29 +71,97 @@ func (r *replica) ApplyBatch(logs []*raft.Log) []any {
 	}
 	if last := logs[len(logs)-1]; r.frozen == nil {
 		r.applied.note(last.Index, last.Term)
+	} else {
+		refuse(logs, responses, r.index)
 	}
 	r.waiters.finish(done)
 	return responses
 }
 
-// apply contains panics too: to end every replica at the same entry would be
-// the one fault that no other node can make good.
-func (r *replica) apply(log *raft.Log, done []outcome) (_ []outcome, err error) {
+// refuse fills in the responses of a replica that stopped behind an entry.
+func refuse(logs []*raft.Log, responses []any, last uint64) {
+	for i, log := range logs {
+		if log.Type == raft.LogCommand && log.Index > last {
+			responses[i] = errFrozen
+		}
+	}
+}
+
+// entry is what one entry of the log holds.
+type entry struct {
+	index    uint64
+	commands []fsm.Command
+}
+
+// maxTogether bounds the commands that are applied as if they were of one entry.
+const maxTogether = 1024
+
+// decodeEntries reads the commands of the logs from one on, until they are many. It
+// returns which log comes next. An error is that of the next one, which cannot be
+// read.
+func decodeEntries(logs []*raft.Log, from int) (entries []entry, next int, err error) {
+	commands := 0
+	for next = from; next < len(logs) && commands < maxTogether; next++ {
+		log := logs[next]
+		if log.Type != raft.LogCommand {
+			continue
+		}
+		decoded, err := fsm.DecodeEntry(log.Data)
+		if err != nil {
+			return entries, next, fmt.Errorf("apply entry %d: %w", log.Index, err)
+		}
+		entries = append(entries, entry{log.Index, decoded})
+		commands += len(decoded)
+	}
+	return entries, next, nil
+}
+
+// apply applies entries that follow each other and appends what became of their
+// commands. The state that follows is the same as if each were applied by itself,
+// and costs a fraction where they are many, since the trees are not copied for each:
+// so a node catches up. If that panics, they are applied one by one, up to the one
+// that does.
+func (r *replica) apply(entries []entry, done []outcome) []outcome {
+	if len(entries) == 0 {
+		return done
+	}
+	var commands []fsm.Command
+	for _, e := range entries {
+		commands = append(commands, e.commands...)
+	}
+	err := r.perform(commands, entries[len(entries)-1].index, &done)
+	switch {
+	case err == nil:
+	case len(entries) == 1:
+		r.freeze(fmt.Errorf("apply entry %d: %w", entries[0].index, err))
+	default:
+		for i := range entries {
+			if r.frozen == nil {
+				done = r.apply(entries[i:i+1], done)
+			}
+		}
+	}
+	return done
+}
+
+// perform contains panics: to end every replica at the same entry would be the one
+// fault that no other node can make good. With an error nothing has changed.
+func (r *replica) perform(commands []fsm.Command, index uint64, done *[]outcome) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	commands, err := fsm.DecodeEntry(log.Data)
-	if err != nil {
-		return done, err
+	apply := fsm.Apply
+	if r.applier != nil {
+		apply = r.applier
 	}
-	state, results := fsm.Apply(r.state, commands)
-	r.state, r.index = state, log.Index
+	state, results := apply(r.state, commands)
+	r.state, r.index = state, index
 	for i, command := range commands {
-		done = append(done, outcome{command.ID, results[i]})
+		*done = append(*done, outcome{command.ID, results[i]})
 	}
-	return done, nil
+	return nil
 }
 
 func (r *replica) freeze(reason error) {
