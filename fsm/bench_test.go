@@ -55,6 +55,21 @@ func BenchmarkRestore100000(b *testing.B) {
 	}
 }
 
+// BenchmarkObserversChange is what a node's death and return cost each replica: until
+// then nothing else is applied.
+func BenchmarkObserversChange(b *testing.B) {
+	s, seq := largeState(b, 100_000), uint64(0)
+	for b.Loop() {
+		seq++
+		node := Node{UID: "n1", Name: "n1", State: [...]NodeState{NodeAlive, NodeDead}[seq%2], FeatureLevel: 1}
+		next, results := Apply(s, []Command{{ID: CommandID{"b", seq}, Op: SetNode{node}}})
+		if results[0].Err != nil || !results[0].Changed {
+			b.Fatalf("%+v", results[0])
+		}
+		s = next
+	}
+}
+
 func BenchmarkApply(b *testing.B) {
 	for _, backends := range []int{100, 10_000, 100_000} {
 		b.Run(fmt.Sprintf("backends=%d", backends), func(b *testing.B) {

@@ -82,12 +82,26 @@ func (d *draft) setVotes(b *Backend, votes []Vote) {
 	d.touch(next.Ref())
 }
 
-// redraw draws all verdicts again after the set of observers changed.
+// redraw draws all verdicts again after the set of observers changed. The replica
+// applies nothing else meanwhile, so it costs next to nothing for a backend without
+// votes, whose verdict stands.
 func (d *draft) redraw() {
-	for _, b := range below(d.backends, "") {
-		if verdict(b.Status.Health, b.Status.Votes, d.observers, d.checkGeneration(b)) != b.Status.Health {
-			d.setVotes(b, b.Status.Votes)
+	var changed []*Backend // first, because a Txn must not change under an iterator
+	var pool *Pool
+	it := d.backends.Root().Iterator()
+	for _, b, more := it.Next(); more; _, b, more = it.Next() {
+		if len(b.Status.Votes) == 0 {
+			continue
 		}
+		if pool == nil || pool.Name != b.Pool {
+			pool = lookup(d.pools, b.Pool)
+		}
+		if verdict(b.Status.Health, b.Status.Votes, d.observers, checkGeneration(pool, b)) != b.Status.Health {
+			changed = append(changed, b)
+		}
+	}
+	for _, b := range changed {
+		d.setVotes(b, b.Status.Votes)
 	}
 }
 

@@ -43,12 +43,17 @@ func (o *Observer) follow(s *fsm.State) {
 	}
 }
 
-// planAll plans every backend of the registry and drops what is not in it.
+// planAll plans every backend that is checked and drops all other targets.
 func (o *Observer) planAll(s *fsm.State) {
 	o.membersChanged(s)
 	o.sweep++
-	for b := range s.Backends() {
-		o.plan(s, b)
+	for pool := range s.Pools() {
+		if pool.Spec.Check == nil {
+			continue
+		}
+		for b := range s.PoolBackends(pool.Name) {
+			o.plan(s, b)
+		}
 	}
 	for _, t := range o.targets {
 		if t.sweep != o.sweep {
