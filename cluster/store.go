@@ -247,6 +247,8 @@ type raftStore struct {
 	writes *writeTimes
 	broken func(error) // for good
 	stuck  func(error) // until writes work again
+	// sending is asked before the beginning of the log is removed; nil is not.
+	sending *sending
 	// cut tells that raft has had the end of the log removed and has put nothing
 	// in its place yet.
 	cut atomic.Bool
@@ -314,6 +316,11 @@ func (r *raftStore) DeleteRange(from, to uint64) error {
 	last, err := r.LastIndex()
 	if err != nil {
 		return err
+	}
+	if to < last && r.sending != nil {
+		if to = r.sending.spare(to, time.Now()); to < from {
+			return nil // what is left goes with the next snapshot
+		}
 	}
 	defer r.writes.beginOther()()
 	err = contained(func() error { return r.log.DeleteRange(from, to) })

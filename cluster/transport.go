@@ -51,6 +51,8 @@ type transport struct {
 	uid    raft.ServerAddress
 	beat   time.Duration             // between two heartbeats to a peer
 	caller atomic.Pointer[raft.Raft] // nil until it has begun
+	// sending is told of the snapshots that are sent.
+	sending *sending
 
 	mu    sync.Mutex // guards what follows
 	peers map[raft.ServerID]*peerProgress
@@ -106,6 +108,7 @@ func newTransport(stream raft.StreamLayer, uid string, heartbeat time.Duration, 
 			Logger:          logger,
 		}),
 		uid:      raft.ServerAddress(uid),
+		sending:  newSending(),
 		peers:    map[raft.ServerID]*peerProgress{},
 		acked:    make(chan struct{}),
 		beat:     heartbeat / 5,
@@ -183,7 +186,12 @@ func (t *transport) append(id raft.ServerID, target raft.ServerAddress, args *ra
 func (t *transport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
 	t.lag(id)
 	t.rest(id, args.Term)
-	return t.NetworkTransport.InstallSnapshot(id, target, args, resp, data)
+	t.sending.begin(id, args.LastLogIndex, time.Now())
+	err := t.NetworkTransport.InstallSnapshot(id, target, args, resp, data)
+	if err != nil || !resp.Success {
+		t.sending.failed(id)
+	}
+	return err
 }
 
 // pace holds back a heartbeat that comes early.
