@@ -23,8 +23,18 @@ func TestWithoutDescriptorsAcceptingPausesAndRecovers(t *testing.T) {
 // inChild runs a test in a process of its own.
 func inChild(t *testing.T, test string) {
 	t.Helper()
+	runChild(t, childOf(t, test))
+}
+
+// childOf is the process that runs a test.
+func childOf(t *testing.T, test string) *exec.Cmd {
 	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^"+test+"$", "-test.v")
 	command.Env = append(os.Environ(), childVariable+"=1")
+	return command
+}
+
+func runChild(t *testing.T, command *exec.Cmd) {
+	t.Helper()
 	if out, err := command.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {
 		t.Errorf("%v:\n%s", err, out)
 	}

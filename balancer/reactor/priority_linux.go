@@ -13,7 +13,41 @@ import (
 // threadID is that of the calling thread.
 func threadID() int { return unix.Gettid() }
 
-// lowerOthers makes every thread of the process nicer than those of the loops.
+// minNice is the highest priority there is, see sched(7).
+const minNice = -20
+
+// raise gives the threads of the loops up to that much more priority than the
+// process has, as far as this process may: it takes CAP_SYS_NICE, or a limit on
+// the niceness (RLIMIT_NICE, LimitNICE of systemd) that allows it.
+//
+// What raises the loops and not what lowers the rest is asked for first: Raft and
+// gossip run on the rest, and beside other programs that keep all cores busy they
+// would come too late for each other, had they less priority than those.
+func raise(loops []int, by int) error {
+	own, err := niceOf(loops[0])
+	if err != nil {
+		return fmt.Errorf("read the priority of a loop's thread: %w", err)
+	}
+	want := max(own-by, minNice)
+	for _, thread := range loops {
+		for {
+			err := unix.Setpriority(unix.PRIO_PROCESS, thread, want)
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EPERM) {
+				return fmt.Errorf("raise the priority of thread %d to nice %d: %w", thread, want, err)
+			}
+			if want++; want >= own {
+				return nil // it may not at all
+			}
+		}
+	}
+	return nil
+}
+
+// lowerOthers makes every thread of the process nicer than those of the loops,
+// as far as the loops were not raised.
 // Threads that come later have the priority of those that make them, and that
 // is never a loop's: the runtime has a thread of its own make them for one that
 // is locked to a goroutine.

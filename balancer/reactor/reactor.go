@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -26,8 +27,9 @@ type Config struct {
 	ReadBuffer int
 	// Nice is by how much the process's other threads are nicer than those of the
 	// loops, 0 to [MaxNice], so that the operating system lets the loops go first; see
-	// nice(2) and sched(7). Nobody may take it back, so at most one reactor of a
-	// process has it. Only Linux has priorities of threads; elsewhere it does
+	// nice(2) and sched(7). The loops are raised as far as the process may, and the
+	// others lowered by what is left. Nobody may take that back, so at most one reactor
+	// of a process has it. Only Linux has priorities of threads; elsewhere it does
 	// nothing.
 	Nice int
 	// Logger gets what goes wrong with listening sockets; nil means nobody.
@@ -86,8 +88,8 @@ func (r *Reactor) Loops() []*Loop { return r.loops }
 // socket, and returns after the last loop's thread has ended. It is called once.
 //
 // It raises GOMAXPROCS to twice the number of loops, and 4 at least, so that the
-// rest of the process does not wait for the loops, nor they for it, and lowers
-// the priority of all other threads as configured.
+// rest of the process does not wait for the loops, nor they for it, and gives the
+// loops priority over all other threads as configured.
 func (r *Reactor) Run(ctx context.Context) error {
 	if want := places(len(r.loops)); runtime.GOMAXPROCS(0) < want {
 		runtime.GOMAXPROCS(want)
@@ -134,14 +136,18 @@ func (r *Reactor) goFirst(ctx context.Context, threads <-chan int) (later func()
 	for range r.loops {
 		ids = append(ids, <-threads)
 	}
+	if r.nice == 0 {
+		return func() {}
+	}
+	raised := raise(ids, r.nice)
 	lower := func() (ok bool) {
-		err := lowerOthers(ids, r.nice)
+		err := errors.Join(raised, lowerOthers(ids, r.nice))
 		if err != nil && ctx.Err() == nil { // else the loops' threads may have ended
 			r.logger.Warn("the loops do not go first when the machine is busy", "error", err)
 		}
 		return err == nil
 	}
-	if r.nice == 0 || !lower() {
+	if !lower() {
 		return func() {}
 	}
 	return func() {
