@@ -21,8 +21,7 @@ const (
 	// An entry takes commands until it has this many, or bytes.
 	maxEntryCommands = 256
 	maxEntryBytes    = 512 << 10
-	// maxEntries bounds the entries that are on their way at once. raft itself
-	// puts those that wait into one write.
+	// maxEntries bounds the entries that are on their way at once.
 	maxEntries = 8
 	// enqueueTimeout bounds the wait for raft's main loop.
 	enqueueTimeout = time.Second
@@ -91,9 +90,11 @@ func (s *submitter) run(ctx context.Context, c *consensus) {
 		case first := <-s.queue:
 			slots <- struct{}{} // each is returned in bounded time
 			batch := s.gather(first)
-			future := c.raft.Apply(entryOf(batch), enqueueTimeout)
+			// raft puts into one write all that waits to be taken when it begins one.
+			// So each entry waits by itself: were they handed over one after the
+			// other, only one could wait, and each would cost a write.
 			entries.Go(func() {
-				err := decided(c.await(future))
+				err := decided(c.await(c.raft.Apply(entryOf(batch), enqueueTimeout)))
 				for _, one := range batch {
 					one.done <- err
 				}
