@@ -59,5 +59,6 @@ func serve(ctx context.Context, options *config.Config, log *slog.Logger) error 
 		stage{"api", func(ctx context.Context) error {
 			return httpapi.Serve(ctx, api.Listener(apiListener), api.Handler(), log.With("part", "api"))
 		}},
+		stage{"collector", paceCollector},
 	)...)
 }
