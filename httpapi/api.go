@@ -3,6 +3,7 @@ package httpapi
 import (
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -48,6 +49,8 @@ type API struct {
 	metrics   *metrics
 	handler   http.Handler
 	restoring atomic.Bool // a snapshot is large: one at a time
+
+	listBuffers sync.Pool // of *bufio.Writer
 }
 
 // New returns the API of a node. It starts nothing.

@@ -82,7 +82,7 @@ func (a *API) list(res *resource) handlerFunc {
 		}
 		v := a.readViewer(r, res)
 		w.Header().Set("Content-Type", "application/json")
-		return gone(writeList(w, s.Revision(), func(yield func(any) bool) {
+		return gone(a.writeList(w, s.Revision(), func(yield func(any) bool) {
 			for o := range res.objects(s, pool) {
 				if !yield(res.render(v, o)) {
 					return
@@ -101,9 +101,22 @@ func (a *API) readViewer(r *http.Request, res *resource) *viewer {
 	return v
 }
 
-// writeList writes {"items":[…],"revision":N}.
-func writeList(w http.ResponseWriter, revision uint64, items func(yield func(any) bool)) error {
-	out := bufio.NewWriterSize(w, 32<<10)
+// listBuffer is how many bytes of a list are written at once.
+const listBuffer = 32 << 10
+
+// writeList writes {"items":[…],"revision":N}. Its buffers are used again: most
+// lists are far shorter, and what a flood of them leaves to the garbage collector
+// all else in the node would wait for.
+func (a *API) writeList(w http.ResponseWriter, revision uint64, items func(yield func(any) bool)) error {
+	out, _ := a.listBuffers.Get().(*bufio.Writer)
+	if out == nil {
+		out = bufio.NewWriterSize(nil, listBuffer)
+	}
+	out.Reset(w)
+	defer func() {
+		out.Reset(nil) // it holds no request
+		a.listBuffers.Put(out)
+	}()
 	encoder := json.NewEncoder(out)
 	separator := `{"items":[`
 	for item := range items {
