@@ -15,6 +15,9 @@ func TestMain(m *testing.M) {
 	if addresses := os.Getenv(floodEnv); addresses != "" {
 		os.Exit(flood(strings.Split(addresses, ",")))
 	}
+	if addresses := os.Getenv(idleEnv); addresses != "" {
+		os.Exit(serveIdle(strings.Split(addresses, ",")))
+	}
 	os.Exit(network.Enter(func() int {
 		code := harness.Main(m)
 		printTable()
