@@ -127,6 +127,9 @@ func prepare(raw *budgetConn, deadline time.Time) error {
 		if err := setUserTimeout(tcp, userTimeout); err != nil {
 			return fmt.Errorf("set user timeout: %w", err)
 		}
+		if err := setRetransmit(tcp, retransmitAfter); err != nil {
+			return fmt.Errorf("set when to send again: %w", err)
+		}
 	}
 	return raw.SetDeadline(deadline)
 }

@@ -12,6 +12,11 @@ import (
 // above raft's own timeout, so that it ends connections and not requests.
 const userTimeout = 5 * time.Second
 
+// retransmitAfter is when a segment that nobody acknowledged is sent again. It is
+// above the 40 ms after which Linux acknowledges what is not answered, so that
+// nothing is sent twice that arrived, and leaves three trials in Raft's lease.
+const retransmitAfter = 60 * time.Millisecond
+
 // keepAlive notices within 11 s that the peer of an idle connection is gone.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}
 
