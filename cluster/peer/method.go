@@ -28,10 +28,10 @@ type RemoteError struct {
 func (e *RemoteError) Error() string { return fmt.Sprintf("peer answered %s: %s", e.Code, e.Message) }
 
 // Method makes a handler of a function. The function gets the caller's UID and
-// the request; its context ends when the caller goes away. If it returns a
-// *[RemoteError], wrapped or not, the caller gets that; any other error becomes
-// one with [CodeInternal]. Unknown fields of the request are ignored, because a
-// peer may be newer.
+// the request; its context ends a second after the caller went away, or sooner. If
+// it returns a *[RemoteError], wrapped or not, the caller gets that; any other
+// error becomes one with [CodeInternal]. Unknown fields of the request are ignored,
+// because a peer may be newer.
 func Method[Request, Response any](handle func(ctx context.Context, caller string, request Request) (Response, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var request Request

@@ -21,6 +21,11 @@ const (
 	rpcIdleConns = 8
 	rpcMaxConns  = 64
 	rpcIdle      = time.Minute
+	// A call that its caller gave up goes on for lingerTime, if at most maxLingering
+	// do: to end it is to end its connection, and on a bad network the next call
+	// would need a new one just when the last was too slow.
+	lingerTime   = time.Second
+	maxLingering = 16
 	// jsonType is what both sides speak.
 	jsonType = "application/json"
 )
@@ -31,13 +36,17 @@ type Client struct {
 	port      *Port
 	maxBody   int64
 	transport *http.Transport
+	tasks     sync.WaitGroup
+	lingers   time.Duration // lingerTime, but for tests
+	lingering chan struct{} // one for each call that nobody waits for
 
 	mu     sync.Mutex        // guards what follows
 	dialed map[string]string // the directory's address at the last call, by UID
+	closed bool
 }
 
 func newClient(p *Port, maxBody int64) *Client {
-	c := &Client{port: p, maxBody: maxBody, dialed: map[string]string{}}
+	c := &Client{port: p, maxBody: maxBody, dialed: map[string]string{}, lingers: lingerTime, lingering: make(chan struct{}, maxLingering)}
 	c.transport = &http.Transport{
 		DialContext: func(ctx context.Context, _, hostport string) (net.Conn, error) {
 			uid, _, err := net.SplitHostPort(hostport)
@@ -58,7 +67,8 @@ func newClient(p *Port, maxBody int64) *Client {
 // Call sends the request to the method of the node with that UID, and reads
 // the answer into response; nil for either means that there is none. The
 // directory says where the node is, and no other node is ever asked. Without a
-// deadline in ctx it ends after 15 s.
+// deadline in ctx it ends after 15 s. When ctx ends Call returns its cause at once;
+// the peer may not see that for a second.
 //
 // The error is a *[RemoteError] if the peer answered with one, and
 // [ErrUnreachable] if nothing was sent. After any other the peer may have done
@@ -71,10 +81,78 @@ func (c *Client) Call(ctx context.Context, uid, method string, request, response
 	if c.moved(uid, addr) {
 		c.port.PeerMoved(uid)
 	}
-	if err := c.exchange(ctx, c.transport, uid, method, request, response); err != nil {
+	body, err := c.lasting(ctx, func(ctx context.Context) ([]byte, error) {
+		return c.exchange(ctx, c.transport, uid, method, request)
+	})
+	if err == nil {
+		err = decode(body, response)
+	}
+	if err != nil {
 		return fmt.Errorf("call %s of node %q: %w", method, uid, err)
 	}
 	return nil
+}
+
+// lasting makes a call that goes on for a moment when ctx ends.
+func (c *Client) lasting(ctx context.Context, call func(context.Context) ([]byte, error)) ([]byte, error) {
+	type result struct {
+		body []byte
+		err  error
+	}
+	until := time.Now().Add(callTimeout)
+	if deadline, ok := ctx.Deadline(); ok {
+		until = deadline.Add(c.lingers)
+	}
+	own, cancel := context.WithDeadline(context.WithoutCancel(ctx), until)
+	results := make(chan result, 1)
+	begun := c.begin(func() {
+		defer cancel()
+		body, err := call(own)
+		results <- result{body, err}
+	})
+	if !begun {
+		cancel()
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, net.ErrClosed)
+	}
+	enough := context.AfterFunc(ctx, func() { c.linger(own, cancel) })
+	defer context.AfterFunc(c.port.life, cancel)()
+	select {
+	case r := <-results:
+		enough()
+		return r.body, r.err
+	case <-ctx.Done(): // linger runs, or is about to
+		return nil, context.Cause(ctx)
+	}
+}
+
+// begin runs a call of its own, unless the client is closed.
+func (c *Client) begin(call func()) (begun bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	c.tasks.Go(call)
+	return true
+}
+
+// linger ends a call that nobody waits for after a while, or at once if there are
+// many.
+func (c *Client) linger(call context.Context, cancel func()) {
+	defer cancel()
+	select {
+	case c.lingering <- struct{}{}:
+		defer func() { <-c.lingering }()
+	default:
+		return
+	}
+	timer := time.NewTimer(c.lingers)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-call.Done():
+	case <-c.port.life.Done():
+	}
 }
 
 // CallAddr is Call for whichever node of the cluster answers at HOST:PORT, by
@@ -92,7 +170,11 @@ func (c *Client) CallAddr(ctx context.Context, addr, method string, request, res
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: rpcMaxHeader,
 	}
-	if err := c.exchange(ctx, transport, conn.uid, method, request, response); err != nil {
+	body, err := c.exchange(ctx, transport, conn.uid, method, request)
+	if err == nil {
+		err = decode(body, response)
+	}
+	if err != nil {
 		return conn.uid, fmt.Errorf("call %s of node %q at %q: %w", method, conn.uid, addr, err)
 	}
 	return conn.uid, nil
@@ -122,7 +204,7 @@ func (c *Client) moved(uid, addr string) bool {
 }
 
 // exchange sends one request and reads its answer.
-func (c *Client) exchange(ctx context.Context, transport *http.Transport, uid, method string, request, response any) error {
+func (c *Client) exchange(ctx context.Context, transport *http.Transport, uid, method string, request any) ([]byte, error) {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, callTimeout)
@@ -130,46 +212,51 @@ func (c *Client) exchange(ctx context.Context, transport *http.Transport, uid, m
 	}
 	body, err := json.Marshal(request)
 	if err != nil {
-		return fmt.Errorf("encode request: %w", err)
+		return nil, fmt.Errorf("encode request: %w", err)
 	}
 	if int64(len(body)) > c.maxBody {
 		// What the peer would answer.
-		return &RemoteError{Code: CodeTooLarge,
+		return nil, &RemoteError{Code: CodeTooLarge,
 			Message: fmt.Sprintf("the request has %d bytes, more than the %d that a peer takes", len(body), c.maxBody)}
 	}
 	target := url.URL{Scheme: "http", Host: uid, Path: "/" + method}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("make request: %w", err)
+		return nil, fmt.Errorf("make request: %w", err)
 	}
 	r.Header.Set("Content-Type", jsonType)
 	answer, err := transport.RoundTrip(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer answer.Body.Close()
-	err = c.read(answer, method, response)
+	body, err = c.read(answer, method)
 	// The handler noticed that ctx ended and said so before the connection was
 	// gone. That is this side's error, and none of the peer.
 	if ctx.Err() != nil && IsRemote(err, CodeInternal) {
-		return fmt.Errorf("%w (%w)", ctx.Err(), err)
+		return nil, fmt.Errorf("%w (%w)", ctx.Err(), err)
 	}
-	return err
+	return body, err
 }
 
 // read takes the answer apart.
-func (c *Client) read(answer *http.Response, method string, response any) error {
+func (c *Client) read(answer *http.Response, method string) ([]byte, error) {
 	// All is read, so that the connection can be used again.
 	body, err := io.ReadAll(io.LimitReader(answer.Body, c.maxBody+1))
 	switch {
 	case err != nil:
-		return fmt.Errorf("read answer: %w", err)
+		return nil, fmt.Errorf("read answer: %w", err)
 	case int64(len(body)) > c.maxBody:
 		// No RemoteError: the peer did what was asked.
-		return fmt.Errorf("read answer: it has more than %d bytes", c.maxBody)
+		return nil, fmt.Errorf("read answer: it has more than %d bytes", c.maxBody)
 	case answer.StatusCode != http.StatusOK:
-		return remoteError(answer.StatusCode, method, body)
-	case response == nil:
+		return nil, remoteError(answer.StatusCode, method, body)
+	}
+	return body, nil
+}
+
+func decode(body []byte, response any) error {
+	if response == nil {
 		return nil
 	}
 	if err := json.Unmarshal(body, response); err != nil {
@@ -199,4 +286,10 @@ func IsRemote(err error, code string) bool {
 }
 
 // close ends the idle connections; the port ends the others.
-func (c *Client) close() { c.transport.CloseIdleConnections() }
+func (c *Client) close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.transport.CloseIdleConnections()
+	c.tasks.Wait()
+}

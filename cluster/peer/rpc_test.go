@@ -201,6 +201,73 @@ func TestHandlerEndsWithItsCaller(t *testing.T) {
 	take(t, left)
 }
 
+// slowly answers when it is told to.
+func slowly(answer <-chan struct{}, entered chan<- struct{}) http.Handler {
+	return Method(func(ctx context.Context, _ string, _ struct{}) (struct{}, error) {
+		entered <- struct{}{}
+		select {
+		case <-answer:
+			return struct{}{}, nil
+		case <-ctx.Done():
+			return struct{}{}, ctx.Err()
+		}
+	})
+}
+
+func TestACallThatIsGivenUpKeepsItsConnection(t *testing.T) {
+	answer, entered := make(chan struct{}), make(chan struct{}, 2)
+	a, b := pair(t, slowly(answer, entered))
+	a.RPC().lingers = patience
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- a.RPC().Call(ctx, bob, "wait", struct{}{}, nil) }()
+	take(t, entered)
+	cancel()
+	if err := take(t, done); !errors.Is(err, context.Canceled) {
+		t.Fatalf("the caller got %v", err)
+	}
+	close(answer)
+	ended := make(chan struct{})
+	go func() { a.RPC().tasks.Wait(); close(ended) }()
+	take(t, ended)
+	if err := a.RPC().Call(t.Context(), bob, "wait", struct{}{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if n := b.Counters().Accepted[protocolRPC]; n != 1 {
+		t.Errorf("%d connections for two calls, one after the other", n)
+	}
+}
+
+func TestCallsThatAreGivenUpAreBounded(t *testing.T) {
+	const calls = maxLingering + 8
+	entered, left := make(chan struct{}, calls), make(chan struct{}, calls)
+	a, _ := pair(t, Method(func(ctx context.Context, _ string, _ struct{}) (struct{}, error) {
+		entered <- struct{}{}
+		<-ctx.Done()
+		left <- struct{}{}
+		return struct{}{}, ctx.Err()
+	}))
+	a.RPC().lingers = time.Hour
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, calls)
+	for range calls {
+		go func() { done <- a.RPC().Call(ctx, bob, "wait", struct{}{}, nil) }()
+	}
+	for range calls {
+		take(t, entered)
+	}
+	cancel()
+	for range calls {
+		if err := take(t, done); !errors.Is(err, context.Canceled) {
+			t.Errorf("a caller got %v", err)
+		}
+	}
+	for range calls - maxLingering { // at once
+		take(t, left)
+	}
+	// The others end with the port, which waits for them.
+}
+
 func TestRunEndsWithACallInIt(t *testing.T) {
 	var directory addresses
 	entered := make(chan struct{})
@@ -267,7 +334,10 @@ func FuzzAnswer(f *testing.F) {
 	c := &Client{maxBody: 100}
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		var text string
-		err := c.read(&http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(string(body)))}, "echo", &text)
+		answer, err := c.read(&http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(string(body)))}, "echo")
+		if err == nil {
+			err = decode(answer, &text)
+		}
 		if err == nil && (status != http.StatusOK || len(body) > 100) {
 			t.Fatalf("status %d with %d bytes is no error", status, len(body))
 		}
