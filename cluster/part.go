@@ -66,6 +66,7 @@ func (n *Node) runPart(ctx context.Context, c *consensus) {
 	var tasks sync.WaitGroup
 	tasks.Go(func() { n.becomeMember(part, c) })
 	tasks.Go(func() { n.watchLeader(part, c) })
+	tasks.Go(func() { c.transport.watchSilence(part, c.raft, n.rank) })
 	tasks.Go(func() { c.submitter.run(part, c) })
 	tasks.Go(func() { c.reads.run(part, n.localReadIndex) })
 	tasks.Go(func() { n.keepConfirming(part) })

@@ -27,7 +27,7 @@ const (
 	staleRetries = pooledConns
 )
 
-// transport is raft's network transport with six differences.
+// transport is raft's network transport with seven differences.
 //
 //   - Heartbeats take the main loop of the receiver: its fast path lets a node
 //     whose main loop hangs look alive to its leader, and lets a leader that
@@ -46,6 +46,8 @@ const (
 //     could, for the same reason. See repeat.
 //   - It records who answered what was sent when, for linearizable reads and
 //     for the leader's view of who is alive.
+//   - Whether a leader is silent is looked at when its timeout ends. See
+//     election.go.
 type transport struct {
 	*raft.NetworkTransport
 	uid    raft.ServerAddress
@@ -53,6 +55,16 @@ type transport struct {
 	caller atomic.Pointer[raft.Raft] // nil until it has begun
 	// sending is told of the snapshots that are sent.
 	sending *sending
+
+	timeout  time.Duration // after which a leader is silent
+	calls    chan raft.RPC // what raft's main loop gets of the network
+	attached time.Time     // when raft had begun; set before caller
+	atWork   atomic.Int32  // calls of a leader that raft has not answered yet
+	gave     atomic.Int64  // when another was last told that it may win, in ns since 1970
+	waking   sync.Mutex    // held while raft is woken
+	tasks    sync.WaitGroup
+	over     chan struct{} // closed by Close
+	ending   sync.Once
 
 	mu    sync.Mutex // guards what follows
 	peers map[raft.ServerID]*peerProgress
@@ -93,7 +105,7 @@ var (
 )
 
 func newTransport(stream raft.StreamLayer, uid string, heartbeat time.Duration, logger *raftLogger) *transport {
-	return &transport{
+	t := &transport{
 		NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 			Stream:  stream,
 			MaxPool: pooledConns,
@@ -115,7 +127,12 @@ func newTransport(stream raft.StreamLayer, uid string, heartbeat time.Duration, 
 		hurried:  make(chan struct{}),
 		released: make(chan struct{}),
 		closing:  make(chan struct{}),
+		timeout:  heartbeat,
+		calls:    make(chan raft.RPC),
+		over:     make(chan struct{}),
 	}
+	t.tasks.Go(t.receive)
+	return t
 }
 
 // LocalAddr implements [raft.Transport].
@@ -126,7 +143,10 @@ func (t *transport) LocalAddr() raft.ServerAddress { return t.uid }
 func (t *transport) SetHeartbeatHandler(func(raft.RPC)) {}
 
 // attach tells whose calls these are.
-func (t *transport) attach(caller *raft.Raft) { t.caller.Store(caller) }
+func (t *transport) attach(caller *raft.Raft) {
+	t.attached = time.Now()
+	t.caller.Store(caller)
+}
 
 // AppendEntries implements [raft.Transport].
 func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
@@ -361,10 +381,14 @@ func (t *transport) committed(index, term uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.commitIndex, t.commitTerm = index, term
-	header := raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(t.uid), Addr: []byte(t.uid)}
 	for id, p := range t.peers {
-		t.push(id, p, header)
+		t.push(id, p, t.header())
 	}
+}
+
+// header is that of raft's own calls and answers.
+func (t *transport) header() raft.RPCHeader {
+	return raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(t.uid), Addr: []byte(t.uid)}
 }
 
 // push tells a peer of the newest commit, if it has the entry and was not told.
@@ -482,5 +506,7 @@ func (t *transport) Close() error {
 	err := t.NetworkTransport.Close()
 	t.CloseStreams()
 	t.pushes.Wait()
+	t.ending.Do(func() { close(t.over) })
+	t.tasks.Wait()
 	return err
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +25,10 @@ type simulation struct {
 
 	mu    sync.Mutex // guards what follows
 	nodes map[raft.ServerAddress]*simNode
+	stall func() time.Duration // if not nil, how long what is sent takes
+	sent  int                  // writes to the network
+	watch sync.WaitGroup       // those who watch for silence
+	quit  context.CancelFunc
 }
 
 // simNode is a node of a simulation, and its end of the network.
@@ -39,14 +44,17 @@ type simNode struct {
 
 	mu    sync.Mutex // guards what follows
 	away  bool
+	cut   map[raft.ServerAddress]bool // whom it does not reach, nor they it
 	conns []net.Conn
 }
 
-// simLog counts the requests to store something, and fails while it is full.
+// simLog counts the requests to store something, takes its time, and fails while it
+// is full.
 type simLog struct {
 	raft.LogStore
 	full     atomic.Bool
 	refusals atomic.Int64
+	takes    atomic.Int64 // what a write takes, in ns
 }
 
 var errFull = errors.New("planted: the disk is full")
@@ -59,6 +67,9 @@ func (l *simLog) StoreLogs(logs []*raft.Log) error {
 			<-time.After(time.Millisecond) // whoever asks without a pause stops the clock
 		}
 		return errFull
+	}
+	if takes := time.Duration(l.takes.Load()); takes > 0 {
+		<-time.After(takes)
 	}
 	return l.LogStore.StoreLogs(logs)
 }
@@ -77,13 +88,14 @@ func (simMachine) Release() {}
 // simulate runs a test with three nodes of which n1 leads.
 func simulate(t *testing.T, config func(*raft.Config), test func(s *simulation, leader, follower *simNode)) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &simulation{t: t, config: config, nodes: map[raft.ServerAddress]*simNode{}}
+		ctx, quit := context.WithCancel(t.Context())
+		s := &simulation{t: t, config: config, nodes: map[raft.ServerAddress]*simNode{}, quit: quit}
 		var members raft.Configuration
 		for _, id := range []string{"n1", "n2", "n3"} {
 			members.Servers = append(members.Servers, raft.Server{ID: raft.ServerID(id), Address: raft.ServerAddress(id)})
 		}
 		for _, server := range members.Servers {
-			s.start(server.Address, members)
+			s.start(ctx, server.Address, members)
 		}
 		defer s.stop()
 		leader := s.nodes["n1"]
@@ -100,7 +112,7 @@ func simulate(t *testing.T, config func(*raft.Config), test func(s *simulation, 
 	})
 }
 
-func (s *simulation) start(addr raft.ServerAddress, members raft.Configuration) {
+func (s *simulation) start(ctx context.Context, addr raft.ServerAddress, members raft.Configuration) {
 	logger := newRaftLogger(slog.New(slog.DiscardHandler), "raft")
 	store := raft.NewInmemStore()
 	n := &simNode{of: s, addr: addr, log: &simLog{LogStore: store}, accepted: make(chan net.Conn), closed: make(chan struct{})}
@@ -122,9 +134,22 @@ func (s *simulation) start(addr raft.ServerAddress, members raft.Configuration) 
 		s.t.Fatal(err)
 	}
 	n.transport.attach(n.raft)
+	s.watch.Go(func() { n.transport.watchSilence(ctx, n.raft, n.rank) })
+}
+
+// rank is by the identity alone.
+func (n *simNode) rank(servers []raft.Server, leader raft.ServerID) (rank int) {
+	for _, server := range servers {
+		if server.ID != leader && server.ID < raft.ServerID(n.addr) {
+			rank++
+		}
+	}
+	return rank
 }
 
 func (s *simulation) stop() {
+	s.quit()
+	s.watch.Wait()
 	for _, n := range s.nodes {
 		n.transport.end()
 		if err := n.raft.Shutdown().Error(); err != nil {
@@ -169,6 +194,23 @@ func (n *simNode) goAway(away bool) {
 	n.conns = nil
 }
 
+// cutOff ends what two nodes have between them.
+func (s *simulation) cutOff(one, other *simNode) {
+	for _, n := range []*simNode{one, other} {
+		n.mu.Lock()
+		n.cut = map[raft.ServerAddress]bool{one.addr: true, other.addr: true}
+		n.mu.Unlock()
+		n.goAway(true)
+		n.goAway(false)
+	}
+}
+
+func (n *simNode) isCut(from raft.ServerAddress) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.cut[from]
+}
+
 // join makes a connection this node's too, so that it breaks when the node goes.
 func (n *simNode) join(conn net.Conn) error {
 	n.mu.Lock()
@@ -180,6 +222,26 @@ func (n *simNode) join(conn net.Conn) error {
 	return nil
 }
 
+// simConn is one whose writes take as long as the simulation says.
+type simConn struct {
+	net.Conn
+	of *simulation
+}
+
+func (c simConn) Write(data []byte) (int, error) {
+	c.of.mu.Lock()
+	c.of.sent++
+	var takes time.Duration
+	if c.of.stall != nil {
+		takes = c.of.stall()
+	}
+	c.of.mu.Unlock()
+	if takes > 0 {
+		<-time.After(takes)
+	}
+	return c.Conn.Write(data)
+}
+
 // Dial implements [raft.StreamLayer].
 func (n *simNode) Dial(addr raft.ServerAddress, _ time.Duration) (net.Conn, error) {
 	n.of.mu.Lock()
@@ -188,13 +250,16 @@ func (n *simNode) Dial(addr raft.ServerAddress, _ time.Duration) (net.Conn, erro
 	if to == nil {
 		return nil, errors.New("no such node")
 	}
+	if n.isCut(addr) {
+		return nil, errors.New("planted: no way there")
+	}
 	here, there := net.Pipe()
 	if err := errors.Join(n.join(here), to.join(there)); err != nil {
 		return nil, err
 	}
 	select {
-	case to.accepted <- there:
-		return here, nil
+	case to.accepted <- simConn{there, n.of}:
+		return simConn{here, n.of}, nil
 	case <-to.closed:
 		return nil, net.ErrClosed
 	}
