@@ -14,8 +14,9 @@ import (
 const (
 	// transportTimeout bounds one call between Raft nodes.
 	transportTimeout = 2 * time.Second
-	// pooledConns per peer: replication, heartbeat, and a push or a vote.
-	pooledConns = 3
+	// pooledConns per peer: replication, heartbeat, a push or a vote, and those that
+	// a network which loses packets has made necessary (hedge.go).
+	pooledConns = 2 + maxOpen
 	// wantedCheck is between two looks whether raft still wants a call that is
 	// held back.
 	wantedCheck = 250 * time.Millisecond
@@ -27,7 +28,7 @@ const (
 	staleRetries = pooledConns
 )
 
-// transport is raft's network transport with seven differences.
+// transport is raft's network transport with eight differences.
 //
 //   - Heartbeats take the main loop of the receiver: its fast path lets a node
 //     whose main loop hangs look alive to its leader, and lets a leader that
@@ -46,6 +47,8 @@ const (
 //     could, for the same reason. See repeat.
 //   - It records who answered what was sent when, for linearizable reads and
 //     for the leader's view of who is alive.
+//   - Heartbeats and votes that nobody answers are sent again on another
+//     connection. See hedge.go.
 //   - Whether a leader is silent is looked at when its timeout ends. See
 //     election.go.
 type transport struct {
@@ -96,6 +99,10 @@ type peerProgress struct {
 	// down is not nil after a call that did not get through, and closed by the
 	// next one that does.
 	down chan struct{}
+	// slots has one for each call that is made several times; usual is what an
+	// answer to those takes.
+	slots chan struct{}
+	usual time.Duration
 }
 
 var (
@@ -153,7 +160,7 @@ func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, a
 	heartbeat := args.PrevLogEntry == 0 && args.PrevLogTerm == 0 && len(args.Entries) == 0 && args.LeaderCommitIndex == 0
 	if heartbeat {
 		t.pace(id)
-		return t.append(id, target, args, resp)
+		return hedged(t, id, resp, func(resp *raft.AppendEntriesResponse) error { return t.append(id, target, args, resp) })
 	}
 	t.rest(id, args.Term)
 	return t.repeat(id, target, args, resp)
@@ -255,7 +262,7 @@ func (t *transport) hurry() (enough func()) {
 func (t *transport) peer(id raft.ServerID) *peerProgress {
 	p := t.peers[id]
 	if p == nil {
-		p = &peerProgress{}
+		p = &peerProgress{slots: make(chan struct{}, maxOpen)}
 		t.peers[id] = p
 	}
 	return p
@@ -329,12 +336,24 @@ func (t *transport) end() {
 	}
 }
 
-// release lets everything go on that rests: a leadership has ended.
+// release lets everything go on that rests: a leadership has ended. Who is down is
+// found out by the next one.
 func (t *transport) release() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for _, p := range t.peers {
+		p.returned()
+	}
 	close(t.released)
 	t.released = make(chan struct{})
+}
+
+// returned is called with the transport's lock held.
+func (p *peerProgress) returned() {
+	if p.down != nil {
+		close(p.down)
+		p.down = nil
+	}
 }
 
 // note records how a request to a peer went.
@@ -343,20 +362,17 @@ func (t *transport) note(id raft.ServerID, args *raft.AppendEntriesRequest, resp
 	defer t.mu.Unlock()
 	p := t.peer(id)
 	if err != nil {
-		if p.down == nil {
+		if p.down == nil && !p.answered.After(sent) { // else it is one of several that others overtook
 			p.down = make(chan struct{})
 		}
 		return
 	}
-	if p.down != nil {
-		close(p.down)
-		p.down = nil
-	}
+	p.returned()
 	if args.Term < p.term || !resp.Success {
 		return
 	}
 	if args.Term > p.term {
-		*p = peerProgress{term: args.Term, pushing: p.pushing, beat: p.beat, lags: p.lags}
+		*p = peerProgress{term: args.Term, pushing: p.pushing, beat: p.beat, lags: p.lags, slots: p.slots, usual: p.usual}
 	}
 	if sent.After(p.answered) {
 		p.answered = sent
@@ -426,12 +442,16 @@ func (t *transport) push(id raft.ServerID, p *peerProgress, header raft.RPCHeade
 
 // RequestVote implements [raft.Transport].
 func (t *transport) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
-	return t.pastStale(func() error { return t.NetworkTransport.RequestVote(id, target, args, resp) })
+	return hedged(t, id, resp, func(resp *raft.RequestVoteResponse) error {
+		return t.pastStale(func() error { return t.NetworkTransport.RequestVote(id, target, args, resp) })
+	})
 }
 
 // RequestPreVote implements [raft.WithPreVote].
 func (t *transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
-	return t.pastStale(func() error { return t.NetworkTransport.RequestPreVote(id, target, args, resp) })
+	return hedged(t, id, resp, func(resp *raft.RequestPreVoteResponse) error {
+		return t.pastStale(func() error { return t.NetworkTransport.RequestPreVote(id, target, args, resp) })
+	})
 }
 
 // pastStale repeats a call that failed at once: the pool may hold connections
