@@ -21,7 +21,8 @@ type Command struct {
 }
 
 // Operation is what a command does: one of [Init], [Put], [Delete],
-// [CastVotes], [SetNode], [ForgetNode], [RaiseLevel] and [RestorePart].
+// [CastVotes], [SetNode], [ForgetNode], [RaiseLevel], [RestorePart],
+// [SetOverride], [Expire] and [ReportIdle].
 type Operation interface {
 	// commandKind is the operation's name in the encoding.
 	commandKind() string
@@ -82,6 +83,64 @@ type BackendVote struct {
 	Generation uint64 `json:"generation"`
 	Health     Health `json:"health"` // up or down
 	Reason     string `json:"reason,omitempty"`
+	// Reduction is how many percent of its weight the backend asks to be spared,
+	// 0 to 100.
+	Reduction int `json:"reduction,omitempty"`
+}
+
+// SetOverride puts an operator's word in place of a backend's verdict, or takes
+// it back when Health is empty; to take back what is not there changes nothing.
+// It moves no revision.
+type SetOverride struct {
+	Pool   string       `json:"pool"`
+	Name   string       `json:"name"`
+	Health Health       `json:"health,omitempty"` // up, down or empty
+	For    Duration     `json:"for,omitempty"`    // see [Override]
+	Reason string       `json:"reason,omitempty"`
+	If     Precondition `json:"if,omitzero"`
+}
+
+// Expire ends what has lasted its time. Only the leader proposes it. An item
+// whose UID or Epoch is not the state's is ignored.
+type Expire struct {
+	Items []Expiry `json:"items"` // at most 10,000
+}
+
+// Expiry names one thing of one backend that has lasted its time.
+type Expiry struct {
+	Pool string     `json:"pool"`
+	Name string     `json:"name"`
+	UID  string     `json:"uid"`
+	What ExpiryKind `json:"what"`
+	// Epoch is of the override or drain; for the others [BackendStatus.Epoch].
+	Epoch uint64 `json:"epoch"`
+}
+
+// ExpiryKind is what of a backend can expire.
+type ExpiryKind string
+
+// What expires: a hold for flaps, one flap, a slow start, an override, a drain.
+const (
+	ExpireHold     ExpiryKind = "hold"
+	ExpireFlap     ExpiryKind = "flap"
+	ExpireRamp     ExpiryKind = "ramp"
+	ExpireOverride ExpiryKind = "override"
+	ExpireDrain    ExpiryKind = "drain"
+)
+
+// ReportIdle tells that a node has no request in flight to backends that drain,
+// and begins none. An item whose UID or Epoch is not the state's is ignored.
+type ReportIdle struct {
+	Node     string        `json:"node"`
+	Backends []IdleBackend `json:"backends"` // at most 10,000
+}
+
+// IdleBackend is one drain that a node has done its part of.
+type IdleBackend struct {
+	Pool  string `json:"pool"`
+	Name  string `json:"name"`
+	UID   string `json:"uid"`
+	Epoch uint64 `json:"epoch"` // of the drain
 }
 
 // SetNode records a member of the cluster and its liveness. Only the leader
@@ -103,10 +162,13 @@ type RaiseLevel struct {
 	Level uint64 `json:"level"`
 }
 
-func (Init) commandKind() string       { return "init" }
-func (Put) commandKind() string        { return "put" }
-func (Delete) commandKind() string     { return "delete" }
-func (CastVotes) commandKind() string  { return "votes" }
-func (SetNode) commandKind() string    { return "node" }
-func (ForgetNode) commandKind() string { return "forget_node" }
-func (RaiseLevel) commandKind() string { return "raise_level" }
+func (Init) commandKind() string        { return "init" }
+func (Put) commandKind() string         { return "put" }
+func (Delete) commandKind() string      { return "delete" }
+func (CastVotes) commandKind() string   { return "votes" }
+func (SetNode) commandKind() string     { return "node" }
+func (ForgetNode) commandKind() string  { return "forget_node" }
+func (RaiseLevel) commandKind() string  { return "raise_level" }
+func (SetOverride) commandKind() string { return "override" }
+func (Expire) commandKind() string      { return "expire" }
+func (ReportIdle) commandKind() string  { return "idle" }

@@ -117,7 +117,63 @@ type BackendStatus struct {
 	Generation uint64 `json:"generation"`
 	// Votes are the observers' opinions, in the order of their UIDs.
 	Votes []Vote `json:"votes"`
+	// Reduction is how many percent of its weight the backend asks to be spared,
+	// 0 to 100: the median of the observers' votes.
+	Reduction int `json:"reduction,omitempty"`
+	// Ramp is the version of the state at which the slow start began that is under
+	// way; 0: none is.
+	Ramp uint64 `json:"ramp,omitempty"`
+	// Flaps is how many times the backend went down, less what has decayed; see
+	// [Damping].
+	Flaps int `json:"flaps,omitempty"`
+	// Held is set while the observers agree that the backend is up and it is
+	// kept down for its flaps.
+	Held bool `json:"held,omitempty"`
+	// Override is what an operator said instead of the verdict.
+	Override *Override `json:"override,omitempty"`
+	// Drain is how the drain stands while AdminState is drain.
+	Drain *Drain `json:"drain,omitempty"`
+	// Epoch counts the beginnings of what expires (hold, flaps, ramp, override,
+	// drain), so that a late [Expire] ends nothing that began after it.
+	Epoch uint64 `json:"epoch,omitempty"`
 }
+
+// Override is an operator's word against the verdict.
+type Override struct {
+	// Health is up or down.
+	Health Health `json:"health"`
+	// For is how long it holds, 1 s to 8,760 h; 0: until it is taken back. The
+	// leader counts the time, and a new leader begins anew.
+	For Duration `json:"for,omitempty"`
+	// Reason is for people, at most 256 bytes.
+	Reason string `json:"reason,omitempty"`
+	Actor  string `json:"actor"`
+	// At is the proposer's clock, for display only.
+	At time.Time `json:"at"`
+	// Epoch is [BackendStatus.Epoch] as of its beginning.
+	Epoch uint64 `json:"epoch"`
+}
+
+// Drain is how far the cluster has come with a drain.
+type Drain struct {
+	// State is draining until every live node reported that it has no request in
+	// flight to the backend, or the timeout passed.
+	State DrainState `json:"state"`
+	// Idle are the UIDs of the nodes that reported so, sorted.
+	Idle []string `json:"idle,omitempty"`
+	// Epoch is [BackendStatus.Epoch] as of its beginning.
+	Epoch uint64 `json:"epoch"`
+}
+
+// DrainState is how a drain stands.
+type DrainState string
+
+// The states of a drain.
+const (
+	DrainUnderWay DrainState = "draining"
+	DrainDone     DrainState = "drained"
+	DrainTimedOut DrainState = "timed_out"
+)
 
 // Vote is one observer's opinion of a backend.
 type Vote struct {
@@ -130,6 +186,9 @@ type Vote struct {
 	Reason string `json:"reason,omitempty"`
 	// At is the observer's clock, for display only.
 	At time.Time `json:"at"`
+	// Reduction is how many percent of its weight the backend asked that observer
+	// to be spared, 0 to 100.
+	Reduction int `json:"reduction,omitempty"`
 }
 
 // NodeState is the liveness of a node as the leader committed it.

@@ -1,5 +1,7 @@
 package fsm
 
+import "time"
+
 // AdminState is what an operator wants of a backend.
 type AdminState string
 
@@ -24,7 +26,13 @@ type BackendSpec struct {
 	// [PoolSpec.PreferZone].
 	Zone       string     `json:"zone,omitempty"`
 	AdminState AdminState `json:"admin_state"`
+	// DrainTimeout is how long a drain waits for requests in flight, 1 s to 24 h;
+	// 0: [DefaultDrainTimeout].
+	DrainTimeout Duration `json:"drain_timeout,omitempty"`
 }
+
+// DefaultDrainTimeout is [BackendSpec.DrainTimeout]'s default.
+const DefaultDrainTimeout = 5 * time.Minute
 
 // Kind implements [Spec].
 func (BackendSpec) Kind() Kind { return KindBackend }

@@ -8,6 +8,9 @@ const (
 	CheckHTTP = "http"
 )
 
+// DefaultObservers is how many nodes probe a backend.
+const DefaultObservers = 3
+
 // Check says how observers probe a backend.
 type Check struct {
 	// Type is [CheckTCP] or [CheckHTTP].
@@ -25,9 +28,60 @@ type Check struct {
 	// Expect is the status codes of a passing HTTP check: a list of codes and
 	// ranges such as "200-299,304"; "200-399" if empty.
 	Expect string `json:"expect,omitempty"`
+	// FastInterval is the interval while the backend is down or in doubt: while
+	// an observer's opinion is not up, or its last probe says otherwise than its
+	// opinion. 100 ms to Interval; 0: Interval.
+	FastInterval Duration `json:"fast_interval,omitempty"`
+	// Port is probed instead of the traffic's, 1 to 65535; 0: the traffic's.
+	Port int `json:"port,omitempty"`
+	// Observers is how many nodes probe the backend, 1 to 15; 0:
+	// [DefaultObservers]. With fewer nodes all of them do.
+	Observers int `json:"observers,omitempty"`
+	// Method is an HTTP check's: GET, HEAD, OPTIONS or POST, without a body; GET
+	// if empty.
+	Method string `json:"method,omitempty"`
+	// Host is an HTTP check's Host field; the backend's address if empty.
+	Host string `json:"host,omitempty"`
+	// Fields are further fields of an HTTP check's request, at most 32.
+	Fields []CheckField `json:"fields,omitempty"`
+	// ExpectText must occur in the body of an HTTP check's answer, within its
+	// first 64 KiB; at most 1,024 bytes.
+	ExpectText string `json:"expect_text,omitempty"`
+	// ExpectRegexp is a regular expression (RE2) that must match there.
+	ExpectRegexp string `json:"expect_regexp,omitempty"`
+	// WeightField names a field of an HTTP check's answer in which the backend
+	// tells how much of its weight it wants, "0" to "100" in percent, a "%" may
+	// follow. An answer without it, or with anything else in it, asks for all.
+	WeightField string `json:"weight_field,omitempty"`
+	// TLS makes the check speak TLS.
+	TLS *CheckTLS `json:"tls,omitempty"`
+	// Send is what a TCP check sends once connected, and Receive a text that must
+	// occur in what comes back, within its first 64 KiB; at most 1,024 bytes
+	// each. Without Receive a connect is enough.
+	Send    string `json:"send,omitempty"`
+	Receive string `json:"receive,omitempty"`
 }
 
 // SetDefaults fills a new check with the defaults.
 func (c *Check) SetDefaults() {
 	*c = Check{Type: CheckTCP, Interval: Duration(2 * time.Second), Timeout: Duration(time.Second), Rise: 2, Fall: 3}
+}
+
+// CheckField is a field of a check's request.
+type CheckField struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// CheckTLS says how a check speaks TLS. The certificate is verified unless
+// Insecure is set.
+type CheckTLS struct {
+	// ServerName is the SNI and what the certificate must be for; the host of
+	// the backend's address if empty.
+	ServerName string `json:"server_name,omitempty"`
+	// CA is one or more certificates in PEM, at most 64 KiB, that are trusted
+	// instead of the system's.
+	CA string `json:"ca,omitempty"`
+	// Insecure takes any certificate.
+	Insecure bool `json:"insecure,omitempty"`
 }

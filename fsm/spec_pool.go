@@ -55,6 +55,17 @@ type PoolSpec struct {
 	Timeouts *PoolTimeouts `json:"timeouts,omitempty"`
 	Retries  *Retries      `json:"retries,omitempty"`
 	Limits   *PoolLimits   `json:"limits,omitempty"`
+	// Ejection and Damping say when a backend that misbehaves is kept out; nil
+	// means the defaults.
+	Ejection *Ejection `json:"ejection,omitempty"`
+	Damping  *Damping  `json:"damping,omitempty"`
+	// SlowStart is how long the weight of a backend that became up grows to its
+	// full value, on all nodes together: 1 s to 1 h; 0: it has it at once.
+	SlowStart Duration `json:"slow_start,omitempty"`
+	// PanicPercent makes the pool choose among all backends that are ready,
+	// whatever their health, while fewer than this share of them is usable: 1 to
+	// 100 percent; 0: never.
+	PanicPercent int `json:"panic_percent,omitempty"`
 }
 
 // Kind implements [Spec].
