@@ -47,9 +47,9 @@ func (d *draft) apply(c Command) Result {
 		return result
 	}
 	d.applied++
-	d.touched, d.specChanged, d.created, d.levelRaised = nil, false, false, false
+	d.touched, d.specChanged, d.created, d.levelRaised, d.ignored = nil, false, false, false, 0
 	object, err := d.perform(c)
-	result := Result{Object: object, Err: err, Changed: d.settle()}
+	result := Result{Object: object, Err: err, Ignored: d.ignored, Changed: d.settle()}
 	result.Version, result.Revision, result.Created = d.version, d.revision, d.created
 	d.remember(c.ID, result)
 	return result
@@ -114,6 +114,12 @@ func (d *draft) perform(c Command) (AnyObject, *Error) {
 		return nil, d.raiseLevel(op)
 	case RestorePart:
 		return nil, d.restorePart(c, op)
+	case SetOverride:
+		return d.setOverride(c, op)
+	case Expire:
+		d.expire(op)
+	case ReportIdle:
+		d.reportIdle(op)
 	default:
 		return nil, refuse(CodeInvalid, "", "operation %T is not known", op)
 	}

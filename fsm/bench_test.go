@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"testing"
 	"time"
 )
@@ -87,4 +88,47 @@ func BenchmarkApply(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkRedraw100000 is the death and the return of one of 9 nodes, with votes
+// of all observers about all backends.
+func BenchmarkRedraw100000(b *testing.B) {
+	s := voted(b, largeState(b, 100_000), 9)
+	seq := uint64(0)
+	for b.Loop() {
+		for _, state := range []NodeState{NodeDead, NodeAlive} {
+			seq++
+			next, results := Apply(s, []Command{{ID: CommandID{"b", seq}, Op: SetNode{Node{UID: "n4", Name: "n4", State: state, FeatureLevel: FeatureLevel}}}})
+			if results[0].Err != nil || !results[0].Changed {
+				b.Fatalf("%+v", results[0])
+			}
+			s = next
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(2*b.N), "ms/change")
+}
+
+// voted has that many nodes, and the vote of each observer.
+func voted(tb testing.TB, s *State, nodes int) *State {
+	r := &registry{State: s, t: tb, seq: maxRemembered}
+	for i := range nodes {
+		r.setNode(fmt.Sprintf("n%d", i+1), NodeAlive)
+	}
+	votes := map[string][]BackendVote{}
+	for b := range r.Backends() {
+		for _, uid := range r.Observers(b) {
+			votes[uid] = append(votes[uid], BackendVote{Pool: b.Pool, Name: b.Name, UID: b.Meta.UID, Generation: r.CheckGeneration(b), Health: HealthUp})
+		}
+	}
+	for uid, all := range votes {
+		for part := range slices.Chunk(all, maxVotes) {
+			r.seq++
+			next, results := Apply(r.State, []Command{{ID: CommandID{"votes", r.seq}, Op: CastVotes{uid, part}}})
+			if results[0].Err != nil || results[0].Ignored != 0 {
+				tb.Fatalf("%+v", results[0])
+			}
+			r.State = next
+		}
+	}
+	return r.State
 }

@@ -93,6 +93,8 @@ func decodeOperation(kind string, data []byte) (Operation, error) {
 		return decodeAs[ForgetNode](data)
 	case RaiseLevel{}.commandKind():
 		return decodeRaiseLevel(data)
+	case RestorePart{}.commandKind():
+		return decodeAs[RestorePart](data)
 	}
 	return decodeNewest(kind, data)
 }

@@ -21,7 +21,7 @@ func encodings() map[string]Command {
 	command := func(op Operation) Command {
 		return Command{ID: CommandID{"6f1c0b1e-0000-4000-8000-000000000001", 42}, Time: at, Actor: "admin", Op: op}
 	}
-	check := &Check{"http", "/healthz", Duration(2 * time.Second), Duration(1500 * time.Millisecond), 2, 3, "200-299"}
+	check := &Check{Type: "http", Path: "/healthz", Interval: Duration(2 * time.Second), Timeout: Duration(1500 * time.Millisecond), Rise: 2, Fall: 3, Expect: "200-299"}
 	return map[string]Command{
 		"put_listener_http":  command(Put{Name: "web", Spec: fullListener()}),
 		"put_pool_http":      command(Put{Name: "a", Spec: fullPool()}),
@@ -37,14 +37,24 @@ func encodings() map[string]Command {
 		"put_route": command(Put{Name: "api", Spec: RouteSpec{Listeners: []string{"web"}, Match: RouteMatch{Host: "*.example.com", Path: "", PathPrefix: "/api"}, Priority: 7,
 			Pools: []WeightedPool{{"a", 9}, {"b", 1}}}, If: Precondition{Absent: true}}),
 		"put_pool":    command(Put{Name: "a", Spec: PoolSpec{Strategy: "least_connections", Check: check}, If: Precondition{Exists: true}}),
-		"put_backend": command(Put{Pool: "a", Name: "web1", Spec: BackendSpec{"10.0.0.5:9000", 5, 1, "z1", "drain"}, If: Precondition{Revision: 12}}),
+		"put_backend": command(Put{Pool: "a", Name: "web1", Spec: BackendSpec{Address: "10.0.0.5:9000", Weight: 5, Tier: 1, Zone: "z1", AdminState: "drain"}, If: Precondition{Revision: 12}}),
 		"delete":      command(Delete{Ref{KindBackend, "a", "web1"}, Precondition{Revision: 12}}),
-		"votes":       command(CastVotes{"n1", []BackendVote{{"a", "web1", "u1", 12, "down", "connection refused"}}}),
+		"votes":       command(CastVotes{"n1", []BackendVote{{Pool: "a", Name: "web1", UID: "u1", Generation: 12, Health: "down", Reason: "connection refused"}}}),
 		"node":        command(SetNode{Node{"n1", "n1", "alive", "10.0.0.1:7071", "10.0.0.1:7070", "1.0.0", 1, true}}),
 		"forget_node": command(ForgetNode{"n1"}),
 		"restore": command(RestorePart{ID: "6f1c0b1e-0000-4000-8000-000000000002", Number: 3, Last: true,
 			Objects: []Put{{Name: "a", Labels: map[string]string{"k": "v"}, Spec: PoolSpec{Strategy: "random"}}}}),
 		"restore_abort": command(RestorePart{ID: "6f1c0b1e-0000-4000-8000-000000000002", Abort: true}),
+
+		"put_pool_health":     command(Put{Name: "a", Spec: healthPool()}),
+		"put_pool_health_tcp": command(Put{Name: "a", Spec: PoolSpec{Strategy: "random", Check: tcpCheck()}}),
+		"put_backend_drain":   command(Put{Pool: "a", Name: "web1", Spec: BackendSpec{Address: "10.0.0.5:9000", Weight: 1, AdminState: "drain", DrainTimeout: Duration(time.Minute)}}),
+		"votes_reduction":     command(CastVotes{"n1", []BackendVote{{Pool: "a", Name: "web1", UID: "u1", Generation: 12, Health: "up", Reduction: 25}}}),
+		"override":            command(SetOverride{"a", "web1", "down", Duration(time.Hour), "disk is replaced", Precondition{Revision: 12}}),
+		"override_back":       command(SetOverride{Pool: "a", Name: "web1"}),
+		"expire": command(Expire{[]Expiry{{"a", "web1", "u1", "hold", 4}, {"a", "web2", "u2", "flap", 5}, {"a", "web3", "u3", "ramp", 6},
+			{"a", "web4", "u4", "override", 7}, {"a", "web5", "u5", "drain", 8}}}),
+		"idle": command(ReportIdle{"n1", []IdleBackend{{"a", "web1", "u1", 9}}}),
 	}
 }
 

@@ -27,11 +27,13 @@ type draft struct {
 	counts map[Kind]int
 
 	// Of the command at work: what it touched, whether labels or a spec
-	// changed, whether an object is new, and whether the feature level rose.
+	// changed, whether an object is new, whether the feature level rose, and how
+	// many votes did not count.
 	touched     []Ref
 	specChanged bool
 	created     bool
 	levelRaised bool
+	ignored     int
 }
 
 func newDraft(s *State) *draft {

@@ -21,7 +21,7 @@ func fullPool() PoolSpec {
 	return PoolSpec{
 		Strategy: StrategyMaglev, Hash: &HashSpec{HashCookie, "session", 125}, PreferZone: true,
 		Sticky: &Sticky{"lb", Duration(time.Hour), true, true, "lax"},
-		Check:  &Check{"http", "/healthz", Duration(2 * time.Second), Duration(1500 * time.Millisecond), 2, 3, "200-299"},
+		Check:  &Check{Type: "http", Path: "/healthz", Interval: Duration(2 * time.Second), Timeout: Duration(1500 * time.Millisecond), Rise: 2, Fall: 3, Expect: "200-299"},
 		Timeouts: &PoolTimeouts{
 			Duration(time.Second), Duration(2 * time.Second), Duration(3 * time.Second), Duration(4 * time.Second),
 			Duration(5 * time.Second), Duration(6 * time.Second),
@@ -30,6 +30,36 @@ func fullPool() PoolSpec {
 		Limits:  &PoolLimits{100, 50, Duration(500 * time.Millisecond), 16},
 	}
 }
+
+// healthPool has what feature level 4 brought to a pool with an HTTP check.
+func healthPool() PoolSpec {
+	return PoolSpec{
+		Strategy: StrategyRandom,
+		Check: &Check{
+			Type: "http", Path: "/healthz", Interval: Duration(2 * time.Second), Timeout: Duration(500 * time.Millisecond), Rise: 2, Fall: 3,
+			FastInterval: Duration(time.Second), Port: 9001, Observers: 5, Method: "POST", Host: "app.internal",
+			Fields: []CheckField{{"X-Probe", "1"}}, ExpectText: "ok", ExpectRegexp: "^ok", WeightField: "X-Load",
+			TLS: &CheckTLS{ServerName: "app.internal", Insecure: true},
+		},
+		Ejection: &Ejection{
+			Off: true, Failures: 2, Errors: 5, SuccessRate: &SuccessRate{Duration(10 * time.Second), 100, 3, 1900},
+			Hold: Duration(time.Second), MaxHold: Duration(time.Minute), MaxPercent: 30,
+		},
+		Damping:   &Damping{Off: true, Flaps: 2, Hold: Duration(10 * time.Second), MaxHold: Duration(time.Minute), Decay: Duration(2 * time.Minute)},
+		SlowStart: Duration(30 * time.Second), PanicPercent: 50,
+	}
+}
+
+// tcpCheck has what only TCP checks have.
+func tcpCheck() *Check {
+	return &Check{
+		Type: "tcp", Interval: Duration(2 * time.Second), Timeout: Duration(time.Second), Rise: 2, Fall: 3,
+		TLS: &CheckTLS{CA: certificate}, Send: "PING\r\n", Receive: "+PONG",
+	}
+}
+
+// certificate has the outer form of one, which is all that is looked at.
+const certificate = "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n"
 
 func fullRoute() RouteSpec {
 	stripped := ""

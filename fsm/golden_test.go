@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // newerThanTheFirst has the level of each golden command that level 1 lacks.
@@ -13,6 +14,8 @@ var newerThanTheFirst = map[string]uint64{
 	"put_listener_http": 2, "put_pool_http": 2,
 	"put_route_http": 2, "put_route_redirect": 2, "put_route_moved": 2, "put_route_respond": 2, "put_route_path": 2, "put_route_regexp": 2,
 	"restore": 3, "restore_abort": 3,
+	"put_pool_health": 4, "put_pool_health_tcp": 4, "put_backend_drain": 4, "votes_reduction": 4,
+	"override": 4, "override_back": 4, "expire": 4, "idle": 4,
 }
 
 // TestEveryGoldenCommandIsReadAndWrittenAlike reads what is there, so that a
@@ -78,17 +81,44 @@ func goldenState(t *testing.T) *State {
 	}
 	r.must(Put{Name: "full", Spec: fullPool()})
 	r.must(Put{Name: "one", Spec: RouteSpec{Match: RouteMatch{Path: "/a b"}, Pools: []WeightedPool{{"a", 1}}, Rewrite: &Rewrite{Path: "/a%20c"}}})
-	web1 := r.must(Put{Pool: "a", Name: "web1", Spec: BackendSpec{"10.0.0.5:9000", 5, 1, "z1", "drain"}}).Object.(*Backend)
-	r.must(CastVotes{"n1", []BackendVote{{"a", "web1", web1.Meta.UID, web1.Status.Generation, "down", "connection refused"}}})
+	web1 := r.must(Put{Pool: "a", Name: "web1", Spec: BackendSpec{Address: "10.0.0.5:9000", Weight: 5, Tier: 1, Zone: "z1", AdminState: "drain"}}).Object.(*Backend)
+	r.must(CastVotes{"n1", []BackendVote{{Pool: "a", Name: "web1", UID: web1.Meta.UID, Generation: web1.Status.Generation, Health: "down", Reason: "connection refused"}}})
 	r.must(Delete{Ref: Ref{Kind: KindPool, Name: "c"}})
 	r.must(RestorePart{ID: "6f1c0b1e-0000-4000-8000-000000000002", Objects: []Put{{Name: "a", Labels: map[string]string{"k": "v"}, Spec: PoolSpec{Strategy: "random"}}}})
 	return r.State
 }
 
-func TestTheGoldenSnapshotIsReadAndWrittenAlike(t *testing.T) {
-	file := filepath.Join("testdata", "snapshot.v1")
+// goldenHealthState has one of everything that level 4 brought.
+func goldenHealthState(t *testing.T) *State {
+	t.Helper()
+	r := newRegistry(t)
+	spec := pool("default").Spec.(PoolSpec)
+	spec.SlowStart, spec.Damping = Duration(time.Minute), &Damping{Flaps: 1, Hold: Duration(time.Second), MaxHold: Duration(time.Minute), Decay: Duration(time.Second)}
+	r.must(Put{Name: "default", Spec: spec})
+	r.must(backend("web1", "10.0.0.5:9000"))
+	for _, health := range []Health{HealthUp, HealthDown, HealthUp, HealthDown, HealthUp} {
+		r.vote("n1", health)
+		r.vote("n2", health)
+	}
+	r.must(Put{Name: "ratio", Spec: healthPool()})
+	r.must(Put{Pool: "ratio", Name: "loaded", Spec: BackendSpec{Address: "10.0.0.6:9000", Weight: 1, AdminState: AdminReady, DrainTimeout: Duration(time.Minute)}})
+	b := r.Backend("ratio", "loaded")
+	r.must(CastVotes{"n3", []BackendVote{{Pool: "ratio", Name: "loaded", UID: b.Meta.UID, Generation: r.CheckGeneration(b), Health: HealthUp, Reduction: 40}}})
+	r.must(SetOverride{Pool: "ratio", Name: "loaded", Health: HealthDown, For: Duration(time.Hour), Reason: "replaced"})
+	draining := Put{Pool: "ratio", Name: "drained", Spec: BackendSpec{Address: "10.0.0.7:9000", Weight: 1, AdminState: AdminDrain}}
+	drain := r.must(draining).Object.(*Backend)
+	r.must(ReportIdle{"n2", []IdleBackend{{"ratio", "drained", drain.Meta.UID, drain.Status.Drain.Epoch}}})
+	return r.State
+}
+
+func TestTheGoldenSnapshotsAreReadAndWrittenAlike(t *testing.T) {
+	for file, state := range map[string]*State{"snapshot.v1": goldenState(t), "snapshot_health.v1": goldenHealthState(t)} {
+		t.Run(file, func(t *testing.T) { checkGoldenSnapshot(t, filepath.Join("testdata", file), state) })
+	}
+}
+
+func checkGoldenSnapshot(t *testing.T, file string, state *State) {
 	var text bytes.Buffer
-	state := goldenState(t)
 	if err := state.WriteSnapshot(&text); err != nil {
 		t.Fatal(err)
 	}

@@ -30,19 +30,35 @@ func (s *State) CheckLevel(op Operation) *Error {
 		}
 	case RestorePart:
 		if s.featureLevel < 3 {
-			f.add("", "a restore needs feature level 3, and the cluster is at level %d: run the newer build on all nodes first", s.featureLevel)
+			f.add("", "a restore "+beyondLevel, 3, s.featureLevel)
 		}
 		for i, put := range op.Objects {
 			checkLevel(&f, s.featureLevel, fmt.Sprintf("/objects/%d", i), put.Spec)
+		}
+	case CastVotes:
+		for i, vote := range op.Votes {
+			if vote.Reduction != 0 && s.featureLevel < levelHealth {
+				f.add(fmt.Sprintf("/votes/%d/reduction", i), beyondLevel, levelHealth, s.featureLevel)
+			}
+		}
+	case SetOverride, Expire, ReportIdle:
+		if s.featureLevel < levelHealth {
+			f.add("", "a command of kind %s "+beyondLevel, op.commandKind(), levelHealth, s.featureLevel)
 		}
 	}
 	return f.err()
 }
 
+// levelHealth is the level at which votes, verdicts and what follows from them
+// are what health.go says; below it they are as in level 1.
+const levelHealth = 4
+
+const beyondLevel = "needs feature level %d, and the cluster is at level %d: run the newer build on all nodes first"
+
 func checkLevel(f *faults, level uint64, at string, spec Spec) {
 	for _, field := range spec.newFields() {
 		if field.used && field.level > level {
-			f.add(at+field.pointer, "needs feature level %d, and the cluster is at level %d: run the newer build on all nodes first", field.level, level)
+			f.add(at+field.pointer, beyondLevel, field.level, level)
 		}
 	}
 }
@@ -77,7 +93,7 @@ func (s RouteSpec) newFields() []newField {
 
 func (s PoolSpec) newFields() []newField {
 	newStrategy := s.Strategy == StrategyPeakEWMA || slices.Contains(hashStrategies(), s.Strategy)
-	return []newField{
+	fields := []newField{
 		{"/spec/strategy", 2, newStrategy},
 		{"/spec/hash", 2, s.Hash != nil},
 		{"/spec/sticky", 2, s.Sticky != nil},
@@ -85,10 +101,37 @@ func (s PoolSpec) newFields() []newField {
 		{"/spec/timeouts", 2, s.Timeouts != nil},
 		{"/spec/retries", 2, s.Retries != nil},
 		{"/spec/limits", 2, s.Limits != nil},
+		{"/spec/ejection", 4, s.Ejection != nil},
+		{"/spec/damping", 4, s.Damping != nil},
+		{"/spec/slow_start", 4, s.SlowStart != 0},
+		{"/spec/panic_percent", 4, s.PanicPercent != 0},
+	}
+	if s.Check != nil {
+		fields = append(fields, s.Check.newFields()...)
+	}
+	return fields
+}
+
+func (c *Check) newFields() []newField {
+	return []newField{
+		{"/spec/check/fast_interval", 4, c.FastInterval != 0},
+		{"/spec/check/port", 4, c.Port != 0},
+		{"/spec/check/observers", 4, c.Observers != 0},
+		{"/spec/check/method", 4, c.Method != ""},
+		{"/spec/check/host", 4, c.Host != ""},
+		{"/spec/check/fields", 4, len(c.Fields) > 0},
+		{"/spec/check/expect_text", 4, c.ExpectText != ""},
+		{"/spec/check/expect_regexp", 4, c.ExpectRegexp != ""},
+		{"/spec/check/weight_field", 4, c.WeightField != ""},
+		{"/spec/check/tls", 4, c.TLS != nil},
+		{"/spec/check/send", 4, c.Send != ""},
+		{"/spec/check/receive", 4, c.Receive != ""},
 	}
 }
 
-func (BackendSpec) newFields() []newField { return nil }
+func (s BackendSpec) newFields() []newField {
+	return []newField{{"/spec/drain_timeout", 4, s.DrainTimeout != 0}}
+}
 
 // raiseLevel lets the cluster use what a higher level brings. It refuses as
 // long as a member runs a build that could not follow.
@@ -106,6 +149,10 @@ func (d *draft) raiseLevel(op RaiseLevel) *Error {
 	if err := f.err(); err != nil {
 		return err
 	}
+	before := d.featureLevel
 	d.featureLevel, d.levelRaised = op.Level, true
+	if before < levelHealth && op.Level >= levelHealth {
+		d.beginHealth()
+	}
 	return nil
 }

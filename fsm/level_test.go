@@ -78,7 +78,8 @@ var released = map[string]bool{
 	"listener.Address": true, "listener.Protocol": true, "listener.TrustedProxies": true,
 	"route.Listeners": true, "route.Match": true, "route.Match.Host": true, "route.Match.Path": true,
 	"route.Match.PathPrefix": true, "route.Priority": true, "route.Pools": true,
-	"pool.Strategy": true, "pool.Check": true,
+	"pool.Strategy": true, "pool.Check.Type": true, "pool.Check.Path": true, "pool.Check.Interval": true, "pool.Check.Timeout": true,
+	"pool.Check.Rise": true, "pool.Check.Fall": true, "pool.Check.Expect": true,
 	"backend.Address": true, "backend.Weight": true, "backend.Tier": true, "backend.Zone": true, "backend.AdminState": true,
 }
 
@@ -104,10 +105,14 @@ func TestEveryFieldThatLevel1LacksNeedsALaterOne(t *testing.T) {
 		}
 		for i := range whole.NumField() {
 			name := string(spec.Kind()) + "." + whole.Type().Field(i).Name
-			if name == "route.Match" {
-				match := whole.Field(i)
-				for j := range match.NumField() {
-					try(name+"."+match.Type().Field(j).Name, match.Field(j))
+			if name == "route.Match" || name == "pool.Check" {
+				inner := whole.Field(i)
+				if inner.Kind() == reflect.Pointer {
+					inner.Set(reflect.New(inner.Type().Elem()))
+					inner = inner.Elem()
+				}
+				for j := range inner.NumField() {
+					try(name+"."+inner.Type().Field(j).Name, inner.Field(j))
 				}
 				continue
 			}

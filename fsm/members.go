@@ -35,22 +35,11 @@ func (d *draft) forgetNode(uid string) {
 
 func (d *draft) membersChanged(uid string) {
 	d.touch(Ref{Kind: KindNode, Name: uid})
-	observers := observersOf(below(d.nodes, ""))
-	if slices.Equal(observers, d.observers) {
+	before := d.candidates
+	now := candidatesOf(below(d.nodes, ""))
+	if slices.EqualFunc(before, now, func(a, b candidate) bool { return a.uid == b.uid }) {
 		return
 	}
-	d.observers = observers
-	d.redraw()
-}
-
-// observersOf returns the UIDs of the nodes whose votes count. Nodes come in
-// the order of their UIDs, so the result is sorted.
-func observersOf(nodes []*Node) []string {
-	var uids []string
-	for _, node := range nodes {
-		if node.State == NodeAlive && !node.Witness {
-			uids = append(uids, node.UID)
-		}
-	}
-	return uids
+	d.setObservers(now)
+	d.redraw(before)
 }

@@ -10,12 +10,20 @@ package fsm
 //	   hashes, sticky cookies and zones of pools, all other matches and actions
 //	   of routes
 //	3  [RestorePart]
-const FeatureLevel = 3
+//	4  [Check.Observers] of a backend instead of all nodes, votes that stay until
+//	   their successors', damping, slow starts, overrides, drains that end, and
+//	   all else of checks and pools that [newField] lists
+const FeatureLevel = 4
 
 // decodeNewest decodes the operations that came with the newest level.
 func decodeNewest(kind string, data []byte) (Operation, error) {
-	if kind == (RestorePart{}).commandKind() {
-		return decodeAs[RestorePart](data)
+	switch kind {
+	case SetOverride{}.commandKind():
+		return decodeAs[SetOverride](data)
+	case Expire{}.commandKind():
+		return decodeAs[Expire](data)
+	case ReportIdle{}.commandKind():
+		return decodeAs[ReportIdle](data)
 	}
 	return nil, errKind
 }

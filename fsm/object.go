@@ -115,13 +115,14 @@ type BackendStatus struct {
 	Since uint64 `json:"since"`
 	// Generation is the revision that last changed the backend's address.
 	Generation uint64 `json:"generation"`
-	// Votes are the observers' opinions, in the order of their UIDs.
+	// Votes are the observers' opinions, in the order of their UIDs. One of an
+	// observer that departed stays until its successor has voted.
 	Votes []Vote `json:"votes"`
 	// Reduction is how many percent of its weight the backend asks to be spared,
 	// 0 to 100: the median of the observers' votes.
 	Reduction int `json:"reduction,omitempty"`
 	// Ramp is the version of the state at which the slow start began that is under
-	// way; 0: none is.
+	// way; 0: none is. One begins when the backend begins to take new traffic.
 	Ramp uint64 `json:"ramp,omitempty"`
 	// Flaps is how many times the backend went down, less what has decayed; see
 	// [Damping].
@@ -159,7 +160,8 @@ type Drain struct {
 	// State is draining until every live node reported that it has no request in
 	// flight to the backend, or the timeout passed.
 	State DrainState `json:"state"`
-	// Idle are the UIDs of the nodes that reported so, sorted.
+	// Idle are the UIDs of the nodes that reported so, sorted; while the drain is
+	// under way none that is gone.
 	Idle []string `json:"idle,omitempty"`
 	// Epoch is [BackendStatus.Epoch] as of its beginning.
 	Epoch uint64 `json:"epoch"`

@@ -3,6 +3,7 @@ package fsm
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,7 +16,7 @@ func drawOperation(t *rapid.T) Operation {
 	pick := func(label string) string { return name.Draw(t, label) }
 	pre := rapid.SampledFrom([]Precondition{{}, {}, {}, {Absent: true}, {Exists: true}, {Revision: 3}, {Revision: 8}}).Draw(t, "if")
 	labels := rapid.SampledFrom([]map[string]string{nil, {}, {"k": "v"}}).Draw(t, "labels")
-	switch rapid.IntRange(0, 10).Draw(t, "kind") {
+	switch rapid.IntRange(0, 16).Draw(t, "kind") {
 	case 10:
 		return drawRestore(t)
 	case 0:
@@ -27,6 +28,9 @@ func drawOperation(t *rapid.T) Operation {
 	case 4, 5, 6:
 		put := backend(pick("backend"), fmt.Sprintf("10.0.0.%d:80", rapid.IntRange(1, 5).Draw(t, "host")))
 		put.Pool, put.If, put.Labels = pick("pool"), pre, labels
+		spec := put.Spec.(BackendSpec)
+		spec.AdminState = rapid.SampledFrom([]AdminState{AdminReady, AdminReady, AdminReady, AdminDrain, AdminMaint}).Draw(t, "admin state")
+		put.Spec = spec
 		return put
 	case 7:
 		kind := rapid.SampledFrom([]Kind{KindListener, KindRoute, KindPool, KindBackend}).Draw(t, "deleted")
@@ -37,17 +41,21 @@ func drawOperation(t *rapid.T) Operation {
 		return Delete{ref, pre}
 	case 8:
 		state := rapid.SampledFrom([]NodeState{NodeAlive, NodeDead, NodeLeft}).Draw(t, "state")
-		uid := rapid.SampledFrom([]string{"n1", "n2", "n3", "n4"}).Draw(t, "uid")
+		uid := rapid.SampledFrom(someNodes).Draw(t, "uid")
 		if rapid.IntRange(0, 4).Draw(t, "forget") == 0 {
 			return ForgetNode{uid}
 		}
-		if level := rapid.Uint64Range(0, 4).Draw(t, "raise"); level > 0 && level <= FeatureLevel {
+		if level := rapid.Uint64Range(0, FeatureLevel).Draw(t, "raise"); level > 0 {
 			return RaiseLevel{level}
 		}
-		return SetNode{Node{UID: uid, Name: uid, State: state, FeatureLevel: rapid.Uint64Range(1, 2).Draw(t, "level")}}
+		level := rapid.SampledFrom([]uint64{1, 2, FeatureLevel, FeatureLevel, FeatureLevel}).Draw(t, "level")
+		return SetNode{Node{UID: uid, Name: uid, State: state, FeatureLevel: level, Witness: rapid.IntRange(0, 9).Draw(t, "witness") == 0}}
 	}
-	return nil // votes, which need the state: see drawVotes
+	return nil // what needs the state: see drawStatus
 }
+
+// someNodes are enough that not all observe.
+var someNodes = []string{"n1", "n2", "n3", "n4", "n5", "n6"}
 
 // drawRestore draws a part of a restore. Some follow each other.
 func drawRestore(t *rapid.T) Operation {
@@ -74,10 +82,17 @@ func drawListener(t *rapid.T) ListenerSpec {
 }
 
 func drawPool(t *rapid.T) PoolSpec {
-	spec := rapid.SampledFrom([]PoolSpec{pool("p").Spec.(PoolSpec), {Strategy: StrategyRandom}, fullPool()}).Draw(t, "pool")
+	spec := rapid.SampledFrom([]PoolSpec{pool("p").Spec.(PoolSpec), {Strategy: StrategyRandom}, fullPool(), dampedPool(), healthPool()}).Draw(t, "pool")
 	if rapid.Bool().Draw(t, "queued") {
 		spec.Limits = &PoolLimits{BackendRequests: rapid.IntRange(0, 2).Draw(t, "requests"), Queue: rapid.IntRange(0, 2).Draw(t, "queue")}
 	}
+	return spec
+}
+
+// dampedPool holds and starts slowly what flaps once.
+func dampedPool() PoolSpec {
+	spec := pool("p").Spec.(PoolSpec)
+	spec.SlowStart, spec.Damping = Duration(time.Minute), &Damping{Flaps: 1, Hold: Duration(time.Second), MaxHold: Duration(4 * time.Second), Decay: Duration(time.Second)}
 	return spec
 }
 
@@ -96,15 +111,69 @@ func drawRoute(t *rapid.T, pick func(string) string) RouteSpec {
 	return route("r", pick("pool")).Spec.(RouteSpec)
 }
 
-// drawVotes draws votes about what the state holds, mostly current ones.
-func drawVotes(t *rapid.T, s *State) Operation {
-	votes := []BackendVote{}
-	for b := range s.Backends() {
-		health := rapid.SampledFrom([]Health{HealthUp, HealthDown}).Draw(t, "health")
-		generation := s.CheckGeneration(b) - uint64(rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(t, "age"))
-		votes = append(votes, BackendVote{b.Pool, b.Name, b.Meta.UID, generation, health, "drawn"})
+// drawStatus draws what is about what the state holds, mostly votes.
+func drawStatus(t *rapid.T, s *State) Operation {
+	switch rapid.IntRange(0, 9).Draw(t, "status") {
+	case 0:
+		name := rapid.SampledFrom([]string{"default", "a", "b", "c"})
+		return SetOverride{
+			Pool: name.Draw(t, "pool"), Name: name.Draw(t, "backend"),
+			Health: rapid.SampledFrom([]Health{"", HealthUp, HealthDown}).Draw(t, "health"), For: Duration(rapid.SampledFrom([]time.Duration{0, time.Hour}).Draw(t, "for")),
+		}
+	case 1, 2:
+		return drawExpire(t, s, 0)
+	case 3:
+		report := ReportIdle{Node: rapid.SampledFrom(append(slices.Clone(s.observers), "n1", "n9")).Draw(t, "node")}
+		for b := range s.Backends() {
+			if b.Status.Drain != nil {
+				report.Backends = append(report.Backends, IdleBackend{b.Pool, b.Name, b.Meta.UID, b.Status.Drain.Epoch - uint64(rapid.IntRange(0, 4).Draw(t, "age")/4)})
+			}
+		}
+		return report
 	}
-	return CastVotes{rapid.SampledFrom([]string{"n1", "n2", "n3", "n9"}).Draw(t, "observer"), votes}
+	return drawVotes(t, s)
+}
+
+// drawExpire draws the ends of what there is, as of that many epochs ago.
+func drawExpire(t *rapid.T, s *State, age uint64) Expire {
+	var e Expire
+	for b := range s.Backends() {
+		what := rapid.SampledFrom([]ExpiryKind{ExpireHold, ExpireFlap, ExpireRamp, ExpireOverride, ExpireDrain}).Draw(t, "what")
+		epoch := b.Status.Epoch
+		if what == ExpireOverride && b.Status.Override != nil {
+			epoch = b.Status.Override.Epoch
+		}
+		if what == ExpireDrain && b.Status.Drain != nil {
+			epoch = b.Status.Drain.Epoch
+		}
+		e.Items = append(e.Items, Expiry{b.Pool, b.Name, b.Meta.UID, what, epoch - age})
+	}
+	return e
+}
+
+// drawVotes draws votes about what the state holds, mostly current ones of
+// observers, who tend to agree.
+func drawVotes(t *rapid.T, s *State) Operation {
+	op := CastVotes{Observer: rapid.SampledFrom(append(slices.Clone(someNodes), "n9")).Draw(t, "observer"), Votes: []BackendVote{}}
+	trend := rapid.SampledFrom([]Health{HealthUp, HealthDown}).Draw(t, "health")
+	for b := range s.Backends() {
+		if observers := s.Observers(b); len(observers) > 0 && rapid.Bool().Draw(t, "observes") {
+			op.Observer = rapid.SampledFrom(observers).Draw(t, "of them")
+		}
+	}
+	for b := range s.Backends() {
+		health := trend
+		if rapid.IntRange(0, 9).Draw(t, "dissent") == 0 {
+			health = rapid.SampledFrom([]Health{HealthUp, HealthDown}).Draw(t, "dissenting")
+		}
+		generation := s.CheckGeneration(b) - uint64(rapid.SampledFrom([]int{0, 0, 0, 0, 0, 0, 1}).Draw(t, "age"))
+		vote := BackendVote{Pool: b.Pool, Name: b.Name, UID: b.Meta.UID, Generation: generation, Health: health, Reason: "drawn"}
+		if s.FeatureLevel() >= 4 {
+			vote.Reduction = rapid.SampledFrom([]int{0, 0, 50, 100}).Draw(t, "reduction")
+		}
+		op.Votes = append(op.Votes, vote)
+	}
+	return op
 }
 
 // drawEntries draws a history of entries and returns it with the state that
@@ -117,7 +186,7 @@ func drawEntries(t *rapid.T, from *State) ([][]Command, *State) {
 		for range rapid.IntRange(1, 3).Draw(t, "commands") {
 			op := drawOperation(t)
 			if op == nil {
-				op = drawVotes(t, state)
+				op = drawStatus(t, state)
 			}
 			seq++
 			id := CommandID{"n1", seq}
@@ -195,7 +264,7 @@ func TestOldStatesStayAsTheyWere(t *testing.T) {
 }
 
 func TestInvariantsHoldAfterAnyHistory(t *testing.T) {
-	for name, start := range map[string]*State{"at the newest level": newRegistry(t).State, "at level 1": oldRegistry(t).State} {
+	for name, start := range map[string]*State{"at the newest level": newRegistry(t).State, "at level 1": oldRegistry(t).State, "at level 3": atLevel(t, 3, 6).State} {
 		t.Run(name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				_, s := drawEntries(t, start)
@@ -217,6 +286,13 @@ func checkLevels(t *rapid.T, s *State) {
 	}
 	for r := range s.Routes() {
 		checkLevel(&f, s.FeatureLevel(), r.Ref().String(), r.Spec)
+	}
+	for b := range s.Backends() {
+		checkLevel(&f, s.FeatureLevel(), b.Ref().String(), b.Spec)
+		if status := b.Status; s.FeatureLevel() < 4 && (status.Epoch != 0 || status.Ramp != 0 || status.Flaps != 0 || status.Held || status.Reduction != 0 ||
+			status.Override != nil || status.Drain != nil) {
+			f.add(b.Ref().String(), "its status is %+v", status)
+		}
 	}
 	if err := f.err(); err != nil {
 		t.Fatalf("at level %d: %v", s.FeatureLevel(), err)

@@ -19,7 +19,9 @@ func (d *draft) put(c Command, p Put) (AnyObject, *Error) {
 	case PoolSpec:
 		return putObject(d, d.pools, c, p, spec, d.poolStatus)
 	case BackendSpec:
-		return putObject(d, d.backends, c, p, spec, d.backendStatus)
+		return putObject(d, d.backends, c, p, spec, func(old *Backend, spec BackendSpec) BackendStatus {
+			return d.backendStatus(p.Pool, old, spec)
+		})
 	}
 	return nil, refuse(CodeInvalid, "/spec", "kind of object %T is not known", p.Spec)
 }
@@ -163,16 +165,42 @@ func (d *draft) poolStatus(old *Pool, spec PoolSpec) PoolStatus {
 
 // backendStatus forgets health and votes when the address changes: they were
 // about another server. Maintenance ends the checks, so what they said is
-// forgotten too.
-func (d *draft) backendStatus(old *Backend, spec BackendSpec) BackendStatus {
-	fresh := BackendStatus{Health: HealthUnknown, Since: d.nextVersion(), Generation: d.nextRevision(), Votes: []Vote{}}
-	if old == nil || canonicalAddress(old.Spec.Address) != canonicalAddress(spec.Address) {
-		return fresh
+// forgotten too; an operator's override was not said by them, and stays.
+func (d *draft) backendStatus(pool string, old *Backend, spec BackendSpec) BackendStatus {
+	status := BackendStatus{Health: HealthUnknown, Since: d.nextVersion(), Generation: d.nextRevision(), Votes: []Vote{}}
+	moved := old != nil && canonicalAddress(old.Spec.Address) != canonicalAddress(spec.Address)
+	same := old != nil && !moved
+	if same && (spec.AdminState != AdminMaint || old.Spec.AdminState == AdminMaint) {
+		status = old.Status
 	}
-	if spec.AdminState == AdminMaint && old.Spec.AdminState != AdminMaint {
-		return fresh
+	if d.featureLevel < levelHealth {
+		return status
 	}
-	return old.Status
+	if old != nil {
+		status.Epoch = old.Status.Epoch
+	}
+	if same {
+		status.Override = old.Status.Override
+	}
+	d.settleAdminState(lookup(d.pools, pool), old, same, spec, &status)
+	return status
+}
+
+// settleAdminState begins and ends the drain and the slow start that the spec
+// asks for. same is false for a new backend and another server.
+func (d *draft) settleAdminState(pool *Pool, old *Backend, same bool, spec BackendSpec, status *BackendStatus) {
+	switch {
+	case spec.AdminState != AdminDrain:
+		status.Drain = nil
+	case !same || old.Spec.AdminState != AdminDrain:
+		d.beginDrain(status)
+	}
+	next := &Backend{Spec: spec, Status: *status}
+	if !same {
+		old = nil
+	}
+	d.settleRamp(old, next, pool)
+	*status = next.Status
 }
 
 func (d *draft) delete(op Delete) *Error {

@@ -22,7 +22,7 @@ func Recovered(s *State, clusterID, survivor, uid string) *State {
 		d.sum += hashEntry(KindNode, &renamed)
 		d.touch(Ref{Kind: KindNode, Name: uid})
 	}
-	d.observers = observersOf(below(d.nodes, ""))
+	d.setObservers(candidatesOf(below(d.nodes, "")))
 	for _, b := range below(d.backends, "") {
 		own := []Vote{}
 		for _, vote := range b.Status.Votes {

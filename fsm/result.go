@@ -5,8 +5,8 @@ type Result struct {
 	// Version and Revision are the state's right after the command.
 	Version  uint64
 	Revision uint64
-	// Object is what a [Put] left in the state, or nil; it is also nil when
-	// the command is a repeat.
+	// Object is what a [Put] or [SetOverride] left in the state, or nil; it is
+	// also nil when the command is a repeat.
 	Object AnyObject
 	// Changed tells whether the command changed labels, spec or status of
 	// anything. It is false for a repeat.
@@ -14,6 +14,11 @@ type Result struct {
 	// Created tells that a [Put] found no such object; a repeat says what the
 	// first one found.
 	Created bool
+	// Ignored is how many votes of [CastVotes], or items of [Expire] and
+	// [ReportIdle], did not count: of a node that does not observe the backend,
+	// about another registration, check or epoch, or about what is not checked. A
+	// repeat says 0.
+	Ignored int
 	// Repeat tells that the command was applied before under the same id.
 	Repeat bool
 	// Err is why the command was refused, or nil. A refused command changed

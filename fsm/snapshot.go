@@ -124,7 +124,7 @@ func ReadSnapshot(r io.Reader) (*State, error) {
 	if trailer.Checksum != checksum {
 		return nil, errors.New("read snapshot: its checksum is wrong: it was altered or damaged")
 	}
-	d.observers = observersOf(below(d.nodes, ""))
+	d.setObservers(candidatesOf(below(d.nodes, "")))
 	d.changesFloor = d.version
 	s := d.commit()
 	if digest := s.Digest(); digest != trailer.Digest {

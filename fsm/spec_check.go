@@ -80,7 +80,7 @@ type CheckTLS struct {
 	// the backend's address if empty.
 	ServerName string `json:"server_name,omitempty"`
 	// CA is one or more certificates in PEM, at most 64 KiB, that are trusted
-	// instead of the system's.
+	// instead of the system's. Not together with Insecure.
 	CA string `json:"ca,omitempty"`
 	// Insecure takes any certificate.
 	Insecure bool `json:"insecure,omitempty"`

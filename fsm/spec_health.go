@@ -17,8 +17,8 @@ type Ejection struct {
 	// SuccessRate ejects backends that fail more often than the others.
 	SuccessRate *SuccessRate `json:"success_rate,omitempty"`
 	// Hold is how long the first ejection lasts, 100 ms to 1 h, 5 s by default.
-	// Each further one lasts twice as long, up to MaxHold, 5 m by default; after
-	// as long without one, one doubling is forgotten.
+	// Each further one lasts twice as long, up to MaxHold, from Hold to 24 h, 5 m
+	// by default; after as long without one, one doubling is forgotten.
 	Hold    Duration `json:"hold"`
 	MaxHold Duration `json:"max_hold"`
 	// MaxPercent bounds how many of the pool's backends one node ejects at a
@@ -61,7 +61,7 @@ type Damping struct {
 	Flaps int `json:"flaps"`
 	// Hold is how long a backend that was agreed up again is held down the first
 	// time, 1 s to 1 h, 5 s by default; each further time twice as long, up to
-	// MaxHold, 5 m by default.
+	// MaxHold, from Hold to 24 h, 5 m by default.
 	Hold    Duration `json:"hold"`
 	MaxHold Duration `json:"max_hold"`
 	// Decay is the time up after which one of the flaps is forgotten, 1 s to

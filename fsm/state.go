@@ -27,9 +27,10 @@ type State struct {
 	backends  *iradix.Tree[*Backend]
 	nodes     *iradix.Tree[*Node]
 
-	// observers are the UIDs of the nodes whose votes count, sorted; derived
-	// from nodes.
-	observers []string
+	// candidates are the nodes whose votes can count, in the order of their
+	// UIDs, and observers those UIDs; derived from nodes.
+	candidates []candidate
+	observers  []string
 
 	// Indexes: backend names by pool and address, and the routes by what they
 	// name, so that no check scans the registry.
@@ -165,10 +166,6 @@ func (s *State) Count(kind Kind) int {
 // CheckGeneration returns the generation that a vote about b must bear: the
 // revision that last changed its address or its pool's check.
 func (s *State) CheckGeneration(b *Backend) uint64 { return checkGeneration(s.Pool(b.Pool), b) }
-
-// Observers returns the UIDs, sorted, of the nodes whose votes about b count:
-// for now every node that is alive and no witness.
-func (s *State) Observers(*Backend) []string { return s.observers }
 
 // ChangedSince returns the names of the objects that commands touched after
 // the given version, the oldest first, with repetitions. ok is false when that

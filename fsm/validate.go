@@ -47,6 +47,12 @@ func Validate(op Operation) *Error {
 		}
 	case RestorePart:
 		op.validate(&f)
+	case SetOverride:
+		op.validate(&f)
+	case Expire:
+		op.validate(&f)
+	case ReportIdle:
+		op.validate(&f)
 	default:
 		f.add("", "operation %T is not known", op)
 	}
@@ -142,6 +148,7 @@ func (s BackendSpec) validate(f *faults) {
 	default:
 		f.add("/spec/admin_state", "%q is not one of ready, drain, maint", clip(string(s.AdminState)))
 	}
+	checkSpan(f, "/spec/drain_timeout", s.DrainTimeout, minDrainTimeout, maxDrainTimeout)
 }
 
 func (c CastVotes) validate(f *faults) {
@@ -158,6 +165,7 @@ func (c CastVotes) validate(f *faults) {
 		if len(vote.Reason) > maxReason {
 			f.add(pointer+"/reason", "has %d bytes, at most %d are taken", len(vote.Reason), maxReason)
 		}
+		checkRange(f, pointer+"/reduction", vote.Reduction, 0, 100)
 	}
 }
 

@@ -100,6 +100,10 @@ var unedited = [...]string{
 	"Connection", "Content-Length", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 
+func isUnedited(name string) bool {
+	return slices.ContainsFunc(unedited[:], func(one string) bool { return strings.EqualFold(one, name) })
+}
+
 func checkEdits(f *faults, pointer string, edits []FieldEdit) {
 	if len(edits) > maxEdits {
 		f.add(pointer, "has %d edits, at most %d are taken", len(edits), maxEdits)
@@ -124,7 +128,7 @@ func (e FieldEdit) validate(f *faults, at string) {
 	if strings.EqualFold(e.Name, "Host") {
 		f.add(at+"/name", "%q cannot be edited as a field: use rewrite.host", e.Name)
 	}
-	if slices.ContainsFunc(unedited[:], func(name string) bool { return strings.EqualFold(name, e.Name) }) {
+	if isUnedited(e.Name) {
 		f.add(at+"/name", "%q cannot be edited: it frames the message or belongs to one connection, and Evenkeel writes it itself", e.Name)
 	}
 	checkFieldValue(f, at+"/value", e.Value)

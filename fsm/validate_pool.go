@@ -8,24 +8,21 @@ import (
 
 // Bounds of a pool, part of the feature level.
 const (
-	minWait         = time.Millisecond
-	maxConnectWait  = 10 * time.Minute
-	maxIdleWait     = time.Hour
-	minCookieAge    = time.Second // Max-Age counts in seconds
-	maxCookieAge    = 8760 * time.Hour
-	minBalance      = 101
-	maxBalance      = 1000
-	maxAttempts     = 32
-	maxBudgetMin    = 10_000
-	maxInFlight     = 1_000_000
-	maxQueue        = 100_000
-	maxIdle         = 100_000
-	maxKeyName      = 256
-	minCheckTimeout = 10 * time.Millisecond
-
-	minCheckInterval = 100 * time.Millisecond
-	maxCheckInterval = time.Hour
-	maxCheckCount    = 100
+	minWait        = time.Millisecond
+	maxConnectWait = 10 * time.Minute
+	maxIdleWait    = time.Hour
+	minCookieAge   = time.Second // Max-Age counts in seconds
+	maxCookieAge   = 8760 * time.Hour
+	minBalance     = 101
+	maxBalance     = 1000
+	maxAttempts    = 32
+	maxBudgetMin   = 10_000
+	maxInFlight    = 1_000_000
+	maxQueue       = 100_000
+	maxIdle        = 100_000
+	maxKeyName     = 256
+	minSlowStart   = time.Second
+	maxSlowStart   = time.Hour
 )
 
 // Strategies returns the names of all strategies, the default first.
@@ -65,6 +62,14 @@ func (s PoolSpec) validate(f *faults) {
 	if s.Limits != nil {
 		s.Limits.validate(f)
 	}
+	if s.Ejection != nil {
+		s.Ejection.validate(f)
+	}
+	if s.Damping != nil {
+		s.Damping.validate(f)
+	}
+	checkSpan(f, "/spec/slow_start", s.SlowStart, minSlowStart, maxSlowStart)
+	checkCount(f, "/spec/panic_percent", s.PanicPercent, 1, 100)
 }
 
 func (s PoolSpec) validateHash(f *faults) {
@@ -130,36 +135,4 @@ func (l *PoolLimits) validate(f *faults) {
 	}
 	checkSpan(f, "/spec/limits/queue_timeout", l.QueueTimeout, minWait, maxConnectWait)
 	checkCount(f, "/spec/limits/idle_connections", l.IdleConnections, 1, maxIdle)
-}
-
-func (c *Check) validate(f *faults) {
-	switch c.Type {
-	case CheckHTTP:
-		checkPath(f, "/spec/check/path", c.Path)
-		if _, err := ParseExpect(c.Expect); err != nil {
-			f.add("/spec/check/expect", "%s", err)
-		}
-	case CheckTCP:
-		if c.Path != "" {
-			f.add("/spec/check/path", "%q: a check of type tcp asks for no path; leave it out or use type http", clip(c.Path))
-		}
-		if c.Expect != "" {
-			f.add("/spec/check/expect", "%q: a check of type tcp gets no status; leave it out or use type http", clip(c.Expect))
-		}
-	default:
-		f.add("/spec/check/type", "%q is not a type of check: use %s or %s", clip(c.Type), CheckTCP, CheckHTTP)
-	}
-	c.validateTimes(f)
-}
-
-func (c *Check) validateTimes(f *faults) {
-	interval, timeout := time.Duration(c.Interval), time.Duration(c.Timeout)
-	if interval < minCheckInterval || interval > maxCheckInterval {
-		f.add("/spec/check/interval", "%q is not from %q to %q", interval, minCheckInterval, maxCheckInterval)
-	}
-	if timeout < minCheckTimeout || timeout > interval {
-		f.add("/spec/check/timeout", "%q is not from %q to the interval, %q", timeout, minCheckTimeout, interval)
-	}
-	checkRange(f, "/spec/check/rise", c.Rise, 1, maxCheckCount)
-	checkRange(f, "/spec/check/fall", c.Fall, 1, maxCheckCount)
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// verdict returns what a strict majority of the observers voted about the
+// verdict is the rule below feature level 4, see health.go: it returns what a strict majority of the observers voted about the
 // given generation, or the previous verdict when there is no such majority.
 func verdict(previous Health, votes []Vote, observers []string, generation uint64) Health {
 	up, down := 0, 0
@@ -34,23 +34,40 @@ func verdict(previous Health, votes []Vote, observers []string, generation uint6
 // another registration or generation, or about what is not checked.
 func (d *draft) castVotes(c Command, op CastVotes) {
 	if _, observes := slices.BinarySearch(d.observers, op.Observer); !observes {
+		d.ignored += len(op.Votes)
 		return
 	}
 	for _, item := range op.Votes {
 		b := lookup(d.backends, backendKey(item.Pool, item.Name))
 		if b == nil || b.Meta.UID != item.UID || !d.isChecked(b) || d.checkGeneration(b) != item.Generation {
+			d.ignored++
 			continue
 		}
-		votes, changed := withVote(b.Status.Votes, d.observers, Vote{
+		d.castVote(b, Vote{
 			Observer: op.Observer, Health: item.Health, Generation: item.Generation, Reason: item.Reason, At: c.Time.UTC().Round(0),
+			Reduction: item.Reduction,
 		})
-		if changed {
-			d.setVotes(b, votes)
-		}
 	}
 }
 
-// withVote returns the votes with one replaced or added, without those of
+func (d *draft) castVote(b *Backend, vote Vote) {
+	if d.featureLevel < levelHealth {
+		if votes, changed := withVote(b.Status.Votes, d.observers, vote); changed {
+			d.setVotes(b, votes)
+		}
+		return
+	}
+	h := d.hearingOf(b, lookup(d.pools, b.Pool))
+	if !h.panel.has(d.candidates, vote.Observer) {
+		d.ignored++
+		return
+	}
+	if votes, changed := d.replaceVote(h, b.Status.Votes, vote); changed {
+		d.storeBackend(d.hear(b, h, votes))
+	}
+}
+
+// withVote, below feature level 4, returns the votes with one replaced or added, without those of
 // nodes that no longer observe. A vote that repeats the observer's last one
 // changes nothing.
 func withVote(votes []Vote, observers []string, vote Vote) ([]Vote, bool) {
@@ -72,20 +89,27 @@ func withVote(votes []Vote, observers []string, vote Vote) ([]Vote, bool) {
 }
 
 func (d *draft) setVotes(b *Backend, votes []Vote) {
+	if d.featureLevel >= levelHealth {
+		d.storeBackend(d.hear(b, d.hearingOf(b, lookup(d.pools, b.Pool)), votes))
+		return
+	}
 	next := *b
 	next.Status.Votes = votes
 	next.Status.Health = verdict(b.Status.Health, votes, d.observers, d.checkGeneration(b))
 	if next.Status.Health != b.Status.Health {
 		next.Status.Since = d.nextVersion()
 	}
-	store(d, d.backends, &next)
-	d.touch(next.Ref())
+	d.storeBackend(&next)
 }
 
-// redraw draws all verdicts again after the set of observers changed. The replica
+// redraw draws verdicts again after the set of observers changed. The replica
 // applies nothing else meanwhile, so it costs next to nothing for a backend without
 // votes, whose verdict stands.
-func (d *draft) redraw() {
+func (d *draft) redraw(before []candidate) {
+	if d.featureLevel >= levelHealth {
+		d.redrawPanels(before)
+		return
+	}
 	var changed []*Backend // first, because a Txn must not change under an iterator
 	var pool *Pool
 	it := d.backends.Root().Iterator()
@@ -116,8 +140,11 @@ func (d *draft) forgetHealth(pool string) {
 		if b.Status.Health != HealthUnknown {
 			next.Status.Health, next.Status.Since = HealthUnknown, d.nextVersion()
 		}
-		store(d, d.backends, &next)
-		d.touch(next.Ref())
+		if d.featureLevel >= levelHealth {
+			next.Status.Reduction, next.Status.Flaps, next.Status.Held = 0, 0, false
+			d.settleRamp(b, &next, lookup(d.pools, pool))
+		}
+		d.storeBackend(&next)
 	}
 }
 

@@ -20,7 +20,12 @@ func (r *registry) wantHealth(want Health) {
 }
 
 func TestTheVerdictIsTheMajorityOfTheObservers(t *testing.T) {
-	r := newRegistry(t)
+	for _, level := range []uint64{3, FeatureLevel} {
+		testMajority(t, atLevel(t, level, 3))
+	}
+}
+
+func testMajority(t *testing.T, r *registry) {
 	r.must(backend("web1", "10.0.0.5:9000"))
 	revision := r.Revision()
 	r.vote("n1", HealthUp)
@@ -67,8 +72,8 @@ func TestVotesThatCannotCountAreIgnored(t *testing.T) {
 	r.refused(CodeInvalid, CastVotes{"n1", []BackendVote{{Health: "sick"}}})
 }
 
-func TestTheVerdictFollowsTheSetOfObservers(t *testing.T) {
-	r := newRegistry(t)
+func TestBelowLevel4TheVerdictFollowsTheSetOfNodes(t *testing.T) {
+	r := atLevel(t, 3, 3)
 	r.must(backend("web1", "10.0.0.5:9000"))
 	r.vote("n1", HealthUp)
 	r.vote("n2", HealthUp)

@@ -1,0 +1,193 @@
+package fsm
+
+import (
+	"slices"
+	"strconv"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// agreedOf is what the observers agreed, whether or not it is held back.
+func agreedOf(b *Backend) Health {
+	if b.Status.Held {
+		return HealthUp
+	}
+	return b.Status.Health
+}
+
+// support tells how many observers of the backend say so themselves, and how many
+// could count as such with votes of those who departed.
+func support(s *State, b *Backend, votes []Vote, health Health) (own, most int) {
+	observers, voted, departed := s.Observers(b), 0, 0
+	for _, vote := range votes {
+		if vote.Generation != s.CheckGeneration(b) {
+			continue
+		}
+		observes := slices.Contains(observers, vote.Observer)
+		switch {
+		case observes && vote.Health == health:
+			own++
+			voted++
+		case observes:
+			voted++
+		case vote.Health == health && s.FeatureLevel() >= 4:
+			departed++
+		}
+	}
+	return own, own + min(departed, len(observers)-voted)
+}
+
+// checkVerdicts holds what a command made of the verdicts to the rule: none turns
+// up or down without a majority for it, and none stays against one.
+func checkVerdicts(t *rapid.T, before, after *State) {
+	for b := range after.Backends() {
+		majority := len(after.Observers(b))/2 + 1
+		is := agreedOf(b)
+		for _, health := range []Health{HealthUp, HealthDown} {
+			own, most := support(after, b, b.Status.Votes, health)
+			if own >= majority && is != health {
+				t.Fatalf("%d of %v say %s about %s, which is %s", own, after.Observers(b), health, b.Ref(), is)
+			}
+			old := before.Backend(b.Pool, b.Name)
+			news := old == nil || old.Meta.UID != b.Meta.UID || agreedOf(old) != is
+			if news && is == health && most < majority {
+				t.Fatalf("%s became %s with votes %+v of %v", b.Ref(), is, b.Status.Votes, after.Observers(b))
+			}
+		}
+	}
+}
+
+// checkStatus holds each status to what its fields say of each other.
+func checkStatus(t *rapid.T, before, after *State) {
+	for b := range after.Backends() {
+		s := b.Status
+		if s.Held && (s.Health != HealthDown || s.Override == nil && s.Effective() != HealthDown) {
+			t.Fatalf("%s is held and %s, used as %s", b.Ref(), s.Health, s.Effective())
+		}
+		if s.Ramp != 0 && !takesTraffic(b) || s.Ramp > after.Version() {
+			t.Fatalf("%s starts slowly: %+v", b.Ref(), s)
+		}
+		if s.Flaps < 0 || s.Flaps > maxFlaps+20 || s.Reduction < 0 || s.Reduction > 100 {
+			t.Fatalf("%s is out of bounds: %+v", b.Ref(), s)
+		}
+		if after.FeatureLevel() >= 4 {
+			checkDrain(t, after, b)
+			if len(s.Votes) > maxObservers+len(someNodes) {
+				t.Fatalf("%s has %d votes", b.Ref(), len(s.Votes))
+			}
+		}
+		if s.Override != nil && s.Override.Epoch > s.Epoch {
+			t.Fatalf("the override of %s is of the future", b.Ref())
+		}
+		if old := before.Backend(b.Pool, b.Name); old != nil && old.Meta.UID == b.Meta.UID && old.Status.Epoch > s.Epoch {
+			t.Fatalf("the epoch of %s fell from %d to %d", b.Ref(), old.Status.Epoch, s.Epoch)
+		}
+	}
+}
+
+func checkDrain(t *rapid.T, s *State, b *Backend) {
+	drain := b.Status.Drain
+	if (drain != nil) != (b.Spec.AdminState == AdminDrain) {
+		t.Fatalf("%s is %s with the drain %+v", b.Ref(), b.Spec.AdminState, drain)
+	}
+	if drain == nil || drain.State != DrainUnderWay {
+		return
+	}
+	missing := len(s.observers) == 0
+	for _, uid := range s.observers {
+		missing = missing || !slices.Contains(drain.Idle, uid)
+	}
+	for _, uid := range drain.Idle {
+		if !slices.Contains(s.observers, uid) {
+			t.Fatalf("the drain of %s counts %s, which is gone", b.Ref(), uid)
+		}
+	}
+	if !missing {
+		t.Fatalf("the drain of %s goes on, though all of %v are idle", b.Ref(), s.observers)
+	}
+}
+
+func TestVerdictsAndWhatFollowsHoldAfterEveryCommand(t *testing.T) {
+	for name, start := range map[string]*State{
+		"at the newest level": atLevel(t, FeatureLevel, 6).State, "from level 3 on": atLevel(t, 3, 6).State, "with one observer": volatile(t),
+	} {
+		t.Run(name, func(t *testing.T) {
+			rapid.Check(t, func(t *rapid.T) {
+				entries, _ := drawEntries(t, start)
+				s := start
+				for _, entry := range entries {
+					for _, command := range entry {
+						before := s
+						s, _ = Apply(before, []Command{command})
+						checkVerdicts(t, before, s)
+						checkStatus(t, before, s)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestExpiriesOfAnotherEpochChangeNothing(t *testing.T) {
+	start := atLevel(t, FeatureLevel, 6).State
+	rapid.Check(t, func(t *rapid.T) {
+		_, s := drawEntries(t, start)
+		op := drawExpire(t, s, rapid.SampledFrom([]uint64{1, 2, ^uint64(0)}).Draw(t, "off by"))
+		after, results := Apply(s, []Command{{ID: CommandID{"late", 1}, Op: op}})
+		if results[0].Err != nil || results[0].Changed || results[0].Ignored != len(op.Items) || after.Digest() != s.Digest() {
+			t.Fatalf("%+v gave %+v", op, results[0])
+		}
+	})
+}
+
+// TestHistoriesReachWhatTheyAreToTest fails if the histories above are too tame
+// to meet what they are drawn for.
+func TestHistoriesReachWhatTheyAreToTest(t *testing.T) {
+	starts := []*State{atLevel(t, FeatureLevel, 6).State, volatile(t)}
+	met := map[string]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		start := rapid.SampledFrom(starts).Draw(t, "start")
+		entries, _ := drawEntries(t, start)
+		s := start
+		for _, entry := range entries {
+			s, _ = Apply(s, entry)
+			for b := range s.Backends() {
+				for name, is := range map[string]bool{
+					"up": b.Status.Health == HealthUp, "down": b.Status.Health == HealthDown, "held": b.Status.Held, "ramp": b.Status.Ramp != 0,
+					"flaps": b.Status.Flaps > 0, "override": b.Status.Override != nil, "draining": b.Status.Drain != nil,
+					"drained": b.Status.Drain != nil && b.Status.Drain.State == DrainDone, "reduction": b.Status.Reduction > 0,
+					"departed": len(standInsOf(s, b)) > 0,
+				} {
+					if is {
+						met[name]++
+					}
+				}
+			}
+		}
+	})
+	if len(met) < 10 {
+		t.Errorf("only these were met: %v", met)
+	}
+}
+
+// volatile is a registry in which one node's vote turns a verdict, and the next
+// flap holds it.
+func volatile(t testing.TB) *State {
+	r := atLevel(t, FeatureLevel, 1)
+	spec := dampedPool()
+	spec.Check.Observers = 1
+	r.must(Put{Name: "default", Spec: spec})
+	for _, name := range []string{"a", "b", "c"} {
+		b := r.must(backend(name, "10.0.1.1:8"+strconv.Itoa(int(name[0])))).Object.(*Backend)
+		for _, health := range []Health{HealthUp, HealthDown, HealthUp} {
+			r.must(CastVotes{"n1", []BackendVote{{Pool: "default", Name: name, UID: b.Meta.UID, Generation: r.CheckGeneration(b), Health: health}}})
+		}
+	}
+	return r.State
+}
+
+func standInsOf(s *State, b *Backend) []Vote {
+	d := newDraft(s)
+	return d.standIns(d.hearingOf(b, s.Pool(b.Pool)), b.Status.Votes)
+}

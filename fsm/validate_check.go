@@ -1,0 +1,204 @@
+package fsm
+
+import (
+	"encoding/asn1"
+	"encoding/pem"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Bounds of a check, part of the feature level.
+const (
+	minCheckTimeout  = 10 * time.Millisecond
+	minCheckInterval = 100 * time.Millisecond
+	maxCheckInterval = time.Hour
+	maxCheckCount    = 100
+	maxObservers     = 15
+	maxCheckFields   = 32
+	maxCheckText     = 1024
+	maxCheckCA       = 64 << 10
+)
+
+// checkMethods are the methods of HTTP checks.
+var checkMethods = [...]string{"GET", "HEAD", "OPTIONS", "POST"}
+
+func (c *Check) validate(f *faults) {
+	switch c.Type {
+	case CheckHTTP:
+		c.validateHTTP(f)
+	case CheckTCP:
+		checkNeedle(f, "/spec/check/send", c.Send)
+		checkNeedle(f, "/spec/check/receive", c.Receive)
+	default:
+		f.add("/spec/check/type", "%q is not a type of check: use %s or %s", clip(c.Type), CheckTCP, CheckHTTP)
+	}
+	for _, other := range c.ofOtherType() {
+		if other.used {
+			f.add(other.pointer, "%s: a check of type %s %s; leave it out or use type %s", other.value, c.Type, other.lacks, other.belongs)
+		}
+	}
+	if c.TLS != nil {
+		c.TLS.validate(f)
+	}
+	c.validateTimes(f)
+	checkCount(f, "/spec/check/port", c.Port, 1, 65535)
+	checkCount(f, "/spec/check/observers", c.Observers, 1, maxObservers)
+}
+
+func (c *Check) validateHTTP(f *faults) {
+	checkPath(f, "/spec/check/path", c.Path)
+	if _, err := ParseExpect(c.Expect); err != nil {
+		f.add("/spec/check/expect", "%s", err)
+	}
+	if c.Method != "" && !slices.Contains(checkMethods[:], c.Method) {
+		f.add("/spec/check/method", "%q is not one of %s: leave it out for GET", clip(c.Method), strings.Join(checkMethods[:], ", "))
+	}
+	checkHostField(f, "/spec/check/host", c.Host)
+	c.validateFields(f)
+	checkNeedle(f, "/spec/check/expect_text", c.ExpectText)
+	checkRegexp(f, "/spec/check/expect_regexp", c.ExpectRegexp)
+	// RFC 9110, section 9.3.2: there is nothing to look at.
+	if c.Method == "HEAD" && c.ExpectText != "" {
+		f.add("/spec/check/expect_text", "%q: an answer to HEAD has no body: leave it out, or use GET", clip(c.ExpectText))
+	}
+	if c.Method == "HEAD" && c.ExpectRegexp != "" {
+		f.add("/spec/check/expect_regexp", "%q: an answer to HEAD has no body: leave it out, or use GET", clip(c.ExpectRegexp))
+	}
+	if c.WeightField != "" {
+		checkToken(f, "/spec/check/weight_field", "header field", c.WeightField)
+	}
+}
+
+// validateFields keeps out what frames the request, as [FieldEdit.validate]
+// does.
+func (c *Check) validateFields(f *faults) {
+	if len(c.Fields) > maxCheckFields {
+		f.add("/spec/check/fields", "has %d fields, at most %d are taken", len(c.Fields), maxCheckFields)
+		return
+	}
+	for i, field := range c.Fields {
+		at := fmt.Sprintf("/spec/check/fields/%d", i)
+		checkToken(f, at+"/name", "header field", field.Name)
+		if strings.EqualFold(field.Name, "Host") {
+			f.add(at+"/name", "%q cannot be given as a field: use host", field.Name)
+		}
+		if isUnedited(field.Name) {
+			f.add(at+"/name", "%q cannot be given: it frames the message or belongs to one connection, and Evenkeel writes it itself", field.Name)
+		}
+		checkFieldValue(f, at+"/value", field.Value)
+	}
+}
+
+// misplaced is a field that a check of another type has.
+type misplaced struct {
+	pointer string
+	value   string
+	used    bool
+	lacks   string // why this type has no use for it
+	belongs string // the type that has
+}
+
+// ofOtherType lists the fields that the check's type has no use for; none for a
+// type that is not known.
+func (c *Check) ofOtherType() []misplaced {
+	quoted := func(text string) string { return fmt.Sprintf("%q", clip(text)) }
+	switch c.Type {
+	case CheckTCP:
+		const request, answer, status = "sends no request of HTTP", "gets no answer of HTTP", "gets no status"
+		return []misplaced{
+			{"/spec/check/path", quoted(c.Path), c.Path != "", "asks for no path", CheckHTTP},
+			{"/spec/check/expect", quoted(c.Expect), c.Expect != "", status, CheckHTTP},
+			{"/spec/check/method", quoted(c.Method), c.Method != "", request, CheckHTTP},
+			{"/spec/check/host", quoted(c.Host), c.Host != "", request, CheckHTTP},
+			{"/spec/check/fields", fmt.Sprintf("has %d fields", len(c.Fields)), len(c.Fields) > 0, request, CheckHTTP},
+			{"/spec/check/expect_text", quoted(c.ExpectText), c.ExpectText != "", "looks for what receive says", CheckHTTP},
+			{"/spec/check/expect_regexp", quoted(c.ExpectRegexp), c.ExpectRegexp != "", "looks for what receive says", CheckHTTP},
+			{"/spec/check/weight_field", quoted(c.WeightField), c.WeightField != "", answer, CheckHTTP},
+		}
+	case CheckHTTP:
+		return []misplaced{
+			{"/spec/check/send", quoted(c.Send), c.Send != "", "sends a request of HTTP alone", CheckTCP},
+			{"/spec/check/receive", quoted(c.Receive), c.Receive != "", "looks for what expect_text says", CheckTCP},
+		}
+	}
+	return nil
+}
+
+func (c *Check) validateTimes(f *faults) {
+	interval, timeout, fast := time.Duration(c.Interval), time.Duration(c.Timeout), time.Duration(c.FastInterval)
+	if interval < minCheckInterval || interval > maxCheckInterval {
+		f.add("/spec/check/interval", "%q is not from %q to %q", interval, minCheckInterval, maxCheckInterval)
+	}
+	if timeout < minCheckTimeout || timeout > interval {
+		f.add("/spec/check/timeout", "%q is not from %q to the interval, %q", timeout, minCheckTimeout, interval)
+	}
+	switch {
+	case fast == 0:
+	case fast < minCheckInterval || fast > interval:
+		f.add("/spec/check/fast_interval", "%q is not from %q to the interval, %q: leave it out for the interval", fast, minCheckInterval, interval)
+	case fast < timeout:
+		f.add("/spec/check/fast_interval", "%q is shorter than the timeout, %q, and probes would overlap: shorten the timeout, or leave it out", fast, timeout)
+	}
+	checkRange(f, "/spec/check/rise", c.Rise, 1, maxCheckCount)
+	checkRange(f, "/spec/check/fall", c.Fall, 1, maxCheckCount)
+}
+
+func (t *CheckTLS) validate(f *faults) {
+	if t.ServerName != "" {
+		_, err := netip.ParseAddr(t.ServerName)
+		if err != nil && (looksNumeric(t.ServerName) || !isHostName(t.ServerName)) {
+			f.add("/spec/check/tls/server_name", "%q is neither a host name nor an IP address: write one such as \"www.example.com\", without a port", clip(t.ServerName))
+		}
+	}
+	if t.CA == "" {
+		return
+	}
+	if t.Insecure {
+		f.add("/spec/check/tls/ca", "insecure takes any certificate, so this would never be used: leave one of the two out")
+	}
+	checkCertificates(f, "/spec/check/tls/ca", t.CA)
+}
+
+// checkCertificates reports what is not certificates in PEM. It looks at their
+// outer form alone: what a certificate may hold is read more strictly by some
+// builds of crypto/x509 than by others, and replicas must agree. A check with
+// one that cannot be used fails with that reason.
+func checkCertificates(f *faults, pointer, text string) {
+	if len(text) > maxCheckCA {
+		f.add(pointer, "has %d bytes, at most %d are taken", len(text), maxCheckCA)
+		return
+	}
+	rest := []byte(text)
+	for number := 1; ; number++ {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			f.add(pointer, "item %d is no PEM: give certificates as they are between -----BEGIN CERTIFICATE----- and -----END CERTIFICATE-----", number)
+			return
+		}
+		if block.Type != "CERTIFICATE" {
+			f.add(pointer, "item %d is a %q, not a CERTIFICATE: leave it out", number, clip(block.Type))
+		} else if !isSequence(block.Bytes) {
+			f.add(pointer, "item %d holds no certificate: it is cut or damaged", number)
+		}
+		if rest = []byte(strings.TrimSpace(string(rest))); len(rest) == 0 {
+			return
+		}
+	}
+}
+
+// isSequence tells whether the bytes are one whole ASN.1 sequence that is not
+// empty, as a certificate is (RFC 5280, section 4.1).
+func isSequence(der []byte) bool {
+	var value asn1.RawValue
+	rest, err := asn1.Unmarshal(der, &value)
+	return err == nil && len(rest) == 0 && value.Class == asn1.ClassUniversal && value.Tag == asn1.TagSequence && value.IsCompound && len(value.Bytes) > 0
+}
+
+func checkNeedle(f *faults, pointer, text string) {
+	if len(text) > maxCheckText {
+		f.add(pointer, "has %d bytes, at most %d are taken", len(text), maxCheckText)
+	}
+}
