@@ -71,6 +71,7 @@ func (n *Node) runPart(ctx context.Context, c *consensus) {
 	tasks.Go(func() { c.reads.run(part, n.localReadIndex) })
 	tasks.Go(func() { n.keepConfirming(part) })
 	tasks.Go(func() { n.lead(part) })
+	tasks.Go(func() { n.expire(part) })
 	tasks.Go(func() { n.watchWrites(part, c) })
 	tasks.Go(func() { n.watchHang(part) })
 	if n.config.Witness {

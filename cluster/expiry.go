@@ -1,0 +1,250 @@
+package cluster
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"slices"
+	"time"
+
+	"evenkeel/fsm"
+)
+
+const (
+	// expiryGrain is the least time between two commands that end something.
+	expiryGrain = 100 * time.Millisecond
+	// expiryRetry is when what was proposed is proposed again, if the state still
+	// has it.
+	expiryRetry = time.Second
+	// maxExpiries and maxExpiryBytes bound one command; the bytes are estimated.
+	maxExpiries    = 10_000
+	maxExpiryBytes = 512 << 10
+	expiryOverhead = 100 // what an item's encoding takes beyond its texts
+)
+
+// countdown is one thing of one backend that ends with time.
+type countdown struct {
+	expiry fsm.Expiry
+	// begin tells this one from those that were before it: an epoch or a version.
+	begin uint64
+	since time.Time
+	span  time.Duration
+	due   time.Time
+	slot  int // its place in the heap
+}
+
+// countdowns are all that the leader counts, by its monotonic clock: holds, flaps,
+// slow starts, overrides and drains. A new leader begins each anew, since what it
+// was told of another one's time proves nothing about its own; so does a hold or a
+// flap when something else of the backend begins. Nothing ends early. Its methods
+// have no clock, and are called from one goroutine.
+type countdowns struct {
+	version uint64 // of the state that they follow
+	known   bool
+	all     map[fsm.Ref]map[fsm.ExpiryKind]*countdown
+	order   countdownHeap
+}
+
+func newCountdowns() *countdowns {
+	return &countdowns{all: map[fsm.Ref]map[fsm.ExpiryKind]*countdown{}}
+}
+
+// follow takes a newer state. It costs what has changed since the last one, or a
+// scan of all backends where that is not known.
+func (c *countdowns) follow(s *fsm.State, now time.Time) {
+	if c.known && s.Version() == c.version {
+		return
+	}
+	refs, ok := s.ChangedSince(c.version)
+	switch {
+	case !c.known || !ok:
+		for ref := range c.all {
+			c.look(s, ref, now)
+		}
+		for b := range s.Backends() {
+			c.look(s, b.Ref(), now)
+		}
+	default:
+		for _, ref := range refs {
+			switch ref.Kind {
+			case fsm.KindBackend:
+				c.look(s, ref, now)
+			case fsm.KindPool: // its spans
+				for b := range s.PoolBackends(ref.Name) {
+					c.look(s, b.Ref(), now)
+				}
+			}
+		}
+	}
+	c.version, c.known = s.Version(), true
+}
+
+// look compares what is counted of a backend with what the state has.
+func (c *countdowns) look(s *fsm.State, ref fsm.Ref, now time.Time) {
+	b := s.Backend(ref.Pool, ref.Name)
+	counted := c.all[ref]
+	for _, one := range lastingOf(b, s.Pool(ref.Pool)) {
+		old := counted[one.what]
+		if old != nil && (one.begin != old.begin || b.Meta.UID != old.expiry.UID) {
+			heap.Remove(&c.order, old.slot)
+			delete(counted, one.what)
+			old = nil
+		}
+		if one.begin == 0 {
+			continue
+		}
+		if old == nil {
+			old = &countdown{begin: one.begin, since: now, span: one.span, due: now.Add(one.span)}
+			if counted == nil {
+				counted = map[fsm.ExpiryKind]*countdown{}
+				c.all[ref] = counted
+			}
+			counted[one.what] = old
+			heap.Push(&c.order, old)
+		}
+		old.expiry = fsm.Expiry{Pool: ref.Pool, Name: ref.Name, UID: b.Meta.UID, What: one.what, Epoch: one.epoch}
+		if old.span != one.span {
+			old.span, old.due = one.span, old.since.Add(one.span)
+			heap.Fix(&c.order, old.slot)
+		}
+	}
+	if len(counted) == 0 {
+		delete(c.all, ref)
+	}
+}
+
+// lasting is something of a backend that ends with time, or would if it were
+// there.
+type lasting struct {
+	what  fsm.ExpiryKind
+	begin uint64 // see countdown; 0: it is not there
+	epoch uint64 // for the command
+	span  time.Duration
+}
+
+// lastingOf returns everything that can end with time. b is nil for a backend
+// that is gone.
+func lastingOf(b *fsm.Backend, pool *fsm.Pool) [5]lasting {
+	all := [5]lasting{{what: fsm.ExpireRamp}, {what: fsm.ExpireOverride}, {what: fsm.ExpireDrain}, {what: fsm.ExpireHold}, {what: fsm.ExpireFlap}}
+	if b == nil || pool == nil {
+		return all
+	}
+	s, damping := &b.Status, pool.Spec.EffectiveDamping()
+	if s.Ramp != 0 {
+		all[0] = lasting{fsm.ExpireRamp, s.Ramp, s.Epoch, time.Duration(pool.Spec.SlowStart)}
+	}
+	if o := s.Override; o != nil && o.For != 0 {
+		all[1] = lasting{fsm.ExpireOverride, o.Epoch, o.Epoch, time.Duration(o.For)}
+	}
+	if d := s.Drain; d != nil && d.State == fsm.DrainUnderWay {
+		span := cmp.Or(time.Duration(b.Spec.DrainTimeout), fsm.DefaultDrainTimeout)
+		all[2] = lasting{fsm.ExpireDrain, d.Epoch, d.Epoch, span}
+	}
+	if s.Held {
+		all[3] = lasting{fsm.ExpireHold, s.Epoch, s.Epoch, damping.HoldAfter(s.Flaps)}
+	}
+	if s.Flaps > 0 && s.Health == fsm.HealthUp {
+		all[4] = lasting{fsm.ExpireFlap, s.Epoch, s.Epoch, time.Duration(damping.Decay)}
+	}
+	return all
+}
+
+// next returns when the first of all is due. ok is false if there is none.
+func (c *countdowns) next() (due time.Time, ok bool) {
+	if len(c.order) == 0 {
+		return time.Time{}, false
+	}
+	return c.order[0].due, true
+}
+
+// ripe returns what has lasted its time, as much as one command takes. What the
+// state still has expiryRetry later is returned again.
+func (c *countdowns) ripe(now time.Time) []fsm.Expiry {
+	var items []fsm.Expiry
+	size := 0
+	for len(c.order) > 0 && len(items) < maxExpiries && size < maxExpiryBytes {
+		first := c.order[0]
+		if first.due.After(now) {
+			break
+		}
+		items = append(items, first.expiry)
+		size += expiryOverhead + len(first.expiry.Pool) + len(first.expiry.Name) + len(first.expiry.UID)
+		first.due = now.Add(expiryRetry)
+		heap.Fix(&c.order, 0)
+	}
+	// The end of a flap begins the next one's epoch, in which a slow start of the
+	// same backend would not be found.
+	slices.SortStableFunc(items, func(a, b fsm.Expiry) int { return cmp.Compare(lateness(a.What), lateness(b.What)) })
+	return items
+}
+
+func lateness(what fsm.ExpiryKind) int {
+	if what == fsm.ExpireFlap {
+		return 1
+	}
+	return 0
+}
+
+// countdownHeap is a [heap.Interface] with the first that is due in front.
+type countdownHeap []*countdown
+
+func (h countdownHeap) Len() int           { return len(h) }
+func (h countdownHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
+func (h countdownHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].slot, h[j].slot = i, j
+}
+
+// Push implements [heap.Interface].
+func (h *countdownHeap) Push(x any) {
+	one := x.(*countdown)
+	one.slot = len(*h)
+	*h = append(*h, one)
+}
+
+// Pop implements [heap.Interface].
+func (h *countdownHeap) Pop() any {
+	last := len(*h) - 1
+	one := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	return one
+}
+
+// expire ends what has lasted its time, as long as this node leads.
+func (n *Node) expire(ctx context.Context) {
+	err := n.WhileLeader(ctx, func(ctx context.Context) error {
+		counts := newCountdowns()
+		for ctx.Err() == nil {
+			state, replaced := n.Watch()
+			counts.follow(state, time.Now())
+			if items := counts.ripe(time.Now()); len(items) > 0 {
+				if err := n.duty(ctx, fsm.Expire{Items: items}); err != nil && ctx.Err() == nil {
+					n.logger.Debug("what has lasted its time is ended later", "items", len(items), "error", err)
+				}
+				_ = pause(ctx, expiryGrain) // it fails when ctx ends, as the loop does
+				continue
+			}
+			counts.await(ctx, replaced)
+		}
+		return nil
+	})
+	if err != nil && ctx.Err() == nil {
+		n.logger.Warn("what lasts a time ends no more while this node leads", "error", err)
+	}
+}
+
+// await returns when something is due, or the state has another successor.
+func (c *countdowns) await(ctx context.Context, replaced <-chan struct{}) {
+	var timer <-chan time.Time
+	if due, ok := c.next(); ok {
+		wait := time.NewTimer(time.Until(due))
+		defer wait.Stop()
+		timer = wait.C
+	}
+	select {
+	case <-replaced:
+	case <-timer:
+	case <-ctx.Done():
+	}
+}
