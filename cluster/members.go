@@ -62,12 +62,19 @@ type Status struct {
 	// Detached is why this node has no part in the cluster, with what to do
 	// about it or that it passes by itself, or "".
 	Detached string
+	// VotesIgnored is how many votes did not count that this node's replica has
+	// applied since its start: of a node that does not observe the backend, or
+	// about what is registered or checked otherwise by now. VotesRefused is how
+	// many commands with votes it refused other nodes while it led, since those
+	// sent too many, or in the name of others.
+	VotesIgnored, VotesRefused uint64
 }
 
 // Status never blocks and may be called at any time.
 func (n *Node) Status() Status {
 	_, leader, _ := n.leaders.current()
 	s := Status{ID: n.dir.clusterID(), LeaderUID: leader, LeaderName: n.nameOf(leader), Quorum: leader != "", Confirmed: n.views.confirmed.Load()}
+	s.VotesIgnored, s.VotesRefused = n.votes.ignored.Load(), n.votes.refused.Load()
 	if c := n.consensus.Load(); c != nil {
 		s.Term = c.raft.CurrentTerm()
 	}

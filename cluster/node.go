@@ -39,6 +39,7 @@ type Node struct {
 	writes     *writeTimes
 	hangAfter  time.Duration // a constant but for tests
 	level      levelGate
+	votes      *voteGate
 	restore    restoreWatch // of the leader's duties
 	reads      *coalescer   // to the leader
 	callers    *callers
@@ -80,7 +81,7 @@ func open(config Config, p profile, net network) (_ *Node, err error) {
 	n := &Node{
 		config: config, profile: p, network: net, dir: dir, name: config.Name, logger: config.Logger, notices: newLimiter(),
 		joiner: newJoiner(), views: newViews(), leaders: newLeaders(), writes: newWriteTimes(), hangAfter: hangAfter,
-		reads: newCoalescer(), callers: newCallers(), detachment: newDetachment(), twins: make(chan error, 1),
+		reads: newCoalescer(), callers: newCallers(), votes: newVoteGate(), detachment: newDetachment(), twins: make(chan error, 1),
 	}
 	if n.name == "" {
 		n.name = dir.defaultName()

@@ -293,8 +293,12 @@ func (n *Node) takeCommand(ctx context.Context, caller string, request proposeRe
 	if own, _, _ := n.leaders.current(); own == nil {
 		return empty{}, answerOutcome(errNotLeader)
 	}
-	if err := checkCommand(request.Command, caller); err != nil {
+	op, err := checkCommand(request.Command, caller)
+	if err != nil {
 		return empty{}, answerOutcome(fmt.Errorf("%w: %w", errRefused, err))
+	}
+	if err := n.admitVotes(op, caller); err != nil {
+		return empty{}, answerOutcome(err)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, repeatPatience, errSlow)
 	defer cancel()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 
@@ -27,6 +28,8 @@ type replica struct {
 	committed func(index, term uint64)
 	// applied is told of each batch behind it; nil keeps no record.
 	applied *appliedRecord
+	// ignored counts votes that did not count; nil counts nothing.
+	ignored *atomic.Uint64
 	// detach is told why the replica cannot go on. It must not wait for raft.
 	detach func(reason error)
 	// applier is fsm.Apply but for tests: nil.
@@ -160,6 +163,9 @@ func (r *replica) perform(commands []fsm.Command, index uint64, done *[]outcome)
 	r.state, r.index = state, index
 	for i, command := range commands {
 		*done = append(*done, outcome{command.ID, results[i]})
+		if _, votes := command.Op.(fsm.CastVotes); votes && r.ignored != nil {
+			r.ignored.Add(uint64(results[i].Ignored))
+		}
 	}
 	return nil
 }

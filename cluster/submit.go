@@ -154,20 +154,20 @@ func decided(err error) error {
 }
 
 // checkCommand makes sure that every replica can read a command before it gets
-// into the log, where it could not be taken back.
-func checkCommand(command []byte, origin string) error {
+// into the log, where it could not be taken back, and returns what it does.
+func checkCommand(command []byte, origin string) (fsm.Operation, error) {
 	if len(command) > maxCommand {
-		return fmt.Errorf("the command has %d bytes, at most %d are taken: split it", len(command), maxCommand)
+		return nil, fmt.Errorf("the command has %d bytes, at most %d are taken: split it", len(command), maxCommand)
 	}
 	decoded, err := fsm.DecodeCommand(command)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if decoded.ID.Origin != origin {
-		return fmt.Errorf("the command is of node %q and comes from %q", decoded.ID.Origin, origin)
+		return nil, fmt.Errorf("the command is of node %q and comes from %q", decoded.ID.Origin, origin)
 	}
 	if _, raises := decoded.Op.(fsm.RaiseLevel); raises {
-		return errors.New("only the leader itself raises the level, since it keeps older builds out meanwhile")
+		return nil, errors.New("only the leader itself raises the level, since it keeps older builds out meanwhile")
 	}
-	return nil
+	return decoded.Op, nil
 }

@@ -26,6 +26,8 @@ var series = [...]struct {
 	{"cluster_term", "Raft's term; it grows with each election.", nil},
 	{"cluster_detached", "1 if this node takes no part in the cluster any more.", nil},
 	{"cluster_nodes", "Members as this node sees them.", []string{"state"}},
+	{"votes_ignored_total", "Votes in the log that did not count: of a node that does not observe, or about what is registered or checked otherwise by now.", nil},
+	{"votes_refused_total", "Commands with votes that this node, as the leader, refused other nodes: too many, or in the name of others.", nil},
 	{"registry_revision", "Accepted changes of labels and specs.", nil},
 	{"registry_version", "Accepted changes of anything.", nil},
 	{"registry_objects", "Objects in the registry.", []string{"kind"}},
@@ -98,6 +100,8 @@ func (c *collector) collectCluster(e emitter) {
 	e.flag("cluster_quorum", status.Quorum)
 	e.gauge("cluster_term", float64(status.Term))
 	e.flag("cluster_detached", status.Detached != "")
+	e.count("votes_ignored_total", status.VotesIgnored)
+	e.count("votes_refused_total", status.VotesRefused)
 	states := map[string]int{"alive": 0, "suspect": 0, "dead": 0, "left": 0, "detached": 0}
 	for _, member := range cluster.Members() {
 		states[member.State]++

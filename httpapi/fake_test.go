@@ -41,7 +41,7 @@ func newFakeCluster(t testing.TB) *fakeCluster {
 	t.Helper()
 	f := &fakeCluster{
 		state:  fsm.New(),
-		status: cluster.Status{ID: "c1", LeaderUID: fakeUID, LeaderName: "n1", Quorum: true, Term: 7, Confirmed: true},
+		status: cluster.Status{ID: "c1", LeaderUID: fakeUID, LeaderName: "n1", Quorum: true, Term: 7, Confirmed: true, VotesIgnored: 8, VotesRefused: 9},
 	}
 	f.members = func() []cluster.Member {
 		return []cluster.Member{{

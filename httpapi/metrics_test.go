@@ -32,6 +32,7 @@ func TestMetricsSayWhatRunsAndHowItFares(t *testing.T) {
 	for _, line := range []string{
 		`evenkeel_build_info{goversion="`,
 		"evenkeel_cluster_leader 1", "evenkeel_cluster_quorum 1", "evenkeel_cluster_term 7", "evenkeel_cluster_detached 0",
+		"evenkeel_votes_ignored_total 8", "evenkeel_votes_refused_total 9",
 		`evenkeel_cluster_nodes{state="alive"} 1`, `evenkeel_cluster_nodes{state="dead"} 0`,
 		fmt.Sprintf("evenkeel_registry_revision %d\n", c.cluster.State().Revision()), `evenkeel_registry_objects{kind="backend"} 1`,
 		`evenkeel_backends{health="unknown",pool="default"} 1`, `evenkeel_backends{health="down",pool="default"} 0`,
