@@ -26,7 +26,7 @@ func BenchmarkSchedule(b *testing.B) {
 	r := newRegistry(b, "n1")
 	r.must(backends(0, 5000)...)
 	o := New(Config{Self: "n1"})
-	o.newProber = func(fsm.Check, string) (Prober, error) {
+	o.newProber = func(string, *fsm.Check, string) (Prober, error) {
 		return proberFunc(func(context.Context) error { return nil }), nil
 	}
 	o.follow(r.current())
@@ -82,8 +82,8 @@ func probe5000(b *testing.B, kind string) {
 	r.must(backends(0, count)...)
 	heap := inUse()
 	o := New(Config{Self: "n1"})
-	o.newProber = func(check fsm.Check, _ string) (Prober, error) {
-		return NewProber(check, "127.0.0.1:"+port, "evenkeel/test")
+	o.newProber = func(_ string, check *fsm.Check, _ string) (Prober, error) {
+		return o.recipes.prober("default", check, "127.0.0.1:"+port)
 	}
 	stop := run(b, o, r)
 	<-time.After(interval + time.Second)

@@ -34,19 +34,33 @@ func FuzzAnswer(f *testing.F) {
 	} {
 		f.Add([]byte(text), 1)
 	}
+	checks := []fsm.Check{
+		{Type: fsm.CheckHTTP}, {Type: fsm.CheckHTTP, Method: "HEAD", WeightField: "X"},
+		{Type: fsm.CheckHTTP, ExpectText: "ok", ExpectRegexp: "^o(k|x{1,9})$"}, {Type: fsm.CheckTCP, Send: "hi", Receive: "ok"},
+	}
 	f.Fuzz(func(t *testing.T, text []byte, times int) {
-		prober, err := newHTTPProber(fsm.Check{Path: "/"}, "10.0.0.1:80", "evenkeel", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		conn := &script{Reader: bytes.NewReader(bytes.Repeat(text, max(1, times%64)))}
-		if err := prober.get(ctx, conn); err != nil && (Void(err) || len(shorten(err.Error())) > maxReason) {
-			t.Errorf("got %v", err)
-		}
-		if conn.read > maxHead+8*maxBody {
-			t.Errorf("read %d bytes", conn.read)
+		for _, check := range checks {
+			prober, err := NewProber(check, "10.0.0.1:80", "evenkeel")
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			conn := &script{Reader: bytes.NewReader(bytes.Repeat(text, max(1, times%64)))}
+			most, spared := maxWindow, 0
+			switch prober := prober.(type) {
+			case *httpProber:
+				most = maxHead + 8*maxBody
+				spared, err = prober.get(ctx, conn)
+			case *tcpProber:
+				err = prober.converse(ctx, conn)
+			}
+			if err != nil && (Void(err) || len(shorten(err.Error())) > maxReason) {
+				t.Errorf("%+v: got %v", check, err)
+			}
+			if conn.read > most || spared < 0 || spared > 100 {
+				t.Errorf("%+v: read %d bytes, reduction %d", check, conn.read, spared)
+			}
 		}
 	})
 }

@@ -2,18 +2,17 @@ package health
 
 import (
 	"bufio"
-	"cmp"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
-	"net/url"
+	"strconv"
 	"strings"
 	"sync"
-
-	"evenkeel/fsm"
+	"sync/atomic"
 )
 
 // Bounds of what an HTTP check reads.
@@ -22,66 +21,45 @@ const (
 	maxBody = 1 << 20
 )
 
-// httpProber passes a backend that answers a GET with a complete response of
-// an expected status: its head within 32 KiB, its body within 1 MiB. Redirects
-// are not followed, connections not reused.
+// httpProber passes a backend that answers the check's request with a complete
+// response of an expected status and content: its head within 32 KiB, its body
+// within 1 MiB. Redirects are not followed, connections not reused.
 //
 // It speaks through a connection of its own rather than an [http.Client]: one
 // request needs neither a pool nor the two goroutines that come with it, and
 // with thousands of backends that is most of the cost.
 type httpProber struct {
-	endpoints *endpoints
-	target    url.URL
-	request   string
-	expect    fsm.StatusSet
-	expected  string // as a person wrote it
-	strict    bool   // the statuses are the user's choice, not the default
+	prober
+	host string // of the request
 }
 
-func newHTTPProber(check fsm.Check, address, userAgent string, endpoints *endpoints) (*httpProber, error) {
-	expect, err := fsm.ParseExpect(check.Expect)
-	if err != nil {
-		return nil, fmt.Errorf("expected status: %w", err)
-	}
-	target, err := url.ParseRequestURI(cmp.Or(check.Path, "/"))
-	if err != nil || target.Host != "" {
-		return nil, fmt.Errorf("check path %q: is not a path such as \"/healthz\"", check.Path)
-	}
-	target.Scheme, target.Host = "http", address
-	p := &httpProber{
-		endpoints: endpoints,
-		target:    *target,
-		expect:    expect,
-		expected:  cmp.Or(check.Expect, fsm.DefaultExpect),
-		strict:    check.Expect != "",
-	}
-	p.request = "GET " + target.RequestURI() + " HTTP/1.1\r\nHost: " + address + "\r\nUser-Agent: " + userAgent +
-		"\r\nAccept: */*\r\nConnection: close\r\n\r\n"
-	return p, nil
-}
-
-// Probe implements [Prober].
-func (p *httpProber) Probe(ctx context.Context) error {
-	return p.endpoints.each(ctx, func(ctx context.Context, to netip.AddrPort) error {
-		conn, release, err := dial(ctx, to)
+// Probe implements [Prober]. Of a name with several addresses one of those that
+// passed says the reduction.
+func (p *httpProber) Probe(ctx context.Context) (int, error) {
+	var reduction atomic.Int32
+	err := p.endpoints.each(ctx, func(ctx context.Context, to netip.AddrPort) error {
+		conn, release, err := p.open(ctx, to)
 		if err != nil {
 			return err
 		}
 		defer release()
-		if err := p.get(ctx, conn); err != nil {
-			return fmt.Errorf("GET %s at %s: %w", p.target.RequestURI(), to, err)
+		spared, err := p.get(ctx, conn)
+		if err != nil {
+			return fmt.Errorf("%s %s at %s: %w", p.check.Method, p.target.RequestURI(), to, err)
 		}
+		reduction.Store(int32(spared))
 		return nil
 	})
+	return int(reduction.Load()), err
 }
 
 // readers keeps the buffers, so that probing many backends makes no garbage to
 // speak of.
 var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4<<10) }}
 
-func (p *httpProber) get(ctx context.Context, conn io.ReadWriter) error {
-	if _, err := io.WriteString(conn, p.request); err != nil {
-		return plainError(ctx, err)
+func (p *httpProber) get(ctx context.Context, conn io.ReadWriter) (reduction int, err error) {
+	if err := p.request(conn); err != nil {
+		return 0, plainError(ctx, err)
 	}
 	input := &io.LimitedReader{R: conn, N: maxHead}
 	reader := readers.Get().(*bufio.Reader)
@@ -90,23 +68,56 @@ func (p *httpProber) get(ctx context.Context, conn io.ReadWriter) error {
 		reader.Reset(nil)
 		readers.Put(reader)
 	}()
-	response, err := readHead(reader)
+	response, err := p.readHead(reader)
 	if err != nil {
-		return explain(ctx, err, input, fmt.Sprintf("the head of the answer is over %d KiB", maxHead>>10))
+		return 0, explain(ctx, err, input, fmt.Sprintf("the head of the answer is over %d KiB", maxHead>>10))
 	}
 	if err := p.judge(response); err != nil {
-		return err
+		return 0, err
 	}
 	// Chunks of one byte each take six.
 	input.N = 8 * maxBody
-	return readBody(ctx, response, input)
+	return p.spared(response), p.readBody(ctx, response, input)
+}
+
+// request sends what each backend is asked, in one write.
+func (p *httpProber) request(conn io.Writer) error {
+	buffer := windows.Get().(*bytes.Buffer)
+	defer func() {
+		buffer.Reset()
+		windows.Put(buffer)
+	}()
+	buffer.WriteString(p.before)
+	buffer.WriteString(p.host)
+	buffer.WriteString(p.after)
+	_, err := conn.Write(buffer.Bytes())
+	return err
+}
+
+// spared returns how many percent of its weight the backend wants to be spared:
+// 0 unless it says otherwise in a way that is understood.
+func (r *recipe) spared(response *http.Response) int {
+	if r.check.WeightField == "" {
+		return 0
+	}
+	text := strings.TrimSpace(response.Header.Get(r.check.WeightField))
+	text = strings.TrimSpace(strings.TrimSuffix(text, "%"))
+	weight, err := strconv.ParseUint(text, 10, 8)
+	if err != nil || weight > 100 {
+		return 0
+	}
+	return 100 - int(weight)
 }
 
 // readHead skips interim answers (RFC 9110, section 15.2). The bound on what
 // is read is the bound on their number.
-func readHead(reader *bufio.Reader) (*http.Response, error) {
+func (r *recipe) readHead(reader *bufio.Reader) (*http.Response, error) {
+	var asked *http.Request // nil: GET
+	if r.check.Method == http.MethodHead {
+		asked = &http.Request{Method: http.MethodHead} // its answer has no body
+	}
 	for {
-		response, err := http.ReadResponse(reader, nil)
+		response, err := http.ReadResponse(reader, asked)
 		if err != nil || response.StatusCode >= 200 || response.StatusCode == http.StatusSwitchingProtocols {
 			return response, err
 		}
@@ -133,29 +144,18 @@ func (p *httpProber) redirectsToItself(response *http.Response) bool {
 	if response.StatusCode/100 != 3 || location == "" {
 		return false
 	}
-	to, err := p.target.Parse(location)
+	target := p.target
+	target.Host = p.host
+	to, err := target.Parse(location)
 	if err != nil {
 		return false
 	}
-	return to.Scheme == p.target.Scheme && to.RequestURI() == p.target.RequestURI() &&
-		strings.EqualFold(strings.TrimSuffix(to.Host, ":80"), strings.TrimSuffix(p.target.Host, ":80"))
-}
-
-// readBody reads the answer to its end: a server that cannot finish it does
-// not work, and one that is cut off in the middle would log an error.
-func readBody(ctx context.Context, response *http.Response, input *io.LimitedReader) error {
-	tooLong := fmt.Sprintf("the body of the answer is over %d MiB: let the check ask for something smaller", maxBody>>20)
-	if response.ContentLength > maxBody {
-		return errors.New(tooLong)
+	port := ":80"
+	if target.Scheme == "https" {
+		port = ":443"
 	}
-	n, err := io.Copy(io.Discard, io.LimitReader(response.Body, maxBody+1))
-	if n > maxBody {
-		return errors.New(tooLong)
-	}
-	if err != nil {
-		return explain(ctx, err, input, tooLong)
-	}
-	return nil
+	return to.Scheme == target.Scheme && to.RequestURI() == target.RequestURI() &&
+		strings.EqualFold(strings.TrimSuffix(to.Host, port), strings.TrimSuffix(target.Host, port))
 }
 
 // explain says what an error of reading means; exhausted is what it means when
@@ -165,7 +165,7 @@ func explain(ctx context.Context, err error, input *io.LimitedReader, exhausted 
 	case input.N <= 0:
 		return errors.New(exhausted)
 	case ctx.Err() == nil && errors.Is(err, io.ErrUnexpectedEOF):
-		return errors.New("the connection was closed before the answer was complete")
+		return errClosed
 	}
 	return plainError(ctx, err)
 }

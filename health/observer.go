@@ -49,7 +49,8 @@ type Config struct {
 type Observer struct {
 	self      string
 	logger    *slog.Logger
-	newProber func(check fsm.Check, address string) (Prober, error)
+	recipes   recipes
+	newProber func(pool string, check *fsm.Check, address string) (Prober, error)
 	started   time.Time
 	results   chan result
 	outcomes  chan outcome
@@ -72,6 +73,8 @@ type result struct {
 	of      subject
 	err     error
 	latency time.Duration
+	// reduction is what a backend that passed asked for.
+	reduction int
 }
 
 // outcome is how a command with votes ended.
@@ -90,17 +93,17 @@ func New(config Config) *Observer {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	return &Observer{
-		self:   config.Self,
-		logger: logger,
-		newProber: func(check fsm.Check, address string) (Prober, error) {
-			return NewProber(check, address, agent)
-		},
+	o := &Observer{
+		self:     config.Self,
+		logger:   logger,
+		recipes:  recipes{userAgent: agent, byPool: map[string]*recipe{}},
 		started:  time.Now(),
 		results:  make(chan result, maxInFlight),
 		outcomes: make(chan outcome, 1),
 		targets:  map[name]*target{},
 	}
+	o.newProber = o.recipes.prober
+	return o
 }
 
 // now is the observer's own clock. It is monotonic, so that setting the node's
@@ -184,12 +187,12 @@ func (o *Observer) begin(ctx context.Context, group *sync.WaitGroup, t *target) 
 	of, prober, began := t.subject, t.prober, time.Now()
 	group.Go(func() {
 		defer cancel()
-		err := prober.Probe(ctx)
+		reduction, err := prober.Probe(ctx)
 		latency := time.Since(began)
 		if err != nil && latency > timeout+timeout/2+stall {
 			err = nodeError{fmt.Errorf("this node stalled: the probe took %s of %s", latency.Round(time.Millisecond), timeout)}
 		}
-		o.results <- result{t, of, err, latency} // has room for all in flight
+		o.results <- result{t, of, err, latency, reduction} // has room for all in flight
 	})
 }
 

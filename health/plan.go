@@ -97,7 +97,7 @@ func (o *Observer) plan(s *fsm.State, b *fsm.Backend) {
 	t.vote = ownVote(b, o.self, of.generation)
 	if !t.planned || t.subject != of {
 		check := pool.Spec.Check
-		t.start(of, check, o.proberFor(check, b.Spec.Address), t.vote)
+		t.start(of, check, o.proberFor(b, check), t.vote)
 		o.queue.remove(t)
 		t.due = now + phase(of.uid, rank, len(observers), time.Duration(check.Interval))
 		if t.cancel != nil {
@@ -135,8 +135,8 @@ func ownVote(b *fsm.Backend, self string, generation uint64) fsm.Health {
 
 // proberFor returns a prober that explains itself when there can be none,
 // which the registry's validation should have kept out.
-func (o *Observer) proberFor(check *fsm.Check, address string) Prober {
-	prober, err := o.newProber(*check, address)
+func (o *Observer) proberFor(b *fsm.Backend, check *fsm.Check) Prober {
+	prober, err := o.newProber(b.Pool, check, b.Spec.Address)
 	if err != nil {
 		return unable{nodeError{fmt.Errorf("set up the check: %w", err)}}
 	}
@@ -147,4 +147,4 @@ func (o *Observer) proberFor(check *fsm.Check, address string) Prober {
 type unable struct{ reason error }
 
 // Probe implements [Prober].
-func (u unable) Probe(context.Context) error { return u.reason }
+func (u unable) Probe(context.Context) (int, error) { return 0, u.reason }

@@ -2,8 +2,11 @@ package health
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -15,31 +18,64 @@ import (
 
 // Prober checks one backend.
 //
-// Probe returns nil if the backend passed, an error for which [Void] holds if
+// Probe returns a nil error if the backend passed, one for which [Void] holds if
 // this node could not find out, and any other error if the backend failed; its
-// text is the reason that people read. The context carries the check's timeout,
-// its cause how to say so; Probe returns as soon as it is done, and takes bounded
-// memory whatever the backend sends. Calls for one Prober never overlap, so it may keep state
-// without a lock.
+// text is the reason that people read. Reduction is how many percent of its
+// weight a backend that passed asks to be spared, 0 to 100. The context carries
+// the check's timeout, its cause how to say so; Probe returns as soon as it is
+// done, and takes bounded memory whatever the backend sends. Calls for one Prober
+// never overlap, so it may keep state without a lock.
 type Prober interface {
-	Probe(ctx context.Context) error
+	Probe(ctx context.Context) (reduction int, err error)
 }
 
 // NewProber returns the prober of a check for a backend's address. The user
 // agent is what HTTP checks call themselves.
 func NewProber(check fsm.Check, address, userAgent string) (Prober, error) {
-	endpoints, err := newEndpoints(address, net.DefaultResolver)
+	recipe, err := newRecipe(&check, userAgent)
 	if err != nil {
 		return nil, err
 	}
-	switch check.Type {
-	case fsm.CheckTCP:
-		return &tcpProber{endpoints: endpoints}, nil
-	case fsm.CheckHTTP:
-		return newHTTPProber(check, address, userAgent, endpoints)
-	}
-	return nil, fmt.Errorf("check type %q is not known: use %q or %q", check.Type, fsm.CheckTCP, fsm.CheckHTTP)
+	return recipe.prober(address)
 }
+
+// prober is what the probers of all types have.
+type prober struct {
+	*recipe
+	endpoints *endpoints
+	config    *tls.Config // nil: no TLS
+}
+
+// open connects to one endpoint, with TLS if the check wants it. The caller
+// calls release instead of closing the connection.
+func (p *prober) open(ctx context.Context, to netip.AddrPort) (conn net.Conn, release func(), err error) {
+	conn, release, err = dial(ctx, to)
+	if err != nil || p.config == nil {
+		return conn, release, err
+	}
+	secure := tls.Client(conn, p.config)
+	// The connection has a deadline by its context already.
+	if err := secure.Handshake(); err != nil {
+		release()
+		return nil, nil, fmt.Errorf("TLS with %s: %w", to, handshakeError(ctx, err))
+	}
+	return secure, release, nil
+}
+
+// handshakeError blames this node for a trust store of its own that it cannot
+// read.
+func handshakeError(ctx context.Context, err error) error {
+	if _, ok := errors.AsType[x509.SystemRootsError](err); ok {
+		return nodeError{err}
+	}
+	if errors.Is(err, io.EOF) {
+		return errClosed
+	}
+	return plainError(ctx, err)
+}
+
+// errClosed is what a backend did that hung up too early.
+var errClosed = errors.New("the connection was closed before the answer was complete")
 
 // nodeError is an error of this node that no errno tells as such.
 type nodeError struct{ error }

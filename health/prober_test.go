@@ -112,7 +112,8 @@ func probe(t testing.TB, check fsm.Check, address string, timeout time.Duration)
 	}
 	ctx, cancel := context.WithTimeoutCause(t.Context(), timeout, timeoutError(timeout))
 	defer cancel()
-	return prober.Probe(ctx)
+	_, err = prober.Probe(ctx)
+	return err
 }
 
 func TestAnHTTPCheckJudgesTheAnswer(t *testing.T) {
@@ -281,7 +282,7 @@ func TestAProbeThatIsGivenUpIsVoid(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
-	if err := prober.Probe(ctx); !Void(err) {
+	if _, err := prober.Probe(ctx); !Void(err) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -151,6 +151,7 @@ type world struct {
 	errors  map[string]error
 	all     error         // for those that have none of their own
 	takes   time.Duration // each probe
+	asked   int           // the reduction that backends ask for
 	probes  map[string][]time.Time
 	busy    map[string]int
 	running int
@@ -190,22 +191,22 @@ type fakeProber struct {
 	address string
 }
 
-func (p fakeProber) Probe(ctx context.Context) error {
+func (p fakeProber) Probe(ctx context.Context) (int, error) {
 	takes := p.enter()
 	defer p.leave()
 	if takes > 0 {
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return 0, context.Cause(ctx)
 		case <-time.After(takes):
 		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err, ok := p.errors[p.address]; ok {
-		return err
+		return p.asked, err
 	}
-	return p.all
+	return p.asked, p.all
 }
 
 func (p fakeProber) enter() time.Duration {
@@ -237,7 +238,7 @@ func observe(t testing.TB, r *registry, w *world) *Observer {
 
 func newObserver(w *world) *Observer {
 	o := New(Config{Self: "n1"})
-	o.newProber = func(_ fsm.Check, address string) (Prober, error) { return fakeProber{w, address}, nil }
+	o.newProber = func(_ string, _ *fsm.Check, address string) (Prober, error) { return fakeProber{w, address}, nil }
 	return o
 }
 

@@ -1,0 +1,219 @@
+package health
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"evenkeel/fsm"
+)
+
+// maxWindow is how much of an answer is searched for what the check expects.
+const maxWindow = 64 << 10
+
+// recipe is what the probers of one check share, so that each of a pool's
+// thousands of backends keeps only what is its own. It is immutable.
+type recipe struct {
+	source *fsm.Check // what it was made of
+	check  fsm.Check
+	tls    *tls.Config // nil: none
+
+	// Of an HTTP check: the request up to the value of its Host field and from
+	// there on, what it asks for, and what it expects.
+	before, after string
+	target        url.URL
+	expect        fsm.StatusSet
+	expected      string // as a person wrote it
+	strict        bool   // the statuses are the user's choice, not the default
+	text          []byte
+	pattern       *regexp.Regexp
+
+	// Of a TCP check.
+	send, receive []byte
+}
+
+// newRecipe checks again what the registry's validation has: a check that came
+// past it must be void, and never speak nonsense to a backend.
+func newRecipe(check *fsm.Check, userAgent string) (*recipe, error) {
+	r := &recipe{source: check, check: *check}
+	switch check.Type {
+	case fsm.CheckTCP:
+		if len(check.Receive) > maxReceive {
+			return nil, fmt.Errorf("check receive has %d bytes, at most %d are taken", len(check.Receive), maxReceive)
+		}
+		r.send, r.receive = []byte(check.Send), []byte(check.Receive)
+		return r, r.useTLS()
+	case fsm.CheckHTTP:
+		return r, errors.Join(r.useTLS(), r.ask(userAgent), r.want())
+	}
+	return nil, fmt.Errorf("check type %q is not known: use %q or %q", check.Type, fsm.CheckTCP, fsm.CheckHTTP)
+}
+
+// useTLS takes no sessions up again: a check is to see the certificate that a
+// new client would see.
+func (r *recipe) useTLS() error {
+	want := r.check.TLS
+	if want == nil {
+		return nil
+	}
+	r.tls = &tls.Config{ServerName: want.ServerName, InsecureSkipVerify: want.Insecure, MinVersion: tls.VersionTLS12}
+	if r.check.Type == fsm.CheckHTTP {
+		r.tls.NextProtos = []string{"http/1.1"}
+	}
+	if want.CA == "" {
+		return nil
+	}
+	r.tls.RootCAs = x509.NewCertPool()
+	if !r.tls.RootCAs.AppendCertsFromPEM([]byte(want.CA)) {
+		return errors.New("check tls ca: holds no certificate in PEM")
+	}
+	return nil
+}
+
+// ask makes the request of an HTTP check.
+func (r *recipe) ask(userAgent string) error {
+	check := &r.check
+	target, err := url.ParseRequestURI(cmp.Or(check.Path, "/"))
+	if err != nil || target.Host != "" {
+		return fmt.Errorf("check path %q: is not a path such as \"/healthz\"", check.Path)
+	}
+	method := cmp.Or(check.Method, http.MethodGet)
+	if !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost}, method) {
+		return fmt.Errorf("check method %q: is not one of GET, HEAD, OPTIONS, POST", method)
+	}
+	if !isFieldValue(check.Host) || strings.ContainsAny(check.Host, " \t,/?#@") {
+		return fmt.Errorf("check host %q: is not a host", check.Host)
+	}
+	r.target = *target
+	r.target.Scheme = "http"
+	if r.tls != nil {
+		r.target.Scheme = "https"
+	}
+	r.before = method + " " + target.RequestURI() + " HTTP/1.1\r\nHost: "
+	r.check.Method = method
+	return r.fields(userAgent)
+}
+
+// fields makes the fields of the request behind Host.
+func (r *recipe) fields(userAgent string) error {
+	check := &r.check
+	has := func(name string) bool {
+		return slices.ContainsFunc(check.Fields, func(f fsm.CheckField) bool { return strings.EqualFold(f.Name, name) })
+	}
+	var after strings.Builder
+	after.WriteString("\r\n")
+	if !has("User-Agent") {
+		after.WriteString("User-Agent: " + userAgent + "\r\n")
+	}
+	if !has("Accept") {
+		after.WriteString("Accept: */*\r\n")
+	}
+	after.WriteString("Connection: close\r\n")
+	if check.Method == http.MethodPost {
+		after.WriteString("Content-Length: 0\r\n")
+	}
+	for _, field := range check.Fields {
+		if !isToken(field.Name) || !isFieldValue(field.Value) || slices.Contains(ownFields, strings.ToLower(field.Name)) {
+			return fmt.Errorf("check field %q: cannot be sent", field.Name)
+		}
+		after.WriteString(field.Name + ": " + field.Value + "\r\n")
+	}
+	after.WriteString("\r\n")
+	r.after = after.String()
+	return nil
+}
+
+// ownFields would contradict what the prober itself says of the request.
+var ownFields = []string{"host", "connection", "content-length", "transfer-encoding", "upgrade", "expect"}
+
+// want makes out what an HTTP check expects of the answer.
+func (r *recipe) want() error {
+	check := &r.check
+	expect, err := fsm.ParseExpect(check.Expect)
+	if err != nil {
+		return fmt.Errorf("expected status: %w", err)
+	}
+	r.expect, r.expected, r.strict = expect, cmp.Or(check.Expect, fsm.DefaultExpect), check.Expect != ""
+	r.text = []byte(check.ExpectText)
+	if check.ExpectRegexp != "" {
+		if r.pattern, err = regexp.Compile(check.ExpectRegexp); err != nil {
+			return fmt.Errorf("expected regexp: %w", err)
+		}
+	}
+	return nil
+}
+
+// prober returns the prober of one backend.
+func (r *recipe) prober(address string) (Prober, error) {
+	host, _, ok := fsm.SplitAddress(address)
+	if ok && r.check.Port != 0 {
+		address = net.JoinHostPort(host, strconv.Itoa(r.check.Port))
+	}
+	endpoints, err := newEndpoints(address, net.DefaultResolver)
+	if err != nil {
+		return nil, err
+	}
+	p := prober{recipe: r, endpoints: endpoints, config: r.tls}
+	if r.tls != nil && r.tls.ServerName == "" {
+		p.config = r.tls.Clone()
+		p.config.ServerName = host
+	}
+	if r.check.Type == fsm.CheckTCP {
+		return &tcpProber{p}, nil
+	}
+	return &httpProber{p, cmp.Or(r.check.Host, address)}, nil
+}
+
+// recipes keeps one recipe per pool.
+type recipes struct {
+	userAgent string
+	byPool    map[string]*recipe
+}
+
+// prober returns the prober of a pool's check for one of its backends.
+func (r *recipes) prober(pool string, check *fsm.Check, address string) (Prober, error) {
+	known := r.byPool[pool]
+	if known == nil || known.source != check && !reflect.DeepEqual(known.source, check) {
+		made, err := newRecipe(check, r.userAgent)
+		if err != nil {
+			return nil, err
+		}
+		known = made
+		r.byPool[pool] = made
+	}
+	return known.prober(address)
+}
+
+// isToken reports whether text can be the name of a field (RFC 9110, section
+// 5.6.2).
+func isToken(text string) bool {
+	for _, c := range []byte(text) {
+		alphanumeric := c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9'
+		if !alphanumeric && !bytes.ContainsRune([]byte("!#$%&'*+-.^_`|~"), rune(c)) {
+			return false
+		}
+	}
+	return text != ""
+}
+
+// isFieldValue reports whether text can be the value of a field (RFC 9110,
+// section 5.5).
+func isFieldValue(text string) bool {
+	for _, c := range []byte(text) {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
