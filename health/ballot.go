@@ -23,9 +23,12 @@ const (
 	voteOverhead = 120
 	// Back-off after a command that failed, and for votes that a command
 	// carried in vain.
-	minBackoff      = 50 * time.Millisecond
-	maxBackoff      = time.Second
-	maxVoteBackoff  = 30 * time.Second
+	minBackoff     = 50 * time.Millisecond
+	maxBackoff     = time.Second
+	maxVoteBackoff = 30 * time.Second
+	// weightPeriod is how long after a vote another may follow for the weight
+	// alone: a load that changes each second must not be a commit each second.
+	weightPeriod    = 5 * time.Second
 	proposeTimeout  = 15 * time.Second
 	backoffDoubling = 16 // more would overflow
 )
@@ -36,12 +39,14 @@ const never = time.Duration(1<<63 - 1)
 // ballotEntry is what a target carries for the ballot.
 type ballotEntry struct {
 	queued   bool
-	ripe     time.Duration // not before this may its vote be proposed
+	ripe     time.Duration // while queued: not before this may its vote be proposed
+	retry    time.Duration // not before this after commands that carried it in vain
+	cast     time.Duration // when a command took its vote last
 	unheeded int           // commands in a row that carried its vote in vain
 }
 
 // reset forgets the past, but not that the target stands in the queue.
-func (e *ballotEntry) reset() { *e = ballotEntry{queued: e.queued} }
+func (e *ballotEntry) reset() { *e = ballotEntry{queued: e.queued, ripe: never} }
 
 // ballot collects due votes and decides when a command takes which of them
 // along. It has no clock and proposes nothing itself. At most one command is
@@ -59,21 +64,31 @@ type ballot struct {
 // cast is a vote that a command carries.
 type cast struct {
 	*target
-	of     subject
-	health fsm.Health
+	of        subject
+	health    fsm.Health
+	reduction int
 }
 
 // consider queues the target if a vote of it is due.
 func (b *ballot) consider(t *target, now time.Duration) {
-	if t.queued || t.votesFor() == "" {
+	health := t.votesFor()
+	if health == "" {
 		return
 	}
-	t.queued = true
-	t.ripe = max(t.ripe, now+coalesce)
-	if len(b.due) == 0 || t.ripe < b.ripe {
-		b.ripe = t.ripe
+	ripe := max(t.retry, now+coalesce)
+	if health == t.vote { // it is for the weight alone
+		ripe = max(ripe, t.cast+weightPeriod)
 	}
-	b.due = append(b.due, t)
+	if t.queued && ripe >= t.ripe {
+		return
+	}
+	if len(b.due) == 0 || ripe < b.ripe {
+		b.ripe = ripe
+	}
+	if !t.queued {
+		b.due = append(b.due, t)
+	}
+	t.queued, t.ripe = true, ripe
 }
 
 // next returns when collect has something to do, never if it has not.
@@ -105,8 +120,8 @@ func (b *ballot) collect(now time.Duration) []cast {
 			left = append(left, t)
 			continue
 		}
-		t.queued = false
-		casts = append(casts, cast{t, t.subject, health})
+		t.queued, t.cast = false, now
+		casts = append(casts, cast{t, t.subject, health, t.reduction})
 		size += voteOverhead + len(t.pool) + len(t.backend) + len(t.uid) + len(t.last.reason)
 	}
 	clear(b.due[len(left):])
@@ -140,11 +155,11 @@ func (b *ballot) conclude(casts []cast, failed bool, now time.Duration) {
 // of a node that the cluster does not count as an observer at that moment.
 func (e *ballotEntry) heeded(yes bool, now time.Duration) {
 	if yes {
-		e.unheeded, e.ripe = 0, 0
+		e.unheeded, e.retry = 0, 0
 		return
 	}
 	e.unheeded++
-	e.ripe = now + backoff(e.unheeded, maxVoteBackoff)
+	e.retry = now + backoff(e.unheeded, maxVoteBackoff)
 }
 
 // backoff doubles with the number of failures up to most, of which a random

@@ -12,9 +12,9 @@ func downTarget(n int) *target {
 	t := &target{
 		name:    name{"default", fmt.Sprintf("b%d", n)},
 		subject: subject{fmt.Sprintf("uid-%d", n), 1},
-		planned: true,
-		slot:    -1,
-		tally:   NewTally(1, 1, fsm.HealthDown),
+		planned: true, observes: true,
+		slot:  -1,
+		tally: NewTally(1, 1, fsm.HealthDown),
 	}
 	return t
 }
@@ -164,5 +164,74 @@ func TestAFloodOfChangesIsPaced(t *testing.T) {
 	}
 	if most := voteBurst + int(span/votePeriod) + 1; commands > most {
 		t.Errorf("%d commands in %s, want at most %d", commands, span, most)
+	}
+}
+
+// upTarget has voted up and may ask for less weight.
+func upTarget(n int) *target {
+	t := downTarget(n)
+	t.tally, t.vote = NewTally(1, 1, fsm.HealthUp), fsm.HealthUp
+	return t
+}
+
+func TestWhichWeightIsWorthAVote(t *testing.T) {
+	for name, c := range map[string]struct {
+		voted, asked int
+		want         bool
+	}{
+		"the same":                      {30, 30, false},
+		"less than a step":              {30, 34, false},
+		"a step":                        {30, 35, true},
+		"a step back":                   {30, 25, true},
+		"nothing spared any more":       {3, 0, true},
+		"all spared":                    {97, 100, true},
+		"little, which was nothing yet": {0, 4, false},
+	} {
+		target := upTarget(1)
+		target.voted, target.reduction = c.voted, c.asked
+		if got := target.votesFor() != ""; got != c.want {
+			t.Errorf("%s: votes %t, want %t", name, got, c.want)
+		}
+		target.tally = NewTally(1, 1, fsm.HealthDown)
+		target.vote = fsm.HealthDown
+		if target.votesFor() != "" {
+			t.Errorf("%s: votes while it is down", name)
+		}
+	}
+}
+
+func TestALoadThatChangesAllTheTimeIsFewVotes(t *testing.T) {
+	var b ballot
+	target, commands := upTarget(1), 0
+	for now := time.Duration(0); now < time.Minute; now += 100 * time.Millisecond {
+		target.reduction = int(now/(100*time.Millisecond)) * 37 % 101
+		b.consider(target, now)
+		if casts := b.collect(now); casts != nil {
+			commands++
+			target.voted = casts[0].reduction
+			b.conclude(casts, false, now)
+		}
+	}
+	if commands < 10 || commands > 12 {
+		t.Errorf("%d votes in a minute, want one every %s", commands, weightPeriod)
+	}
+}
+
+func TestHealthDoesNotWaitForWeight(t *testing.T) {
+	var b ballot
+	target := upTarget(1)
+	target.cast, target.reduction = time.Minute, 50
+	b.consider(target, time.Minute) // due in 5 s
+	if b.collect(time.Minute+time.Second) != nil {
+		t.Fatal("a vote for the weight alone came too early")
+	}
+	target.tally = NewTally(1, 1, fsm.HealthDown)
+	b.consider(target, time.Minute+time.Second)
+	casts := b.collect(time.Minute + time.Second + coalesce)
+	if len(casts) != 1 || casts[0].health != fsm.HealthDown || casts[0].reduction != 50 {
+		t.Fatalf("cast %+v", casts)
+	}
+	if len(b.due) != 0 {
+		t.Error("it stands in the queue twice")
 	}
 }

@@ -16,10 +16,32 @@
 // about an older address or check), a vote is due: it is level-triggered, so
 // nothing needs to be remembered across errors, restarts and changes of leader,
 // and nothing is proposed while all is well. Due votes are collected for a few
-// milliseconds and share one command.
+// milliseconds and share one command. The weight that a backend asks for goes
+// with the vote; for it alone a vote goes only every few seconds, and only for a
+// difference that matters.
 //
 // The vote in the state is also an observer's memory: after a restart the
 // tally goes on from this node's own vote, so that a restart moves no verdict.
+//
+// # Evidence
+//
+// What a request met at a backend is a reason to look, and never a vote. An
+// observer that hears of it, from this node's data path or another's, probes
+// the backend now; a probe that is under way began too early to answer and
+// makes room. One failed answer is enough for the opinion down, where it takes
+// fall failures otherwise, because a request has failed as well. Passed answers
+// let the next ones wait longer, up to an interval, so that neither a liar nor a
+// backend that passes its check and fails its requests is a flood of probes.
+//
+// # What a node knows for itself
+//
+// [Local] is this node's word beside the verdict, never replicated. It vetoes
+// what its own probes cannot reach, although the others can; a node whose own
+// requests failed at a backend that it does not observe probes it for itself
+// until rise passes, or until the observers agree that it is down. It never
+// calls up what is agreed down, but when it is cut off: without a leader for
+// some seconds it probes everything that is checked, and its own opinions stand
+// in place of verdicts that nobody draws any more.
 //
 // # Samples that do not count
 //

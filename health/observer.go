@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"evenkeel/fsm"
@@ -40,7 +41,10 @@ type Config struct {
 	Self string
 	// Version is the binary's version, for the User-Agent of HTTP checks.
 	Version string
-	// Logger gets changes of opinion and failures to vote. May be nil.
+	// Connected reports whether this node follows a leader now. It must not
+	// block. Nil: it always does.
+	Connected func() bool
+	// Logger gets changes of opinion and verdict and failures to vote. May be nil.
 	Logger *slog.Logger
 }
 
@@ -51,18 +55,27 @@ type Observer struct {
 	logger    *slog.Logger
 	recipes   recipes
 	newProber func(pool string, check *fsm.Check, address string) (Prober, error)
+	observers func(s *fsm.State, b *fsm.Backend) []string
 	started   time.Time
 	results   chan result
 	outcomes  chan outcome
+	docket    docket
+	view      atomic.Pointer[localView]
+	// connection is Run's goroutine's alone.
+	connection connection
 
 	// mu guards all that follows. Only Run's goroutine writes it.
 	mu       sync.Mutex
-	version  uint64 // of the state that the targets follow
+	state    *fsm.State // that the targets follow; nil before the first
+	version  uint64     // of the state
 	members  []string
 	sweep    uint64
 	targets  map[name]*target
 	queue    queue
 	ballot   ballot
+	words    words
+	journal  journal
+	cutOff   bool
 	inFlight int
 	counters Counters
 }
@@ -70,7 +83,7 @@ type Observer struct {
 // result is how a probe ended.
 type result struct {
 	*target
-	of      subject
+	start   int // of the target, as of the probe's begin
 	err     error
 	latency time.Duration
 	// reduction is what a backend that passed asked for.
@@ -94,15 +107,20 @@ func New(config Config) *Observer {
 		logger = slog.New(slog.DiscardHandler)
 	}
 	o := &Observer{
-		self:     config.Self,
-		logger:   logger,
-		recipes:  recipes{userAgent: agent, byPool: map[string]*recipe{}},
-		started:  time.Now(),
-		results:  make(chan result, maxInFlight),
-		outcomes: make(chan outcome, 1),
-		targets:  map[name]*target{},
+		self:       config.Self,
+		logger:     logger,
+		observers:  (*fsm.State).Observers,
+		docket:     docket{wake: make(chan struct{}, 1), waiting: map[string]Evidence{}},
+		words:      words{byUID: map[string]word{}},
+		connection: connection{connected: config.Connected},
+		recipes:    recipes{userAgent: agent, byPool: map[string]*recipe{}},
+		started:    time.Now(),
+		results:    make(chan result, maxInFlight),
+		outcomes:   make(chan outcome, 1),
+		targets:    map[name]*target{},
 	}
 	o.newProber = o.recipes.prober
+	o.view.Store(newLocalView(&Local{Health: map[string]fsm.Health{}, Reasons: map[string]Veto{}}))
 	return o
 }
 
@@ -125,13 +143,19 @@ func (o *Observer) Run(ctx context.Context, source Source, proposer Proposer) er
 	for {
 		o.probeDue(ctx, &group)
 		o.voteDue(ctx, proposer, &group)
+		o.publish()
+		o.sumUp()
 		wake.Reset(o.idle())
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-wake.C:
+			o.watchQuorum(false)
 		case <-changed:
 			changed = o.catchUp(source)
+			o.watchQuorum(true)
+		case <-o.docket.wake:
+			o.weigh()
 		case r := <-o.results:
 			o.settle(r)
 		case end := <-o.outcomes:
@@ -154,7 +178,7 @@ func (o *Observer) catchUp(source Source) <-chan struct{} {
 func (o *Observer) idle() time.Duration {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	next := o.ballot.next()
+	next := min(o.ballot.next(), o.words.next(), o.journal.next(), o.connection.next())
 	if t := o.queue.first(); t != nil && o.inFlight < maxInFlight {
 		next = min(next, (t.due+tick-1)/tick*tick)
 	}
@@ -184,7 +208,10 @@ func (o *Observer) begin(ctx context.Context, group *sync.WaitGroup, t *target) 
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, timeoutError(timeout))
 	t.cancel = cancel
 	o.inFlight++
-	of, prober, began := t.subject, t.prober, time.Now()
+	if t.take(o.now()) {
+		o.counters.EvidenceProbes++
+	}
+	start, prober, began := t.starts, t.prober, time.Now()
 	group.Go(func() {
 		defer cancel()
 		reduction, err := prober.Probe(ctx)
@@ -192,7 +219,7 @@ func (o *Observer) begin(ctx context.Context, group *sync.WaitGroup, t *target) 
 		if err != nil && latency > timeout+timeout/2+stall {
 			err = nodeError{fmt.Errorf("this node stalled: the probe took %s of %s", latency.Round(time.Millisecond), timeout)}
 		}
-		o.results <- result{t, of, err, latency, reduction} // has room for all in flight
+		o.results <- result{t, start, err, latency, reduction} // has room for all in flight
 	})
 }
 
@@ -211,39 +238,60 @@ func (o *Observer) settle(r result) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	t, now := r.target, o.now()
+	answering, superseded := t.answering, t.superseded
 	o.inFlight--
-	t.cancel = nil
-	if !t.planned {
+	t.cancel, t.answering, t.superseded = nil, false, false
+	switch {
+	case !t.planned:
 		delete(o.targets, t.name)
 		return
-	}
-	if t.subject != r.of { // planned anew meanwhile, due already set
+	case t.starts != r.start: // planned anew meanwhile, due already set
+		o.queue.add(t)
+		return
+	case superseded:
+		t.due = now
 		o.queue.add(t)
 		return
 	}
+	o.record(r, answering)
+	if t.doubted && !t.pending && t.tally.Run() >= t.check.Rise {
+		o.assign(t, false, false)
+		if !o.cutOff {
+			o.drop(t)
+			return
+		}
+	}
 	t.advance(now)
+	t.answered(answering, Void(r.err), now)
 	o.queue.add(t)
-	o.record(r)
+	o.speak(t)
 	o.ballot.consider(t, now)
 }
 
-func (o *Observer) record(r result) {
+// record counts a result. With evidence a single failure decides.
+func (o *Observer) record(r result, evidence bool) {
 	t := r.target
 	t.last.at, t.last.latency, t.last.void = time.Now(), r.latency, ""
+	before, changed := t.tally.Opinion(), false
 	switch {
 	case r.err == nil:
 		o.counters.Passed++
 		t.last.reason = ""
+		t.reduction = r.reduction
+		changed = t.tally.Record(true)
 	case Void(r.err):
 		o.counters.Void++
 		t.last.void = shorten(r.err.Error())
-		return
 	default:
 		o.counters.Failed++
 		t.last.reason = shorten(r.err.Error())
+		t.last.lastError, t.last.failed = t.last.reason, t.last.at
+		if changed = t.tally.Record(false); evidence && !changed {
+			changed = t.tally.Confirm()
+		}
 	}
-	before := t.tally.Opinion()
-	if t.tally.Record(r.err == nil) {
+	if changed {
+		t.last.evidence = evidence && t.tally.Opinion() == fsm.HealthDown
 		o.logOpinion(t, before)
 	}
 }
@@ -254,7 +302,7 @@ func (o *Observer) logOpinion(t *target, before fsm.Health) {
 		log = o.logger.Debug // expected, and one per backend at every start
 	}
 	log("health check changed its opinion", "pool", t.pool, "backend", t.backend,
-		"health", t.tally.Opinion(), "before", before, "reason", t.last.reason)
+		"health", t.tally.Opinion(), "before", before, "reason", t.last.reason, "evidence", t.last.evidence)
 }
 
 // voteDue proposes the votes whose time has come.
@@ -267,7 +315,7 @@ func (o *Observer) voteDue(ctx context.Context, proposer Proposer, group *sync.W
 	}
 	op := fsm.CastVotes{Observer: o.self, Votes: make([]fsm.BackendVote, len(casts))}
 	for i, c := range casts {
-		op.Votes[i] = fsm.BackendVote{Pool: c.pool, Name: c.backend, UID: c.uid, Generation: c.generation, Health: c.health, Reason: c.last.reason}
+		op.Votes[i] = fsm.BackendVote{Pool: c.pool, Name: c.backend, UID: c.uid, Generation: c.generation, Health: c.health, Reason: c.last.reason, Reduction: c.reduction}
 	}
 	o.counters.Votes += uint64(len(casts))
 	o.counters.Commands++

@@ -8,7 +8,7 @@ import (
 	"evenkeel/fsm"
 )
 
-// Opinion is how this node alone sees a backend that it observes. What the
+// Opinion is how this node alone sees a backend that it probes. What the
 // cluster agreed is in the registry's state.
 type Opinion struct {
 	Pool string `json:"pool"`
@@ -18,6 +18,17 @@ type Opinion struct {
 	Generation uint64 `json:"generation"`
 	// Health is unknown until the first opinion.
 	Health fsm.Health `json:"health"`
+	// Observes is set if this node's vote counts. Else it probes the backend for
+	// itself: Doubted is set if that is for what its own requests met, and not if
+	// the node is cut off from the cluster.
+	Observes bool `json:"observes"`
+	Doubted  bool `json:"doubted,omitempty"`
+	// Evidence is set if the opinion took one failed probe, because requests had
+	// failed as well.
+	Evidence bool `json:"evidence,omitempty"`
+	// Reduction is how many percent of its weight the backend asked to be spared
+	// when it passed last.
+	Reduction int `json:"reduction,omitempty"`
 	// Run is the number of equal results in a row, negative for failures.
 	Run int `json:"run"`
 	// Reason is why the last probe that counted failed, "" if it passed.
@@ -27,12 +38,18 @@ type Opinion struct {
 	// At is when the last probe ended by this node's clock, for display; zero
 	// before the first.
 	At time.Time `json:"at"`
+	// Age is how long ago that was, by a clock that nobody sets.
+	Age fsm.Duration `json:"age"`
 	// Latency is how long the last probe took.
 	Latency fsm.Duration `json:"latency"`
+	// LastError is why a probe failed last, also if others passed since, and
+	// LastErrorAt when that was.
+	LastError   string    `json:"last_error,omitempty"`
+	LastErrorAt time.Time `json:"last_error_at,omitzero"`
 }
 
 // Opinion returns this node's opinion of a backend. ok is false if this node
-// does not observe it.
+// does not probe it.
 func (o *Observer) Opinion(pool, backend string) (opinion Opinion, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -43,7 +60,7 @@ func (o *Observer) Opinion(pool, backend string) (opinion Opinion, ok bool) {
 	return t.opinion(), true
 }
 
-// Opinions returns this node's opinions of all backends that it observes, by
+// Opinions returns this node's opinions of all backends that it probes, by
 // pool and name.
 func (o *Observer) Opinions() []Opinion {
 	opinions := o.allOpinions()
@@ -66,12 +83,18 @@ func (o *Observer) allOpinions() []Opinion {
 }
 
 func (t *target) opinion() Opinion {
-	return Opinion{
+	opinion := Opinion{
 		Pool: t.pool, Name: t.backend, UID: t.uid, Generation: t.generation,
-		Health: t.tally.Opinion(), Run: t.tally.Run(),
+		Health: t.tally.Opinion(), Observes: t.observes, Doubted: t.doubted,
+		Evidence: t.last.evidence, Reduction: t.reduction, Run: t.tally.Run(),
 		Reason: t.last.reason, Void: t.last.void,
 		At: t.last.at, Latency: fsm.Duration(t.last.latency),
+		LastError: t.last.lastError, LastErrorAt: t.last.failed,
 	}
+	if !t.last.at.IsZero() {
+		opinion.Age = fsm.Duration(time.Since(t.last.at))
+	}
+	return opinion
 }
 
 // Counters count since the process began. The first three are of probes, by
@@ -81,9 +104,14 @@ type Counters struct {
 	// Votes and Commands are what was proposed, repeats included;
 	// CommandsFailed those that met an error or a refusal.
 	Votes, Commands, CommandsFailed uint64
-	// Observed is how many backends this node observes now, InFlight how many
-	// probes are under way.
-	Observed, InFlight int
+	// Evidence is how often this node heard of requests that failed;
+	// EvidenceProbes is of probes made for it, EvidenceIgnored of what was about
+	// no backend of the registry, EvidenceDropped of what was too much.
+	Evidence, EvidenceProbes, EvidenceIgnored, EvidenceDropped uint64
+	// Observed is how many backends this node observes now, Doubted how many
+	// others it probes because its own requests failed there, Probed how many it
+	// probes in all, InFlight how many probes are under way.
+	Observed, Doubted, Probed, InFlight int
 }
 
 // Counters returns the counters as they are now.
@@ -91,6 +119,10 @@ func (o *Observer) Counters() Counters {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	counters := o.counters
-	counters.Observed, counters.InFlight = len(o.targets), o.inFlight
+	counters.Probed, counters.InFlight = len(o.targets), o.inFlight
+	o.docket.mu.Lock()
+	defer o.docket.mu.Unlock()
+	counters.Evidence = o.docket.received
+	counters.EvidenceDropped += o.docket.dropped
 	return counters
 }

@@ -15,8 +15,13 @@ func (o *Observer) follow(s *fsm.State) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	refs, known := s.ChangedSince(o.version)
-	o.version = s.Version()
+	before := o.state
+	o.state, o.version = s, s.Version()
+	o.narrate(before, s, refs, known)
 	pools := map[string]bool{} // those planned already
+	if before != nil && before.FeatureLevel() != s.FeatureLevel() {
+		known = false // it decides who observes
+	}
 	for _, ref := range refs {
 		if ref.Kind == fsm.KindNode && o.membersChanged(s) {
 			known = false
@@ -30,12 +35,10 @@ func (o *Observer) follow(s *fsm.State) {
 		switch {
 		case ref.Kind == fsm.KindPool && !pools[ref.Name]:
 			pools[ref.Name] = true
-			for b := range s.PoolBackends(ref.Name) {
-				o.plan(s, b)
-			}
+			o.planPool(s, ref.Name)
 		case ref.Kind == fsm.KindBackend:
 			if b := s.Backend(ref.Pool, ref.Name); b != nil {
-				o.plan(s, b)
+				o.plan(s, b, false)
 			} else {
 				o.drop(o.targets[name{ref.Pool, ref.Name}])
 			}
@@ -52,7 +55,7 @@ func (o *Observer) planAll(s *fsm.State) {
 			continue
 		}
 		for b := range s.PoolBackends(pool.Name) {
-			o.plan(s, b)
+			o.plan(s, b, false)
 		}
 	}
 	for _, t := range o.targets {
@@ -60,6 +63,16 @@ func (o *Observer) planAll(s *fsm.State) {
 			o.drop(t)
 		}
 	}
+	for pool := range o.recipes.byPool {
+		o.recipes.forget(s, pool)
+	}
+}
+
+func (o *Observer) planPool(s *fsm.State, pool string) {
+	for b := range s.PoolBackends(pool) {
+		o.plan(s, b, false)
+	}
+	o.recipes.forget(s, pool)
 }
 
 // membersChanged remembers the members and reports whether anything about them
@@ -76,45 +89,89 @@ func (o *Observer) membersChanged(s *fsm.State) bool {
 	return true
 }
 
-// plan makes a target of the backend if this node observes it.
-func (o *Observer) plan(s *fsm.State, b *fsm.Backend) {
-	key := name{b.Pool, b.Name}
-	t := o.targets[key]
-	observers := s.Observers(b)
-	rank := slices.Index(observers, o.self)
+// plan makes a target of the backend if this node is to probe it: it observes
+// it, or is cut off, or its own requests gave reason to doubt it, now or earlier
+// (suspected is for now). What is probed already goes on as it does. It returns
+// the target, or nil.
+func (o *Observer) plan(s *fsm.State, b *fsm.Backend, suspected bool) *target {
+	t := o.targets[name{b.Pool, b.Name}]
 	pool := s.Pool(b.Pool)
-	if rank < 0 || pool == nil || pool.Spec.Check == nil || b.Spec.AdminState == fsm.AdminMaint {
+	if pool == nil || pool.Spec.Check == nil || b.Spec.AdminState == fsm.AdminMaint {
 		o.drop(t)
-		return
+		return nil
+	}
+	of := subject{b.Meta.UID, s.CheckGeneration(b)}
+	same := t != nil && t.planned && t.subject == of
+	observers := o.observers(s, b)
+	rank := slices.Index(observers, o.self)
+	doubted := rank < 0 && b.Status.Health != fsm.HealthDown && (suspected || same && t.doubted)
+	if rank < 0 && !doubted && !o.cutOff {
+		o.drop(t)
+		return nil
 	}
 	if t == nil {
-		t = &target{name: key, slot: -1}
-		o.targets[key] = t
+		t = &target{name: name{b.Pool, b.Name}, slot: -1}
+		o.targets[t.name] = t
 	}
 	t.sweep = o.sweep
-	now := o.now()
-	of := subject{b.Meta.UID, s.CheckGeneration(b)}
-	t.vote = ownVote(b, o.self, of.generation)
-	if !t.planned || t.subject != of {
-		check := pool.Spec.Check
-		t.start(of, check, o.proberFor(b, check), t.vote)
-		o.queue.remove(t)
-		t.due = now + phase(of.uid, rank, len(observers), time.Duration(check.Interval))
-		if t.cancel != nil {
-			t.cancel() // settle puts it into the queue
-		} else {
-			o.queue.add(t)
-		}
+	unseen := same && !t.observes && t.tally.Run() == 0
+	o.assign(t, rank >= 0, doubted)
+	if !same {
+		o.silence(t)
 	}
-	o.ballot.consider(t, now)
+	t.verdict = b.Status.Health
+	t.vote, t.voted = ownVote(b, o.self, of.generation)
+	if unseen { // who begins to vote has to have looked
+		t.begin()
+	}
+	if !same {
+		at := phase(of.uid, max(rank, 0), max(len(observers), 1), time.Duration(pool.Spec.Check.Interval))
+		if rank < 0 {
+			at = phase(of.uid+o.self, 0, 1, time.Duration(pool.Spec.Check.Interval))
+		}
+		o.restart(t, of, b, at)
+	}
+	o.speak(t)
+	o.ballot.consider(t, o.now())
+	return t
 }
 
-// drop ends the observation of a target; nil is nothing to drop.
+// restart makes the target probe a subject afresh, first at so long from now.
+func (o *Observer) restart(t *target, of subject, b *fsm.Backend, at time.Duration) {
+	check := o.state.Pool(b.Pool).Spec.Check
+	t.start(of, check, o.proberFor(b, check))
+	o.queue.remove(t)
+	t.anchor = o.now() + at
+	t.due = t.anchor
+	if t.cancel != nil {
+		t.cancel() // settle puts it into the queue
+	} else {
+		o.queue.add(t)
+	}
+}
+
+// assign says what for the target is probed.
+func (o *Observer) assign(t *target, observes, doubted bool) {
+	o.counters.Observed += count(observes) - count(t.observes)
+	o.counters.Doubted += count(doubted) - count(t.doubted)
+	t.observes, t.doubted = observes, doubted
+}
+
+func count(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// drop ends the probing of a target; nil is nothing to drop.
 func (o *Observer) drop(t *target) {
 	if t == nil {
 		return
 	}
 	t.planned = false
+	o.assign(t, false, false)
+	o.silence(t)
 	o.queue.remove(t)
 	if t.cancel != nil {
 		t.cancel() // settle forgets the target
@@ -123,14 +180,14 @@ func (o *Observer) drop(t *target) {
 	delete(o.targets, t.name)
 }
 
-// ownVote returns this node's vote about the generation, or "".
-func ownVote(b *fsm.Backend, self string, generation uint64) fsm.Health {
+// ownVote returns this node's vote about the generation, or "" and 0.
+func ownVote(b *fsm.Backend, self string, generation uint64) (health fsm.Health, reduction int) {
 	for _, vote := range b.Status.Votes {
 		if vote.Observer == self && vote.Generation == generation {
-			return vote.Health
+			return vote.Health, vote.Reduction
 		}
 	}
-	return ""
+	return "", 0
 }
 
 // proberFor returns a prober that explains itself when there can be none,

@@ -195,6 +195,13 @@ func (r *recipes) prober(pool string, check *fsm.Check, address string) (Prober,
 	return known.prober(address)
 }
 
+// forget drops the recipe of a pool that needs none any more.
+func (r *recipes) forget(s *fsm.State, name string) {
+	if pool := s.Pool(name); pool == nil || pool.Spec.Check == nil {
+		delete(r.byPool, name)
+	}
+}
+
 // isToken reports whether text can be the name of a field (RFC 9110, section
 // 5.6.2).
 func isToken(text string) bool {

@@ -16,6 +16,8 @@ type Tally struct {
 	// failures when negative.
 	run     int
 	opinion fsm.Health
+	// wary is set if the first pass is no opinion yet.
+	wary bool
 }
 
 // NewTally returns a tally that begins with an opinion: this node's own vote
@@ -23,6 +25,21 @@ type Tally struct {
 // Rise and fall below 1 count as 1.
 func NewTally(rise, fall int, opinion fsm.Health) Tally {
 	return Tally{rise: max(rise, 1), fall: max(fall, 1), opinion: opinion}
+}
+
+// Wary returns the tally for a backend that the cluster has agreed to be down:
+// there rise passes make the first opinion up, as they would any other.
+func (t Tally) Wary() Tally {
+	t.wary = true
+	return t
+}
+
+// Confirm makes the opinion down after one failure, because requests have met
+// it as well. It reports whether that is a change.
+func (t *Tally) Confirm() (changed bool) {
+	before := t.opinion
+	t.opinion = fsm.HealthDown
+	return t.opinion != before
 }
 
 // Record counts one result and reports whether it changed the opinion.
@@ -34,7 +51,7 @@ func (t *Tally) Record(passed bool) (changed bool) {
 	}
 	before := t.opinion
 	switch {
-	case t.run >= t.rise, t.run > 0 && t.opinion == fsm.HealthUnknown:
+	case t.run >= t.rise, t.run > 0 && t.opinion == fsm.HealthUnknown && !t.wary:
 		t.opinion = fsm.HealthUp
 	case -t.run >= t.fall:
 		t.opinion = fsm.HealthDown

@@ -84,3 +84,22 @@ func endsWith(history []bool, result bool, times int) bool {
 	}
 	return true
 }
+
+func TestAWaryTallyTakesNoSinglePass(t *testing.T) {
+	tally := NewTally(3, 2, fsm.HealthUnknown).Wary()
+	for n, want := range []fsm.Health{fsm.HealthUnknown, fsm.HealthUnknown, fsm.HealthUp} {
+		if tally.Record(true); tally.Opinion() != want {
+			t.Errorf("after %d passes it is %s", n+1, tally.Opinion())
+		}
+	}
+}
+
+func TestAConfirmedFailureDecides(t *testing.T) {
+	tally := NewTally(2, 3, fsm.HealthUp)
+	if tally.Record(false) || !tally.Confirm() || tally.Opinion() != fsm.HealthDown || tally.Run() != -1 {
+		t.Errorf("it is %s after a run of %d", tally.Opinion(), tally.Run())
+	}
+	if tally.Confirm() || tally.Record(true) || !tally.Record(true) {
+		t.Error("it does not go on as any other")
+	}
+}

@@ -22,24 +22,38 @@ type subject struct {
 	generation uint64
 }
 
-// target is a backend that this node observes. Times are on the observer's own
+// target is a backend that this node probes. Times are on the observer's own
 // clock, see Observer.now.
 type target struct {
 	name
 	subject
 	check  *fsm.Check
 	prober Prober
-	// planned is false for a target that is observed no longer and is only
+	// planned is false for a target that is probed no longer and is only
 	// kept until its last probe has ended, so that probes never overlap.
 	planned bool
-	sweep   uint64 // the last full plan that had it
+	starts  int // how often it started afresh
+	// observes is set if this node's vote counts, doubted if this node probes it
+	// for itself because of what its own requests met. With neither it is probed
+	// because the node is cut off.
+	observes, doubted bool
+	sweep             uint64 // the last full plan that had it
 
+	anchor time.Duration      // when the first probe was due, and from there every interval
 	due    time.Duration      // when the next probe begins
 	slot   int                // its place in the queue, -1 while not in it
 	cancel context.CancelFunc // ends the probe that is under way; else nil
 
-	tally Tally
-	vote  fsm.Health // this node's vote in the newest state, "" if none counts
+	suspicion
+
+	tally     Tally
+	reduction int // what the backend asked for when it passed last
+	// vote and voted are health and reduction of this node's vote in the newest
+	// state, "" if none counts; verdict is what is agreed there.
+	vote    fsm.Health
+	voted   int
+	verdict fsm.Health
+	word    fsm.Health // what Local says about it, "" for nothing
 	ballotEntry
 
 	last lastProbe
@@ -51,39 +65,89 @@ type lastProbe struct {
 	latency time.Duration
 	reason  string // why the last one that counted failed, "" if it passed
 	void    string // why the last one did not count, "" if it did
+	// lastError is why one failed last, also if others passed since; failed is
+	// when that was.
+	lastError string
+	failed    time.Time
+	// evidence is set if the opinion took one failed probe, because requests had
+	// failed as well.
+	evidence bool
 }
 
-// start makes the target observe a subject afresh.
-func (t *target) start(of subject, check *fsm.Check, prober Prober, vote fsm.Health) {
+// start makes the target probe a subject afresh: an observer goes on from its
+// own vote, and one without has to look first; who does not vote begins with
+// what is agreed.
+func (t *target) start(of subject, check *fsm.Check, prober Prober) {
 	t.subject, t.check, t.prober, t.planned = of, check, prober, true
-	opinion := fsm.HealthUnknown
-	if vote != "" {
-		opinion = vote
-	}
-	t.tally = NewTally(check.Rise, check.Fall, opinion)
+	t.starts++
+	t.begin()
+	t.reduction = t.voted
 	t.ballotEntry.reset()
+	t.suspicion = suspicion{}
 	t.last = lastProbe{}
 }
 
-// advance moves the due time on by whole intervals, so that the schedule does
-// not drift however late a probe began or ended. Probes that should have begun
-// meanwhile are left out but for one, which is due at once.
-func (t *target) advance(now time.Duration) {
-	interval := time.Duration(t.check.Interval)
-	t.due += interval
-	if late := now - t.due; late > 0 {
-		t.due += late / interval * interval
+// begin makes the tally that the target begins with.
+func (t *target) begin() {
+	opinion := fsm.HealthUnknown
+	switch {
+	case t.observes && t.vote != "":
+		opinion = t.vote
+	case !t.observes && t.verdict != "":
+		opinion = t.verdict
 	}
+	t.tally = NewTally(t.check.Rise, t.check.Fall, opinion)
+	if t.verdict == fsm.HealthDown {
+		t.tally = t.tally.Wary()
+	}
+}
+
+// advance moves the due time on: to the next whole interval from the anchor, so
+// that the schedule does not drift however late a probe began or ended, or by
+// the fast interval while the backend is down or in doubt. Probes that should
+// have begun meanwhile are left out but for one, which is due at once.
+func (t *target) advance(now time.Duration) {
+	span := time.Duration(t.check.Interval)
+	switch fast := time.Duration(t.check.FastInterval); {
+	case fast > 0 && t.inDoubt():
+		span = fast
+		t.due += span
+	case t.due < t.anchor: // evidence came before the first probe
+		t.due = t.anchor
+	default:
+		t.due = t.anchor + ((t.due-t.anchor)/span+1)*span
+	}
+	if late := now - t.due; late > 0 {
+		t.due += late / span * span
+	}
+}
+
+// inDoubt reports whether the backend is not up, or its last probe was against
+// that.
+func (t *target) inDoubt() bool {
+	return t.tally.Opinion() != fsm.HealthUp || t.tally.Run() < 0
 }
 
 // votesFor returns what this node should vote, or "" if its vote in the state
 // says it already or there is nothing to say.
 func (t *target) votesFor() fsm.Health {
 	opinion := t.tally.Opinion()
-	if !t.planned || opinion == fsm.HealthUnknown || opinion == t.vote {
+	if !t.planned || !t.observes || opinion == fsm.HealthUnknown || opinion == t.vote && !t.reweighs() {
 		return ""
 	}
 	return opinion
+}
+
+// weightStep is by how many points the weight that a backend asks for must
+// differ from the vote to be worth another.
+const weightStep = 5
+
+// reweighs reports whether the vote is wrong about the weight by enough. The
+// ends are told exactly, so that nobody is spared a little for ever.
+func (t *target) reweighs() bool {
+	off := t.reduction - t.voted
+	return t.tally.Opinion() == fsm.HealthUp && off != 0 &&
+		(max(off, -off) >= weightStep || t.reduction == 0 || t.reduction == 100)
 }
 
 // phase is when within the interval the first probe begins: backends are spread

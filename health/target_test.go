@@ -22,7 +22,7 @@ func TestTheScheduleDoesNotDrift(t *testing.T) {
 		"a clock that stands still does not repeat a schedule": {100 * ms, 100 * ms, 300 * ms},
 	}
 	for name, c := range cases {
-		target := &target{due: c.due, check: &fsm.Check{Interval: fsm.Duration(200 * ms)}}
+		target := &target{anchor: 100 * ms, due: c.due, tally: NewTally(1, 1, fsm.HealthUp), check: &fsm.Check{Interval: fsm.Duration(200 * ms)}}
 		target.advance(c.now)
 		if target.due != c.want {
 			t.Errorf("%s: due at %s, want %s", name, target.due, c.want)

@@ -13,16 +13,20 @@ import (
 )
 
 func TestTenThousandDeathsAreFewCommands(t *testing.T) {
-	for name, phaseless := range map[string]bool{"at one moment": true, "spread over the interval": false} {
+	for name, how := range map[string]string{"at one moment": "moment", "spread over the interval": "", "met by requests": "evidence"} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const count = 10_000
 				r, w := newRegistry(t, "n1"), newWorld(t)
-				r.must(putCheck(func(c *fsm.Check) { c.Fall = 1 }))
+				r.must(putCheck(func(c *fsm.Check) {
+					if how != "evidence" {
+						c.Fall = 1
+					}
+				}))
 				r.must(backends(0, count)...)
 				o := observe(t, r, w)
 				time.Sleep(4 * time.Second)
-				if phaseless {
+				if how == "moment" {
 					o.mu.Lock()
 					for _, target := range o.targets {
 						target.due = 5 * time.Second
@@ -31,6 +35,13 @@ func TestTenThousandDeathsAreFewCommands(t *testing.T) {
 				}
 				before, _ := r.sent()
 				w.set("", errRefused)
+				if how == "evidence" {
+					for b := range r.current().Backends() {
+						o.Suspect(Evidence{Pool: b.Pool, Name: b.Name, UID: b.Meta.UID, From: "n2"})
+						o.Suspect(Evidence{Pool: b.Pool, Name: b.Name, UID: b.Meta.UID})
+					}
+					synctest.Wait()
+				}
 				time.Sleep(4 * time.Second)
 				after, votes := r.sent()
 				if votes != 2*count {
