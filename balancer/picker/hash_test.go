@@ -116,7 +116,7 @@ func wantRingShares(t *testing.T, got, weights []int) {
 		total += got[i]
 		sum += weights[i]
 	}
-	each := pointsEach(weightsOf(idle(weights...)))
+	each := pointsEach(idle(weights...))
 	for i, w := range weights {
 		points, share := each*float64(w), float64(w)/float64(sum)
 		stray := math.Sqrt((1 - share) / points)

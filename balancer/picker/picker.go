@@ -10,6 +10,10 @@ type Candidate struct {
 	// Weight is the candidate's share relative to the others', 1 to 1,000,000;
 	// what is outside counts as the nearer bound.
 	Weight int
+	// Share is how much of its weight the candidate has for now, 1 to 1,000
+	// thousandths, such as while it starts slowly; 0 means all of it. It counts
+	// where the weight does, and [RoundRobin] heeds it too.
+	Share int
 	// Name tells the candidate from others, on every node alike. The hashing
 	// strategies need it.
 	Name string
@@ -94,14 +98,47 @@ func (r Random) below(n uint64) uint64 {
 	return high
 }
 
-const maxWeight = 1_000_000
+const (
+	maxWeight  = 1_000_000
+	wholeShare = 1000
+)
 
+// weightsOf returns the candidates' weights, reduced to their shares if any of
+// them has one. Only their proportions count then.
 func weightsOf(candidates []Candidate) []uint32 {
 	weights := make([]uint32, len(candidates))
 	for i, c := range candidates {
 		weights[i] = uint32(min(max(c.Weight, 1), maxWeight))
 	}
+	if !partial(candidates) {
+		return weights
+	}
+	var divisor uint64
+	for i, c := range candidates {
+		weights[i] *= share(c)
+		divisor = gcd(divisor, uint64(weights[i]))
+	}
+	for i := range weights {
+		weights[i] /= uint32(divisor)
+	}
 	return weights
+}
+
+// partial tells whether any candidate has but a share of its weight.
+func partial(candidates []Candidate) bool {
+	for _, c := range candidates {
+		if share(c) != wholeShare {
+			return true
+		}
+	}
+	return false
+}
+
+func share(c Candidate) uint32 {
+	if c.Share <= 0 || c.Share > wholeShare {
+		return wholeShare
+	}
+	return uint32(c.Share)
 }
 
 // drawUntried draws one that is not in tried, in proportion to the weights, or

@@ -25,6 +25,9 @@ const (
 // more than 2^18: beyond sums of 1,638, 3,276 and so on. A candidate that makes
 // the sum cross one of these moves up to half of all keys.
 //
+// A candidate with but a share of its weight has that share of its points, and
+// all others keep theirs.
+//
 // The answer depends on the key and on names and weights alone: it is the same
 // on every loop and node.
 type RingHash struct {
@@ -44,11 +47,10 @@ type point struct {
 // NewRingHash builds the picker from candidates with names. It takes about 0.3
 // µs a point, so it belongs on no event loop.
 func NewRingHash(candidates []Candidate) *RingHash {
-	weights := weightsOf(candidates)
-	each := pointsEach(weights)
+	each := pointsEach(candidates)
 	p := new(RingHash)
 	for i, c := range candidates {
-		for n := range max(int(each*float64(weights[i])), 1) {
+		for n := range max(int(each*whole(c)*float64(share(c))/wholeShare), 1) {
 			p.points = append(p.points, point{mix(HashString(c.Name + "\x00" + strconv.Itoa(n))), uint32(i)})
 		}
 	}
@@ -74,11 +76,11 @@ func (p *RingHash) divide() {
 
 // pointsEach is how many points a unit of weight has. It must not follow the sum
 // of the weights smoothly, or each candidate that comes would move the points of
-// all others.
-func pointsEach(weights []uint32) float64 {
+// all others. Shares do not count, for the same reason.
+func pointsEach(candidates []Candidate) float64 {
 	total := 0.0
-	for _, w := range weights {
-		total += float64(w)
+	for _, c := range candidates {
+		total += whole(c)
 	}
 	each := float64(ringPoints)
 	for each*total > ringMost {
@@ -86,6 +88,9 @@ func pointsEach(weights []uint32) float64 {
 	}
 	return each
 }
+
+// whole is a candidate's weight, whatever its share.
+func whole(c Candidate) float64 { return float64(min(max(c.Weight, 1), maxWeight)) }
 
 // Pick implements [Picker]. A key whose candidate was tried goes on along the
 // circle.

@@ -59,3 +59,14 @@ func (s *Set) Reset() {
 	s.inline = [inlineWords]uint64{}
 	s.spill = s.spill[:0]
 }
+
+// CopyFrom makes the set equal to another one, which may be nil. It allocates
+// only if it never had as many members beyond 512.
+func (s *Set) CopyFrom(other *Set) {
+	if other == nil {
+		s.Reset()
+		return
+	}
+	s.inline = other.inline
+	s.spill = append(s.spill[:0], other.spill...)
+}
