@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"evenkeel/balancer/ejection"
 	"evenkeel/balancer/engine"
 	"evenkeel/balancer/exchange"
 	"evenkeel/balancer/resolver"
@@ -52,6 +53,17 @@ type Config struct {
 	// Lookup resolves host names of backends; nil means the system's resolver.
 	Lookup resolver.Lookup
 	Logger *slog.Logger
+	// Self is the UID of this node, for [Balancer.ReportDrains].
+	Self string
+	// Evidence is told of backends that fail this node's requests: of each first
+	// failure and of each ejection, at most ten times a second for one backend.
+	// It is called on an event loop and must not block. With nil nobody is told.
+	Evidence func(Evidence)
+	// Local returns this node's own word about backends, by UID, and a channel that
+	// is closed when it is replaced: [fsm.HealthDown] keeps requests from a backend
+	// here, [fsm.HealthUp] stands in for its verdict. The map is not changed any
+	// more. It does not block. With nil the verdict alone counts.
+	Local func() (health map[string]fsm.Health, changed <-chan struct{})
 }
 
 // Source gives the registry. Watch returns the present state, never nil, and a
@@ -67,6 +79,9 @@ type Balancer struct {
 	engine    *engine.Engine
 	resolver  *resolver.Resolver
 	listeners *listeners
+	ejector   *ejection.Ejector
+	started   time.Time
+	newest    atomic.Pointer[applied]
 	loaded    atomic.Bool // a table was made
 	stopping  atomic.Bool
 }
@@ -84,15 +99,19 @@ func New(config Config) (*Balancer, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	path, err := engine.New(engine.Config{Loops: config.Loops, Nice: config.Nice, DrainTimeout: config.DrainTimeout, Logger: config.Logger})
+	b := &Balancer{
+		config:   config,
+		resolver: resolver.New(config.Lookup, config.Logger),
+		ejector:  ejection.New(config.Logger),
+		started:  time.Now(),
+	}
+	path, err := engine.New(engine.Config{
+		Loops: config.Loops, Nice: config.Nice, DrainTimeout: config.DrainTimeout, Logger: config.Logger, Suspect: b.suspect,
+	})
 	if err != nil {
 		return nil, err
 	}
-	b := &Balancer{
-		config:   config,
-		engine:   path,
-		resolver: resolver.New(config.Lookup, config.Logger),
-	}
+	b.engine = path
 	b.listeners = newListeners(b.open, path.Counters, config.Logger)
 	return b, nil
 }
@@ -152,33 +171,6 @@ func (b *Balancer) Run(ctx context.Context, source Source) error {
 func sleep(d time.Duration) {
 	if d > 0 {
 		<-time.After(d)
-	}
-}
-
-// follow swaps in a new table for each new state or address of a backend.
-func (b *Balancer) follow(ctx context.Context, source Source) error {
-	builder := table.NewBuilder(b.resolver, table.Options{
-		Loops: b.engine.Loops(), Zone: b.config.Zone, StickyKeys: b.config.StickyKeys,
-	})
-	last := fsm.New()
-	for {
-		state, replaced := source.Watch()
-		b.engine.Swap(builder.Update(state))
-		// A registry that never had anything says nothing yet: a node that waits
-		// for its cluster is not ready.
-		if state.Version() > 0 {
-			if listenersChanged(last, state) {
-				b.listeners.want(addresses(state, b.config.Bind, b.config.ListenerAddrs))
-			}
-			b.loaded.Store(true)
-		}
-		last = state
-		select {
-		case <-replaced:
-		case <-b.resolver.News():
-		case <-ctx.Done():
-			return nil
-		}
 	}
 }
 

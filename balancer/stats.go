@@ -12,6 +12,15 @@ import (
 type Snapshot struct {
 	Listeners []ListenerStats // in the order of their names
 	Backends  []BackendStats  // in the order of their pools and names
+	Pools     []PoolStats     // in the order of their names
+}
+
+// PoolStats are what is counted of a pool.
+type PoolStats struct {
+	Name   string
+	Panics bool // now: too few backends are usable, so all that are ready are used
+	// Spared counts ejections that the pool's bound prevented.
+	Spared uint64
 }
 
 // ListenerStats are the counters of a listener, as [exchange.Counters] explains
@@ -38,6 +47,8 @@ type BackendStats struct {
 	Requests        uint64
 	ConnectFailures uint64
 	Failures        uint64
+	Ejections       uint64 // by this node
+	Ejected         bool   // now
 	// Responses are counted by class: Responses[2] are those of 200 to 299,
 	// Responses[0] those outside of 100 to 599.
 	Responses [6]uint64
@@ -48,6 +59,7 @@ type BackendStats struct {
 func (b *Balancer) Stats() Snapshot {
 	snapshot := Snapshot{Listeners: b.listeners.stats()}
 	for pool := range b.Table().Pools() {
+		snapshot.Pools = append(snapshot.Pools, PoolStats{Name: pool.Name, Panics: pool.Panics(), Spared: pool.Shared.Spared()})
 		for _, backend := range pool.Backends() {
 			stats := BackendStats{
 				Pool: backend.Pool, Name: backend.Name,
@@ -55,6 +67,8 @@ func (b *Balancer) Stats() Snapshot {
 				Requests:        backend.Stats.Requests(),
 				ConnectFailures: backend.Stats.ConnectFailures(),
 				Failures:        backend.Stats.Failures(),
+				Ejections:       backend.Stats.Ejections(),
+				Ejected:         backend.Stats.Ejected(),
 			}
 			for class := range stats.Responses {
 				stats.Responses[class] = backend.Stats.Responses(class)

@@ -25,6 +25,19 @@ type Config struct {
 	// before it cuts them.
 	DrainTimeout time.Duration
 	Logger       *slog.Logger
+	// Suspect is told, on a loop, of each backend that fails for the first time
+	// since it succeeded and of each that is ejected. It must not block. With nil
+	// nobody is told.
+	Suspect func(Suspicion)
+}
+
+// Suspicion is what a loop has met of a backend.
+type Suspicion struct {
+	Pool    *table.Pool
+	Backend *table.Backend
+	Fault   string // one of table's
+	Ejected bool
+	Now     int64 // by the loops' clock
 }
 
 // Engine serves the requests of all listeners by the newest table. Its methods
@@ -34,6 +47,7 @@ type Engine struct {
 	reactor *reactor.Reactor
 	loops   []*loop
 	view    atomic.Pointer[exchange.View]
+	swaps   atomic.Uint64
 	bounds  exchange.Bounds
 	// drainIdle is how long connections without a request keep an ending listener
 	// open; see [Server.Run]. Tests shorten it.
@@ -83,23 +97,41 @@ func (e *Engine) Close() { e.reactor.Close() }
 func (e *Engine) Table() *table.Table { return e.view.Load().Table }
 
 // Swap makes new requests use another table; those under way keep theirs. It
-// closes the idle connections to backends that are gone or down. One goroutine
-// calls it.
-func (e *Engine) Swap(next *table.Table) {
+// closes the idle connections to backends that are gone or down, and cuts what
+// is under way to those whose drain has lasted its time. One goroutine calls it.
+//
+// It returns the number of the swap, for [Engine.Applied]; a table that is in
+// use already has that of the last.
+func (e *Engine) Swap(next *table.Table) uint64 {
 	last := e.Table()
 	if last == next {
-		return
+		return e.swaps.Load()
 	}
 	e.view.Store(&exchange.View{Table: next})
 	e.applySettings(next.State())
-	gone, pools := goneBetween(last, next), poolsGone(last, next)
+	swap := e.swaps.Add(1)
+	between := compare(last, next)
 	for _, l := range e.loops {
 		l.on.Post(func() {
-			l.drop(gone)
-			l.exchanges.Forget(pools)
+			l.drop(between.gone)
+			l.cut(between.overdue)
+			l.exchanges.Forget(between.pools)
 			l.exchanges.ServeAll() // there may be a backend for those who wait
+			l.applied.Store(swap)
 		})
 	}
+	return swap
+}
+
+// Applied tells whether all loops have taken up the table of that swap: no
+// request begins by an older one any more.
+func (e *Engine) Applied(swap uint64) bool {
+	for _, l := range e.loops {
+		if l.applied.Load() < swap {
+			return false
+		}
+	}
+	return true
 }
 
 // wake has requests that wait for a backend of the pool looked at on every

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -8,28 +9,50 @@ import (
 	"evenkeel/fsm"
 )
 
-// goneBetween compares two tables, pool by pool where the registry knows which
-// changed, and returns the backends whose idle connections are of no use any
-// more: they went, moved, or are down.
-func goneBetween(last, next *table.Table) []*table.Stats {
-	var gone []*table.Stats
+// difference is what of one table the next one does not have.
+type difference struct {
+	// gone are the backends whose idle connections are of no use any more: they
+	// went, moved, are down or drained.
+	gone []*table.Stats
+	// overdue are those whose drain has come to its timeout.
+	overdue []*table.Stats
+	pools   []*table.PoolStats // that are gone
+}
+
+// compare compares two tables, pool by pool where it is known which changed.
+func compare(last, next *table.Table) (d difference) {
 	for name := range touchedPools(last, next) {
 		before, after := last.PoolNamed(name), next.PoolNamed(name)
 		if before == nil || before == after {
 			continue
 		}
+		if after == nil || after.Shared != before.Shared {
+			d.pools = append(d.pools, before.Shared)
+		}
 		for _, b := range before.Backends() {
 			now := find(after, b)
-			if now == nil || now.Health() == fsm.HealthDown && b.Health() != fsm.HealthDown {
-				gone = append(gone, b.Stats)
+			if now == nil || now.Useless() && !b.Useless() {
+				d.gone = append(d.gone, b.Stats)
+			}
+			if now != nil && timedOut(now) && !timedOut(b) {
+				d.overdue = append(d.overdue, b.Stats)
 			}
 		}
 	}
-	return gone
+	return d
 }
 
+func timedOut(b *table.Backend) bool {
+	return b.AdminState() == fsm.AdminDrain && b.Drain() != nil && b.Drain().State == fsm.DrainTimedOut
+}
+
+// touchedPools are the pools that may differ: by the registry, or by what this
+// node alone knows.
 func touchedPools(last, next *table.Table) map[string]struct{} {
-	names := map[string]struct{}{}
+	names := maps.Clone(next.Compiled())
+	if names == nil {
+		names = map[string]struct{}{}
+	}
 	refs, known := next.State().ChangedSince(last.State().Version())
 	if !known || last.State().ClusterID() != next.State().ClusterID() {
 		for pool := range last.Pools() {
@@ -62,16 +85,4 @@ func find(pool *table.Pool, b *table.Backend) *table.Backend {
 		return backends[i]
 	}
 	return nil
-}
-
-// poolsGone returns the pools that the next table does not have.
-func poolsGone(last, next *table.Table) []*table.PoolStats {
-	var gone []*table.PoolStats
-	for name := range touchedPools(last, next) {
-		before, after := last.PoolNamed(name), next.PoolNamed(name)
-		if before != nil && (after == nil || after.Shared != before.Shared) {
-			gone = append(gone, before.Shared)
-		}
-	}
-	return gone
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"evenkeel/balancer/exchange"
@@ -16,8 +17,9 @@ type loop struct {
 	engine    *Engine
 	on        *reactor.Loop
 	exchanges *exchange.Loop
-	date      []byte // a Date field line
-	dated     int64  // when it was made, by Now
+	date      []byte        // a Date field line
+	dated     int64         // when it was made, by Now
+	applied   atomic.Uint64 // the newest swap that all its new requests go by
 }
 
 func newLoop(e *Engine, on *reactor.Loop) *loop {
@@ -37,9 +39,16 @@ func (l *loop) Scratch() []byte { return l.on.Scratch() }
 // View implements [exchange.World].
 func (l *loop) View() *exchange.View { return l.engine.view.Load() }
 
-// Knows implements [exchange.World].
-func (l *loop) Knows(b *table.Backend) bool {
-	return find(l.engine.Table().PoolNamed(b.Pool), b) != nil
+// Present implements [exchange.World].
+func (l *loop) Present(b *table.Backend) *table.Backend {
+	return find(l.engine.Table().PoolNamed(b.Pool), b)
+}
+
+// Suspect implements [exchange.World].
+func (l *loop) Suspect(pool *table.Pool, b *table.Backend, fault string, ejected bool) {
+	if suspect := l.engine.config.Suspect; suspect != nil {
+		suspect(Suspicion{Pool: pool, Backend: b, Fault: fault, Ejected: ejected, Now: l.on.Now()})
+	}
 }
 
 // Wake implements [exchange.World].
@@ -71,6 +80,21 @@ func (l *loop) Dial(to netip.AddrPort, events exchange.Events) (exchange.Link, e
 func (l *loop) drop(gone []*table.Stats) {
 	for _, stats := range gone {
 		l.exchanges.Drop(stats)
+	}
+}
+
+// cut ends what is under way to backends whose drain has lasted its time.
+func (l *loop) cut(overdue []*table.Stats) {
+	if len(overdue) == 0 {
+		return
+	}
+	type cutter interface{ CutFor(*table.Stats) }
+	for conn := range l.on.Conns {
+		if at, ok := conn.Handler().(cutter); ok {
+			for _, stats := range overdue {
+				at.CutFor(stats)
+			}
+		}
 	}
 }
 

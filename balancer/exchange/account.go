@@ -39,6 +39,9 @@ func (x *exchange) answeredAt(now int64) {
 // blame counts an attempt that got a connection and no complete response.
 func (x *exchange) blame() {
 	x.local().Failures.Add(1)
+	if x.has(headSent) && !x.has(serverError) {
+		x.local().Broken.Add(1)
+	}
 	x.disappoint()
 }
 

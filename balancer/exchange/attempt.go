@@ -45,6 +45,11 @@ func (x *exchange) pick() *table.Backend {
 	first := !x.has(picked)
 	q := x.choice(tried)
 	b := x.pool.Pick(q)
+	for b != nil && !first && x.loop.retired(b) {
+		x.tried.Add(b)
+		x.anyone, q.Tried = true, &x.tried
+		b = x.pool.Pick(q)
+	}
 	x.key = q.Key
 	x.set(picked)
 	if x.pool.IsSticky() && (!first || b == nil || !x.pool.IsNamed(q, b)) {
@@ -84,7 +89,7 @@ func (x *exchange) permitted(b *table.Backend, most int) *table.Backend {
 		return b
 	}
 	for _, other := range x.pool.Choices() {
-		if other != b && !x.tried.Has(other) && x.loop.acquire(other, most) {
+		if other != b && !x.tried.Has(other) && !x.pool.Avoids(other) && x.loop.acquire(other, most) {
 			x.permit = other
 			if x.pool.IsSticky() {
 				x.set(setCookie)
@@ -162,6 +167,11 @@ func (x *exchange) notConnected(err error) {
 	if !x.loop.world.IsLocal(err) {
 		x.local().ConnectFailures.Add(1)
 		x.disappoint()
+		fault := table.FaultConnect
+		if err == errTimeout {
+			fault = table.FaultTimeout
+		}
+		x.fault(fault)
 	}
 	x.exclude(x.target)
 }
@@ -218,6 +228,7 @@ func (x *exchange) stale() {
 	x.clear(sent | answered)
 	if x.fresh++; x.fresh > x.loop.bounds.Fresh {
 		x.blame()
+		x.fault(table.FaultReset)
 		x.answer(badGateway)
 		return
 	}
@@ -237,11 +248,13 @@ func (x *exchange) broke(conn *Backend, err error) {
 		x.repeats++
 		x.failure = badGateway
 		x.blame()
+		x.brokenOff(conn, err)
 		x.exclude(x.target)
 		x.clear(sent)
 		x.try()
 	default:
 		x.blame()
+		x.brokenOff(conn, err)
 		x.answer(badGateway)
 	}
 }
@@ -276,6 +289,7 @@ func (x *exchange) late(conn *Backend) {
 		return
 	}
 	x.blame()
+	x.fault(table.FaultTimeout)
 	x.dropBackend()
 	if x.has(headSent) {
 		x.cut()

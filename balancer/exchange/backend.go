@@ -84,7 +84,7 @@ func (b *Backend) EOF() {
 	case x.body.End() == nil:
 		x.finish(false)
 	default:
-		x.broken()
+		x.broken(table.FaultReset)
 	}
 }
 
@@ -113,8 +113,10 @@ func (b *Backend) Failed(err error) {
 		x.discardRest()
 	case !x.has(headSent):
 		x.broke(b, err)
+	case b.loop.world.IsLocal(err):
+		x.broken("")
 	default:
-		x.broken()
+		x.broken(table.FaultReset)
 	}
 }
 

@@ -72,6 +72,7 @@ const (
 	picked                                  // the key of the choice is known
 	setCookie                               // the client is to return to this backend
 	backendPaused                           // the backend waits for the client to read
+	serverError                             // the response's status is 500 or above
 )
 
 func (x *exchange) has(f exchangeState) bool { return x.state&f != 0 }
@@ -365,6 +366,9 @@ func (x *exchange) clientExpired() {
 	case x.whole != 0 && x.loop.now() >= x.whole:
 		if x.target != nil && x.backend != nil {
 			x.blame()
+			if x.upload.Done() && !x.has(headSent) { // else it may have been the client
+				x.fault(table.FaultTimeout)
+			}
 		}
 		x.dropBackend()
 		if x.has(headSent) {

@@ -63,12 +63,16 @@ type World interface {
 	Date() []byte
 	// Dial begins to connect. An error means that it could not begin.
 	Dial(to netip.AddrPort, events Events) (Link, error)
-	// Knows tells whether the newest view still has a backend at its address.
-	Knows(b *table.Backend) bool
+	// Present returns how the newest view has a backend, at its address; nil if it
+	// has not.
+	Present(b *table.Backend) *table.Backend
 	// Wake has [Loop.Serve] called for a pool on every loop, soon.
 	Wake(pool string)
 	// IsLocal tells whether an error is this machine's, and no backend's fault.
 	IsLocal(err error) bool
+	// Suspect tells of a backend that failed, see table.FaultConnect and the
+	// others: for the first time since it succeeded, or so that it was ejected.
+	Suspect(pool *table.Pool, b *table.Backend, fault string, ejected bool)
 	// View is the newest view.
 	View() *View
 }

@@ -43,6 +43,14 @@ func NewLoop(world World, index, loops int, bounds *Bounds) *Loop {
 	}
 }
 
+// retired tells whether an operator has taken a backend out of use since the
+// table was made that a request goes by. A drain is reported as done once no new
+// table gives anything to the backend, so that no retry may.
+func (l *Loop) retired(b *table.Backend) bool {
+	now := l.world.Present(b)
+	return now == nil || now.Retired() && !b.Retired()
+}
+
 func (l *Loop) now() int64 { return l.world.Now() }
 
 // take returns an empty exchange.

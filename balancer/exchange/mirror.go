@@ -50,7 +50,7 @@ func (x *exchange) sendMirror() {
 		return
 	}
 	endpoint, ok := b.Endpoint(l.index)
-	if !ok {
+	if !ok || l.retired(b) {
 		return
 	}
 	m := &mirror{loop: l, pool: pool, target: b, method: x.method}
@@ -117,6 +117,11 @@ func (m *mirror) returnPermit() {
 func (m *mirror) connectFailed(err error) {
 	if !m.loop.world.IsLocal(err) {
 		m.target.Stats.Local(m.loop.index).ConnectFailures.Add(1)
+		fault := table.FaultConnect
+		if err == errTimeout {
+			fault = table.FaultTimeout
+		}
+		m.loop.failed(m.pool, m.target, fault)
 	}
 }
 
@@ -143,11 +148,14 @@ func (m *mirror) Data(p []byte) int {
 		taken += n
 		if response.Status >= 200 {
 			m.began = true
-			m.target.Stats.Local(m.loop.index).CountResponse(response.Status)
+			m.loop.counted(m.pool, m.target, response.Status)
 			m.body.Reset(response.Framing, response.Length)
 		}
 	}
 	if _, err := m.body.Advance(p[taken:]); err != nil || m.body.Done() {
+		if err == nil {
+			m.pool.Succeeded(m.target)
+		}
 		m.end()
 	} else {
 		m.deadline(m.pool.Timeouts.Body)

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"evenkeel/balancer/http1"
+	"evenkeel/balancer/table"
 )
 
 var backendLimits = http1.Limits{Head: responseHead, Line: responseLine, Fields: responseFields}
@@ -36,6 +37,7 @@ func (x *exchange) readResponse(p []byte) int {
 // connection is never used again.
 func (x *exchange) badResponse() {
 	x.blame()
+	x.fault(table.FaultProtocol)
 	x.dropBackend()
 	x.answer(badGateway)
 }
@@ -72,7 +74,10 @@ func (x *exchange) respond(response *http1.Response, p []byte, n int) int {
 		x.badResponse()
 		return len(p)
 	}
-	x.local().CountResponse(response.Status)
+	x.loop.counted(x.pool, x.target, response.Status)
+	if response.Status >= 500 {
+		x.set(serverError)
+	}
 	x.answeredAt(x.loop.now())
 	w := x.closing(response)
 	x.backend.keep = !response.Close
@@ -159,7 +164,7 @@ func (x *exchange) appendBody(out, p []byte, decode bool) (_ []byte, surplus int
 	for len(p) > 0 {
 		n, payload, err := x.body.Payload(p)
 		if err != nil {
-			x.broken()
+			x.broken(table.FaultProtocol)
 			return out, 0, false
 		}
 		if n == 0 {
@@ -206,7 +211,7 @@ func (x *exchange) fromBackend(p []byte) int {
 		return len(p)
 	}
 	if err != nil {
-		x.broken()
+		x.broken(table.FaultProtocol)
 		return len(p)
 	}
 	return n + x.goOn(len(p)-n)
@@ -257,15 +262,19 @@ func (x *exchange) relayed(n int64, err error) {
 	case err == nil:
 		x.backend.deadline(x.limits.Body)
 	case errors.Is(err, io.EOF):
-		x.broken()
+		x.broken(table.FaultReset)
 	default:
 		x.toClient(false)
 	}
 }
 
-// broken ends a response that its backend does not complete.
-func (x *exchange) broken() {
+// broken ends a response that its backend does not complete; fault is "" if that
+// is this machine's.
+func (x *exchange) broken(fault string) {
 	x.blame()
+	if fault != "" {
+		x.fault(fault)
+	}
 	x.cut()
 }
 
@@ -274,6 +283,7 @@ func (x *exchange) broken() {
 func (x *exchange) finish(clean bool) {
 	x.account()
 	x.local().Whole.Observe(x.loop.now() - x.began)
+	x.pool.Succeeded(x.target)
 	if x.upload.Done() {
 		x.release(clean)
 		return

@@ -13,7 +13,8 @@ func (x *exchange) switchProtocols(response *http1.Response, n, all int) int {
 		x.badResponse()
 		return all
 	}
-	x.local().CountResponse(101)
+	x.loop.counted(x.pool, x.target, 101)
+	x.pool.Succeeded(x.target)
 	w := http1.ResponseRewrite{Upgrade: true, Via: x.settings.Via}
 	out := response.AppendTo(x.loop.world.Scratch(), &w)
 	x.set(headSent | tunnelling)

@@ -31,7 +31,7 @@ func (l *Loop) idle(b *table.Backend) *Backend {
 // the backend is gone. A connection's first time is when a backend is looked up
 // that went while it was busy; later its pool tells.
 func (l *Loop) keep(conn *Backend, most int) bool {
-	if conn.up == nil && l.world.Knows(conn.target) {
+	if conn.up == nil && l.world.Present(conn.target) != nil {
 		if conn.up = l.upstreams[conn.target.Stats]; conn.up == nil {
 			conn.up = new(upstream)
 			l.upstreams[conn.target.Stats] = conn.up

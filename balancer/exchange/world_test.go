@@ -22,7 +22,12 @@ type world struct {
 	listener *Listener
 	dialled  []*wire // connections to backends, in the order of their dials
 	refuse   bool    // dials fail at once
+	// suspected is what was told of backends: name, fault, whether it was ejected.
+	suspected []string
 }
+
+// errLocal is an error of this machine.
+var errLocal = errors.New("no ports")
 
 type noNames struct{}
 
@@ -50,7 +55,7 @@ func newWorld(t testing.TB, pool fsm.PoolSpec, backends int) *world {
 		}})
 	}
 	w := &world{t: t, scratch: make([]byte, 0, 128<<10), now: int64(time.Second)}
-	w.view.Table = table.NewBuilder(noNames{}, table.Options{}).Update(state)
+	w.view.Table = table.NewBuilder(noNames{}, table.Options{Ejects: true}).Update(state)
 	bounds := DefaultBounds()
 	w.loop = NewLoop(w, 0, 1, &bounds)
 	w.listener = &Listener{Name: "web", Counters: make([]Counters, 1), Live: make([]Live, 1)}
@@ -60,13 +65,16 @@ func newWorld(t testing.TB, pool fsm.PoolSpec, backends int) *world {
 	return w
 }
 
-func (w *world) Now() int64                { return w.now }
-func (w *world) Scratch() []byte           { return w.scratch[:0] }
-func (w *world) Date() []byte              { return []byte("Date: Thu, 26 Nov 2026 12:00:00 GMT\r\n") }
-func (w *world) Knows(*table.Backend) bool { return true }
-func (w *world) Wake(string)               {}
-func (w *world) IsLocal(error) bool        { return false }
-func (w *world) View() *View               { return &w.view }
+func (w *world) Now() int64                              { return w.now }
+func (w *world) Scratch() []byte                         { return w.scratch[:0] }
+func (w *world) Date() []byte                            { return []byte("Date: Thu, 26 Nov 2026 12:00:00 GMT\r\n") }
+func (w *world) Present(b *table.Backend) *table.Backend { return b }
+func (w *world) Wake(string)                             {}
+func (w *world) IsLocal(err error) bool                  { return err == errLocal }
+func (w *world) Suspect(_ *table.Pool, b *table.Backend, fault string, ejected bool) {
+	w.suspected = append(w.suspected, fmt.Sprint(b.Name, " ", fault, " ", ejected))
+}
+func (w *world) View() *View { return &w.view }
 func (w *world) Dial(_ netip.AddrPort, events Events) (Link, error) {
 	if w.refuse {
 		return nil, errors.New("refused")

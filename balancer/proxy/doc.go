@@ -8,5 +8,8 @@
 // it; package engine serves them, at a third of the cost.
 //
 // A route's mirror, the bounds and queues of pools, and retries of requests that
-// were sent are not here.
+// were sent are not here. Nor are ejections: they end by new tables, which the
+// program makes. Verdicts, overrides, tiers, panics and slow starts are in the
+// tables, for slow starts as often as the program updates them, see
+// NextStep of table.Builder.
 package proxy

@@ -17,7 +17,8 @@ type Backend struct {
 	Stats *Stats
 
 	object    *fsm.Backend // as the registry has it
-	host      string       // the name to resolve, lower case; "" if the address is an IP's
+	own       standing
+	host      string // the name to resolve, lower case; "" if the address is an IP's
 	endpoints []netip.AddrPort
 	place     int // among the pool's choices, [noChoice], or [noPlace]
 }
@@ -28,14 +29,13 @@ const (
 )
 
 // Eligible tells whether the backend takes new requests in this table: it is
-// ready, weighs more than 0, is not known to be down, has an address, and is of
-// the lowest tier of its pool that has such a backend.
+// among those that [Pool] says are chosen from.
 func (b *Backend) Eligible() bool { return b.place >= 0 }
 
 // Weight is the backend's share of its pool, 0 to 1000.
 func (b *Backend) Weight() int { return b.spec().Weight }
 
-// Health is the cluster's verdict about the backend.
+// Health is the cluster's verdict about the backend, overrides and holds aside.
 func (b *Backend) Health() fsm.Health { return b.object.Status.Health }
 
 // AdminState is what an operator wants of the backend.
@@ -62,12 +62,13 @@ func (b *Backend) Endpoint(loop int) (endpoint netip.AddrPort, ok bool) {
 // resolved. The slice must not be changed.
 func (b *Backend) Endpoints() []netip.AddrPort { return b.endpoints }
 
-func newBackend(object *fsm.Backend, stats *Stats, resolver Resolver) *Backend {
+func newBackend(object *fsm.Backend, own standing, stats *Stats, resolver Resolver) *Backend {
 	b := &Backend{
 		Pool: object.Pool, Name: object.Name, UID: object.Meta.UID,
 		Address: object.Spec.Address,
 		Stats:   stats,
 		object:  object,
+		own:     own,
 		place:   noPlace,
 	}
 	if endpoint, err := netip.ParseAddrPort(b.Address); err == nil {
@@ -100,12 +101,4 @@ func (b *Backend) at(place int) *Backend {
 	}
 	b.place = place
 	return b
-}
-
-// usable tells whether the backend could take new requests, tiers aside.
-// Unknown health is used like up, so that a backend serves from its
-// registration on.
-func (b *Backend) usable() bool {
-	return b.spec().AdminState == fsm.AdminReady && b.spec().Weight > 0 &&
-		b.object.Status.Health != fsm.HealthDown && len(b.endpoints) > 0
 }

@@ -49,8 +49,8 @@ func (c *changes) addAll() {
 	}
 }
 
-// poolDiffers is false for a change of labels or of the check: those must not
-// disturb the rotation.
+// poolDiffers is false for a change of labels, of the check or of the damping:
+// those must not disturb the rotation.
 func (c *changes) poolDiffers(name string) bool {
 	before, after := c.before.Pool(name), c.after.Pool(name)
 	if before == nil || after == nil {
@@ -58,6 +58,7 @@ func (c *changes) poolDiffers(name string) bool {
 	}
 	one, other := before.Spec, after.Spec
 	one.Check, other.Check = nil, nil
+	one.Damping, other.Damping = nil, nil
 	return before.Meta.UID != after.Meta.UID || !reflect.DeepEqual(one, other)
 }
 
@@ -68,6 +69,32 @@ func (c *changes) backendDiffers(pool, name string) bool {
 	if before == nil || after == nil {
 		return before != after
 	}
-	return before.Meta.UID != after.Meta.UID || before.Spec != after.Spec ||
-		before.Status.Health != after.Status.Health
+	return before.Meta.UID != after.Meta.UID || before.Spec != after.Spec || standingDiffers(&before.Status, &after.Status)
+}
+
+// standingDiffers is false for what says nothing about whether and how a backend
+// is used.
+func standingDiffers(one, other *fsm.BackendStatus) bool {
+	return one.Health != other.Health || one.Held != other.Held || one.Ramp != other.Ramp || one.Reduction != other.Reduction ||
+		wordOf(one.Override) != wordOf(other.Override) || drainOf(one.Drain) != drainOf(other.Drain)
+}
+
+func wordOf(o *fsm.Override) fsm.Health {
+	if o == nil {
+		return ""
+	}
+	return o.Health
+}
+
+// drainKey is what of a drain counts here; who reported is none of it.
+type drainKey struct {
+	state fsm.DrainState
+	epoch uint64
+}
+
+func drainOf(d *fsm.Drain) drainKey {
+	if d == nil {
+		return drainKey{}
+	}
+	return drainKey{d.State, d.Epoch}
 }

@@ -30,6 +30,7 @@ type Choice struct {
 	Keyed bool
 
 	request picker.Request // of which nothing is kept, but its memory
+	avoided picker.Set     // likewise
 }
 
 // key returns the hash of what the pool hashes of a request. One without such a

@@ -2,6 +2,8 @@ package table
 
 import (
 	"slices"
+	"strings"
+	"time"
 
 	"evenkeel/balancer/picker"
 	"evenkeel/fsm"
@@ -9,6 +11,9 @@ import (
 
 // Pool is a pool as one table sees it. It is immutable, but for the place in
 // the rotation and the backends' counters.
+//
+// Chosen from are the backends of the lowest tier in which enough of them are
+// usable, as standing.go and choose.go say.
 type Pool struct {
 	Name string
 	// Timeouts, Limits, Attempts (how many backends one request tries) and Budget
@@ -17,6 +22,7 @@ type Pool struct {
 	Limits   PoolLimits
 	Attempts int
 	Budget   RetryBudget
+	Ejection Ejection
 	// Shared outlives tables.
 	Shared *PoolStats
 
@@ -30,17 +36,22 @@ type Pool struct {
 	factor   int // how far above the mean a load may be, in percent; 0: no bound
 	// candidates are what the picker was made of.
 	candidates []picker.Candidate
-	hosts      []string // the host names to resolve, sorted, each once
-	hashing    *hashing // nil unless the strategy hashes
-	sticky     *sticky  // nil without a cookie
+	hosts      []string      // the host names to resolve, sorted, each once
+	hashing    *hashing      // nil unless the strategy hashes
+	sticky     *sticky       // nil without a cookie
+	panics     bool          // it chooses among all that are ready
+	heedless   bool          // ejections do not count: nothing else is left
+	nextStep   time.Duration // when a slow start goes on, 0 if none is under way
 }
 
 // Pick chooses a backend for an attempt among those that are eligible and were
 // not tried: the one that a sticky cookie names, else by the pool's strategy;
 // nil if there is none. It neither adds to what was tried nor counts anything.
+// One that was ejected after the table was made is chosen only if no other is
+// left.
 func (p *Pool) Pick(q *Choice) *Backend {
 	if p.sticky != nil {
-		if b := p.sticky.named(q); b != nil {
+		if b := p.sticky.named(q); b != nil && !p.Avoids(b) {
 			return b
 		}
 	}
@@ -59,23 +70,60 @@ func (p *Pool) Pick(q *Choice) *Backend {
 	if place < 0 {
 		return p.pickFar(q.Tried)
 	}
+	if b := p.choices[place]; !p.Avoids(b) {
+		return b
+	}
+	return p.pickAgain(q, place)
+}
+
+// Avoids tells whether a backend is not to be chosen if there is another, as it
+// was ejected.
+func (p *Pool) Avoids(b *Backend) bool { return b.Stats.Ejected() && !p.heedless }
+
+// pickAgain chooses once more, without those that were ejected since the table
+// was made; place is what the strategy chose, and stands if nothing else is
+// left. It looks at all of the pool, which happens until the next table is
+// there.
+func (p *Pool) pickAgain(q *Choice, place int) *Backend {
+	if q.Tried == nil {
+		q.avoided.Reset()
+	} else {
+		q.avoided.CopyFrom(&q.Tried.places)
+	}
+	for i, b := range p.choices[:p.near] {
+		if p.Avoids(b) {
+			q.avoided.Add(i)
+		}
+	}
+	q.request.Tried = &q.avoided
+	if again := p.picker.Pick(&q.request); again >= 0 {
+		return p.choices[again]
+	}
+	if b := p.pickFar(q.Tried); b != nil && !p.Avoids(b) {
+		return b
+	}
 	return p.choices[place]
 }
 
 // pickFar returns a backend beyond this node's zone, once all within it were
-// tried in vain; nil if there is none.
+// tried in vain or ejected; nil if there is none.
 func (p *Pool) pickFar(tried *Tried) *Backend {
 	far := p.choices[p.near:]
 	if len(far) == 0 {
 		return nil
 	}
+	var avoided *Backend
 	start := int(p.random() % uint64(len(far))) // not all of them to the same one
 	for i := range far {
-		if b := far[(start+i)%len(far)]; !tried.Has(b) {
+		switch b := far[(start+i)%len(far)]; {
+		case tried.Has(b):
+		case !p.Avoids(b):
 			return b
+		case avoided == nil:
+			avoided = b
 		}
 	}
-	return nil
+	return avoided
 }
 
 // ReadsLoads tells whether the strategy looks at what is in flight from other
@@ -95,6 +143,19 @@ func (p *Pool) Strategy() string { return p.strategy }
 // the order of their names. The slice must not be changed.
 func (p *Pool) Backends() []*Backend { return p.backends }
 
+// Backend returns the registered backend of that name, or nil.
+func (p *Pool) Backend(name string) *Backend {
+	i, found := slices.BinarySearchFunc(p.backends, name, func(b *Backend, name string) int { return strings.Compare(b.Name, name) })
+	if !found {
+		return nil
+	}
+	return p.backends[i]
+}
+
+// Panics tells whether too few backends are usable, so that the pool chooses
+// among all that are ready.
+func (p *Pool) Panics() bool { return p.panics }
+
 // Eligible returns how many backends take new requests.
 func (p *Pool) Eligible() int { return len(p.choices) }
 
@@ -112,13 +173,13 @@ func hostsOf(backends []*Backend) []string {
 // setPicker settles how the pool chooses. As long as the strategy and its
 // candidates stay, so does the picker of the previous table, with its place in
 // the rotation and what it has computed.
-func (p *Pool) setPicker(spec fsm.PoolSpec, src poolSource) {
+func (p *Pool) setPicker(spec fsm.PoolSpec, src *poolSource) {
 	p.candidates = make([]picker.Candidate, p.near)
 	for i, b := range p.choices[:p.near] {
 		if p.strategy == fsm.StrategyPeakEWMA {
 			b.Stats.Latency.Learn(src.options.Loops)
 		}
-		p.candidates[i] = picker.Candidate{Name: b.Name, Weight: b.spec().Weight, Load: b.Stats.Load, Latency: b.Stats.Latency}
+		p.candidates[i] = picker.Candidate{Name: b.Name, Weight: b.spec().Weight, Share: b.own.share, Load: b.Stats.Load, Latency: b.Stats.Latency}
 	}
 	switch p.strategy {
 	case fsm.StrategyMaglev, fsm.StrategyRingHash, fsm.StrategyRendezvous:

@@ -44,8 +44,12 @@ type RetryBudget struct{ Percent, Min int }
 type PoolStats struct {
 	// Waiting is how many requests of this node wait for one of the backends.
 	Waiting atomic.Int64
+	// ejected is how many of the backends this node has ejected, for
+	// [Ejection]'s bound, and spared how many more it would have.
+	ejected atomic.Int64
+	spared  atomic.Uint64
 
-	_ [56]byte // no two pools share a cache line
+	_ [40]byte // no two pools share a cache line
 }
 
 // Choices returns the eligible backends. The slice must not be changed.

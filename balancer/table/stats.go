@@ -22,13 +22,18 @@ type Stats struct {
 	// Latency is how fast it answers. It learns nothing unless the pool's strategy
 	// reads it, or did.
 	Latency *picker.Latency
+
+	locals   []atomic.Pointer[Local]
+	ejecting ejecting
+
+	_ [16]byte // what follows is written while all is well
+
 	// Leased is how many permits for requests at once the loops have leased, if
 	// the pool bounds those.
-	Leased atomic.Int64
+	Leased    atomic.Int64
+	ejections ejections
 
-	locals []atomic.Pointer[Local]
-
-	_ [16]byte // no two backends share a cache line
+	_ [40]byte // no two backends share a cache line
 }
 
 // Local is what one loop counts of a backend. Only that loop writes it; anybody
@@ -43,6 +48,9 @@ type Local struct {
 	// Failures counts attempts that got a connection and no complete response,
 	// by the backend's fault.
 	Failures atomic.Uint64
+	// Broken counts those failures among them that came after a response below
+	// 500 had begun, which is counted as well.
+	Broken atomic.Uint64
 	// Connects counts connections that were established.
 	Connects atomic.Uint64
 	// FirstByte is the time from a request's attempt to the head of its response,
@@ -52,7 +60,7 @@ type Local struct {
 	responses [6]atomic.Uint64
 	rotation  uint32 // the next of several addresses; for the loop alone
 
-	_ [16]byte // no two share a cache line
+	_ [8]byte // no two share a cache line
 }
 
 func newStats(loops int) *Stats {
@@ -100,6 +108,25 @@ func (s *Stats) ConnectFailures() uint64 {
 
 // Failures returns how many attempts got a connection and no complete response.
 func (s *Stats) Failures() uint64 { return s.sum(func(l *Local) uint64 { return l.Failures.Load() }) }
+
+// Outcomes returns how many attempts ended, and how many of them with a whole
+// response below 500.
+func (s *Stats) Outcomes() (attempts, successes uint64) {
+	for i := range s.locals {
+		local := s.locals[i].Load()
+		if local == nil {
+			continue
+		}
+		answered := uint64(0)
+		for class := range len(local.responses) - 1 {
+			answered += local.responses[class].Load()
+		}
+		broken := min(local.Broken.Load(), answered)
+		attempts += answered - broken + local.responses[5].Load() + local.ConnectFailures.Load() + local.Failures.Load()
+		successes += answered - broken
+	}
+	return attempts, successes
+}
 
 // Connects returns how many connections were established.
 func (s *Stats) Connects() uint64 { return s.sum(func(l *Local) uint64 { return l.Connects.Load() }) }

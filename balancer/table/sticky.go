@@ -28,18 +28,18 @@ const tokenBytes = 12
 
 // compileSticky returns nil for a pool without a cookie. Tokens are made with
 // the first key; those of the others are known too.
-func compileSticky(spec *fsm.Sticky, pool string, backends []*Backend, keys [][]byte) *sticky {
+func compileSticky(spec *fsm.Sticky, p *Pool, keys [][]byte) *sticky {
 	if spec == nil || len(keys) == 0 {
 		return nil
 	}
 	s := &sticky{spec: *spec, byName: map[string]*Backend{}, tokens: map[*Backend]string{}}
 	for n, key := range keys {
-		for _, b := range backends {
-			token := tokenOf(key, pool, b.UID)
+		for _, b := range p.backends {
+			token := tokenOf(key, p.uid, b.UID)
 			if n == 0 {
 				s.tokens[b] = token
 			}
-			if b.mayReturn() {
+			if b.mayReturn(p.panics) {
 				s.byName[token] = b
 			}
 		}
@@ -51,12 +51,6 @@ func tokenOf(key []byte, pool, backend string) string {
 	hash := hmac.New(sha256.New, key)
 	hash.Write([]byte(pool + "\x00" + backend))
 	return base64.RawURLEncoding.EncodeToString(hash.Sum(nil)[:tokenBytes])
-}
-
-// mayReturn tells whether a backend takes clients that it has served before: a
-// weight of 0 and draining keep only new ones away.
-func (b *Backend) mayReturn() bool {
-	return b.spec().AdminState != fsm.AdminMaint && b.Health() != fsm.HealthDown && len(b.endpoints) > 0
 }
 
 // named returns the backend that a request's cookie names, or nil.

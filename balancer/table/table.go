@@ -15,7 +15,15 @@ type Table struct {
 	state  *fsm.State
 	router router
 	pools  *iradix.Tree[*Pool]
+	// compiled are the names of the pools that differ from the table before, or
+	// are gone.
+	compiled map[string]struct{}
 }
+
+// Compiled returns the names of the pools in which the table differs from the
+// one that the builder made before it, those included that are gone. The map
+// must not be changed.
+func (t *Table) Compiled() map[string]struct{} { return t.compiled }
 
 // State returns the registry that the table was compiled from.
 func (t *Table) State() *fsm.State { return t.state }

@@ -1,0 +1,38 @@
+package exchange
+
+import (
+	"evenkeel/balancer/table"
+)
+
+// Which failures count against a backend, as package table's faults, and which
+// do not: those that are this machine's, those of clients, and a connection that
+// was used before and that the backend closed before it answered, as servers
+// close idle connections when they like.
+
+// failed counts an attempt that failed by the backend's fault.
+func (l *Loop) failed(pool *table.Pool, b *table.Backend, fault string) {
+	if first, ejected := pool.Failed(b); first || ejected {
+		l.world.Suspect(pool, b, fault, ejected)
+	}
+}
+
+// counted counts a response by its status.
+func (l *Loop) counted(pool *table.Pool, b *table.Backend, status int) {
+	b.Stats.Local(l.index).CountResponse(status)
+	if pool.Answered(b, status) {
+		l.world.Suspect(pool, b, table.FaultErrors, true)
+	}
+}
+
+// fault counts the present attempt as failed.
+func (x *exchange) fault(fault string) { x.loop.failed(x.pool, x.target, fault) }
+
+// brokenOff counts a connection that ended before a response began.
+func (x *exchange) brokenOff(conn *Backend, err error) {
+	switch {
+	case err != nil && x.loop.world.IsLocal(err):
+	case conn.used && !x.has(answered): // it may have been closed before the request came
+	default:
+		x.fault(table.FaultReset)
+	}
+}

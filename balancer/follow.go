@@ -1,0 +1,86 @@
+package balancer
+
+import (
+	"context"
+	"time"
+
+	"evenkeel/balancer/table"
+	"evenkeel/fsm"
+)
+
+// follow swaps in a new table for each new state, address of a backend, word of
+// this node about one, ejection or step of a slow start.
+func (b *Balancer) follow(ctx context.Context, source Source) error {
+	builder := table.NewBuilder(b.resolver, table.Options{
+		Loops: b.engine.Loops(), Zone: b.config.Zone, StickyKeys: b.config.StickyKeys,
+		Ejects: true, Now: b.now,
+	})
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	last := fsm.New()
+	for {
+		state, replaced := source.Watch()
+		local, said := b.local()
+		builder.SetLocal(local)
+		b.swap(builder, state)
+		// A registry that never had anything says nothing yet: a node that waits
+		// for its cluster is not ready.
+		if state.Version() > 0 {
+			if listenersChanged(last, state) {
+				b.listeners.want(addresses(state, b.config.Bind, b.config.ListenerAddrs))
+			}
+			b.loaded.Store(true)
+		}
+		last = state
+		timer.Reset(b.idle(builder))
+		select {
+		case <-replaced:
+		case <-said:
+		case <-b.resolver.News():
+		case <-b.ejector.Woken():
+		case <-timer.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// local is this node's own word about backends; the channel is nil without one.
+func (b *Balancer) local() (map[string]fsm.Health, <-chan struct{}) {
+	if b.config.Local == nil {
+		return nil, nil
+	}
+	return b.config.Local()
+}
+
+// swap makes the table of the state and of this node's own ejections.
+func (b *Balancer) swap(builder *table.Builder, state *fsm.State) {
+	for _, r := range b.ejector.Rate(builder.Rated(), b.now()) {
+		b.ejector.Report(r)
+		b.tell(r)
+	}
+	for _, pool := range b.ejector.Step(state, b.now()) {
+		builder.Recompile(pool)
+	}
+	next := builder.Update(state)
+	swap := b.engine.Swap(next)
+	b.newest.Store(&applied{next, swap})
+}
+
+// idle is how long there is nothing to do by time alone.
+func (b *Balancer) idle(builder *table.Builder) time.Duration {
+	wait, now := time.Hour, b.now()
+	if at, ok := b.ejector.Next(); ok {
+		wait = min(wait, at-now)
+	}
+	if at, ok := builder.NextStep(); ok {
+		wait = min(wait, at-now)
+	}
+	return max(wait, 0)
+}
+
+// applied is a table and the number of its swap.
+type applied struct {
+	table *table.Table
+	swap  uint64
+}
