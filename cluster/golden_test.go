@@ -34,6 +34,8 @@ func messages() map[string]any {
 		"read_response":  readResponse{Index: 42},
 		"report":         reportResponse{Report: json.RawMessage(`{"revision":7}`)},
 		"change":         memberChange{Kind: changePromote, UID: goldenUID},
+		"ask":            askRequest{Topic: "health", Request: []byte(`{"pool":"web"}`)},
+		"ask_response":   askResponse{Response: []byte(`{"opinions":[]}`)},
 		"identity":       identity{UID: goldenUID, Starts: 3, ClusterID: "c1"},
 		"peers":          map[string]savedPeer{goldenUID: {Name: "n1", Addr: "10.0.0.1:7071"}},
 	}

@@ -264,8 +264,8 @@ func (g *gossip) NodeMeta(limit int) []byte {
 	}
 }
 
-// NotifyMsg implements [memberlist.Delegate].
-func (g *gossip) NotifyMsg([]byte) {}
+// NotifyMsg implements [memberlist.Delegate]: a message of [Node.Tell].
+func (g *gossip) NotifyMsg(packet []byte) { g.node.talk.receive(packet) }
 
 // GetBroadcasts implements [memberlist.Delegate].
 func (g *gossip) GetBroadcasts(int, int) [][]byte { return nil }

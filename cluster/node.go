@@ -30,6 +30,8 @@ type Node struct {
 
 	directory *directory
 	gossip    *gossip
+	talk      *talk
+	questions *questions
 	joiner    *joiner
 	forming   forming
 
@@ -94,7 +96,7 @@ func open(config Config, p profile, net network) (_ *Node, err error) {
 	n.rejoin.Store(dir.id.Rejoin)
 	n.waiters = newWaiters(dir.uid(), dir.firstSequence())
 	n.directory = openDirectory(dir.path, n.logger)
-	n.gossip = newGossip(n)
+	n.gossip, n.talk, n.questions = newGossip(n), newTalk(n), newQuestions()
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.Close())
@@ -212,6 +214,7 @@ func (n *Node) take(ctx, base context.Context) error {
 	tasks.Go(func() { n.keepImage(work) })
 	tasks.Go(func() { n.applied.run(work, n.appliedFailed) })
 	tasks.Go(func() { n.keepPeers(work) })
+	tasks.Go(func() { n.talk.run(work) })
 	tasks.Go(func() { n.reads.run(work, n.askReadIndex) })
 	tasks.Go(func() { n.takePart(work) })
 	var twin error

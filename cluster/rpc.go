@@ -20,6 +20,7 @@ const (
 	methodReadIndex = "read-index" // what must I have applied to read now
 	methodReport    = "report"     // what do you say of yourself
 	methodChange    = "change"     // change the members so
+	methodAsk       = "ask"        // answer this question
 )
 
 // empty is a request or an answer without content.
@@ -82,5 +83,6 @@ func (n *Node) handler() http.Handler {
 	mux.Handle("POST /"+methodReadIndex, peer.Method(n.answerReadIndex))
 	mux.Handle("POST /"+methodReport, peer.Method(n.answerReport))
 	mux.Handle("POST /"+methodChange, peer.Method(n.takeChange))
+	mux.Handle("POST /"+methodAsk, peer.Method(n.answerQuestion))
 	return mux
 }
