@@ -38,6 +38,12 @@ type Config struct {
 	Traffic func() Traffic
 	Probes  func() ProbeCount
 	Refused func() map[string]uint64
+	// Health is what this node by itself says of backends; nil for a node that
+	// takes no traffic. It is called concurrently and must not block.
+	Health func() LocalHealth
+	// Signals returns this node's counters of what leads to verdicts, for
+	// /metrics; nil means none.
+	Signals func() Signals
 	Logger  *slog.Logger
 }
 
@@ -84,6 +90,12 @@ func (a *API) router() *mux.Router {
 			a.serve(router, http.MethodPost, "/v1/backends", a.create(res))
 		}
 	}
+	a.serve(router, http.MethodGet, "/v1/health", a.health, "consistency")
+	a.serve(router, http.MethodGet, "/v1/pools/{pool}/health", a.poolHealth, "consistency")
+	backend := "/v1/pools/{pool}/backends/{name}"
+	a.serve(router, http.MethodGet, backend+"/health", a.backendHealth, "consistency")
+	a.serve(router, http.MethodPut, backend+"/override", a.override)
+	a.serve(router, http.MethodDelete, backend+"/override", a.endOverride)
 	a.serve(router, http.MethodGet, "/v1/cluster", a.clusterStatus, "consistency")
 	a.serve(router, http.MethodGet, "/v1/nodes", a.nodes, "consistency")
 	a.serve(router, http.MethodDelete, "/v1/nodes/{node}", a.removeNode)

@@ -24,7 +24,7 @@ func TestBadInputIsRefusedWithEveryFaultNamed(t *testing.T) {
 		},
 		"an unknown field in the spec": {
 			"POST", "/v1/backends", `{"spec":{"address":"h:1","colour":"red"}}`, 400, "invalid-object",
-			map[string]string{"/spec/colour": "address, admin_state, tier, weight, zone"},
+			map[string]string{"/spec/colour": "address, admin_state, drain_timeout, tier, weight, zone"},
 		},
 		"a field in the wrong case": {
 			"POST", "/v1/backends", `{"Address":"h:1"}`, 400, "invalid-object",
@@ -69,6 +69,14 @@ func TestBadInputIsRefusedWithEveryFaultNamed(t *testing.T) {
 		"deleting by an impossible name":  {"DELETE", "/v1/pools/Big_Pool", ``, 400, "invalid-request", nil},
 		"a duration that is a number":     {"PUT", "/v1/pools/p", `{"check":{"interval":2}}`, 400, "invalid-object", map[string]string{"/check/interval": `must be a string such as "2s"`}},
 		"a duration without a unit":       {"PUT", "/v1/pools/p", `{"check":{"interval":"2"}}`, 400, "invalid-object", map[string]string{"/check/interval": `"2": not a time span`}},
+		"a check of a type that is none":  {"PUT", "/v1/pools/p", `{"check":{"type":"grpc"}}`, 400, "invalid-object", map[string]string{"/check/type": `"grpc" is not a type of check`}},
+		"a check that never fails":        {"PUT", "/v1/pools/p", `{"check":{"fall":0,"rise":101}}`, 400, "invalid-object", map[string]string{"/check/fall": "0 is not from 1 to 100", "/check/rise": "101"}},
+		"an interval below the timeout":   {"PUT", "/v1/pools/p", `{"spec":{"check":{"interval":"500ms"}}}`, 400, "invalid-object", map[string]string{"/spec/check/timeout": `"1s" is not from "10ms" to the interval`}},
+		"a check with a bad regexp":       {"PUT", "/v1/pools/p", `{"check":{"type":"http","expect_regexp":"("}}`, 400, "invalid-object", map[string]string{"/check/expect_regexp": "is not a regular expression"}},
+		"a hold beyond the longest":       {"PUT", "/v1/pools/p", `{"ejection":{"hold":"10m"},"damping":{"flaps":0}}`, 400, "invalid-object", map[string]string{"/ejection/max_hold": "hold", "/damping/flaps": "0 is not from 1"}},
+		"an override of nothing":          {"PUT", webPath + "/override", `{}`, 400, "invalid-object", map[string]string{"/health": "is missing"}},
+		"an override with all faults":     {"PUT", webPath + "/override", `{"health":"sick","for":"1ms","reson":"x"}`, 400, "invalid-object", map[string]string{"/health": `"sick" is not one of up, down`, "/for": `"1ms" is not from "1s"`, "/reson": `did you mean "reason"`}},
+		"an override that is no object":   {"PUT", webPath + "/override", `[]`, 400, "invalid-object", map[string]string{"": "must be an object"}},
 		"a strategy that is none":         {"PUT", "/v1/pools/p", `{"strategy":"best"}`, 400, "invalid-object", map[string]string{"/strategy": `"best" is not a strategy`}},
 		"a route of two actions":          {"PUT", "/v1/routes/r", `{"pools":[{"name":"default"}],"redirect":{"scheme":"https"}}`, 400, "invalid-object", map[string]string{"/redirect": "pools is set too: set exactly one"}},
 		"a mirror to a pool not there":    {"PUT", "/v1/routes/r", `{"pools":[{"name":"default"}],"mirror":{"pool":"ghost"}}`, 400, "invalid-object", map[string]string{"/mirror/pool": `pool "ghost" does not exist`}},

@@ -33,6 +33,10 @@ type Membership interface {
 	// Reports asks all live nodes for what their [API.Report] returns, by UID,
 	// and leaves out those that do not answer before ctx ends.
 	Reports(ctx context.Context) map[string]json.RawMessage
+	// Ask asks one node, which may be this one, what [API.AnswerHealth] answers
+	// there, and ends when ctx does. cluster.ErrOlderBuild is in the error's chain
+	// if the node knows no such question.
+	Ask(ctx context.Context, uid, topic string, request []byte) ([]byte, error)
 	// RemoveMember, PromoteMember and TransferLeadership change the members
 	// through whoever leads. Errors are the cluster's sentinels, or internal.
 	RemoveMember(ctx context.Context, uid string) error

@@ -32,6 +32,16 @@ var series = [...]struct {
 	{"registry_version", "Accepted changes of anything.", nil},
 	{"registry_objects", "Objects in the registry.", []string{"kind"}},
 	{"backends", "Backends by agreed health.", []string{"pool", "health"}},
+	{"backend_health", "What the backend is taken for: 1 is up, 0 down, -1 unknown.", []string{"pool", "backend"}},
+	{"backend_flaps", "Times that the pool's backends went down, less what has decayed.", []string{"pool"}},
+	{"backend_transitions_total", "Verdicts that changed, by what they became.", []string{"health"}},
+	{"backends_ejected", "Backends that this node keeps requests from because of those that failed.", []string{"pool"}},
+	{"backends_vetoed", "Backends that this node avoids because its own probes fail.", nil},
+	{"evidence_total", "What requests met that speaks against a backend, by what became of it.", []string{"result"}},
+	{"votes_total", "Votes about backends, by what became of them.", []string{"result"}},
+	{"vote_failures_total", "Commands with votes of this node that met an error.", nil},
+	{"vote_refusals_total", "Commands with votes of other nodes that this one refused.", nil},
+	{"cluster_messages_total", "Short messages between nodes, by what became of them.", []string{"result"}},
 	{"listener_up", "1 if this node listens.", []string{"listener"}},
 	{"listener_connections", "Open client connections.", []string{"listener"}},
 	{"listener_requests_total", "Requests received.", []string{"listener"}},
@@ -68,6 +78,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	e := emitter{descs: c.descs, out: out}
 	c.collectCluster(e)
 	c.collectRegistry(e)
+	c.collectHealth(e)
 	c.collectListeners(e)
 	c.collectTraffic(e)
 }
@@ -120,13 +131,66 @@ func (c *collector) collectRegistry(e emitter) {
 	}
 	for pool := range s.Pools() {
 		health := map[fsm.Health]int{fsm.HealthUnknown: 0, fsm.HealthUp: 0, fsm.HealthDown: 0}
+		flaps := 0
 		for backend := range s.PoolBackends(pool.Name) {
 			health[backend.Status.Health]++
+			flaps += backend.Status.Flaps
+			e.gauge("backend_health", healthValue(backend.Status.Effective()), pool.Name, backend.Name)
 		}
+		e.gauge("backend_flaps", float64(flaps), pool.Name)
 		for verdict, number := range health {
 			e.gauge("backends", float64(number), pool.Name, string(verdict))
 		}
 	}
+}
+
+func healthValue(health fsm.Health) float64 {
+	switch health {
+	case fsm.HealthUp:
+		return 1
+	case fsm.HealthDown:
+		return 0
+	}
+	return -1
+}
+
+// collectHealth is what this node by itself says and does about backends.
+func (c *collector) collectHealth(e emitter) {
+	if c.api.config.Health != nil {
+		local, ejected := c.api.config.Health(), map[string]int{}
+		for pool := range c.api.config.Cluster.State().Pools() {
+			ejected[pool.Name] = 0
+		}
+		for _, ejection := range local.Ejections {
+			ejected[ejection.Pool]++
+		}
+		for pool, number := range ejected {
+			e.gauge("backends_ejected", float64(number), pool)
+		}
+		vetoed := 0
+		for _, veto := range local.Vetoes {
+			if veto.Health == fsm.HealthDown {
+				vetoed++
+			}
+		}
+		e.gauge("backends_vetoed", float64(vetoed))
+	}
+	if c.api.config.Signals == nil {
+		return
+	}
+	signals := c.api.config.Signals()
+	for health, number := range signals.Transitions {
+		e.count("backend_transitions_total", number, string(health))
+	}
+	for name, counts := range map[string]map[string]uint64{
+		"evidence_total": signals.Evidence, "votes_total": signals.Votes, "cluster_messages_total": signals.Messages,
+	} {
+		for result, number := range counts {
+			e.count(name, number, result)
+		}
+	}
+	e.count("vote_failures_total", signals.VoteFailures)
+	e.count("vote_refusals_total", signals.VoteRefusals)
 }
 
 func (c *collector) collectListeners(e emitter) {

@@ -31,6 +31,9 @@ type fakeCluster struct {
 	reports   map[string]json.RawMessage
 	status    cluster.Status
 	age       *time.Duration // nil is not known
+	// ask, if not nil, answers questions; else every node says that it is of an
+	// older build.
+	ask func(ctx context.Context, uid string, request []byte) ([]byte, error)
 	// change, if not nil, answers a change of the members.
 	change func(kind, uid string) error
 }
@@ -110,6 +113,13 @@ func (f *fakeCluster) Status() cluster.Status    { return f.status }
 func (f *fakeCluster) Members() []cluster.Member { return f.members() }
 
 func (f *fakeCluster) Reports(context.Context) map[string]json.RawMessage { return f.reports }
+
+func (f *fakeCluster) Ask(ctx context.Context, uid, topic string, request []byte) ([]byte, error) {
+	if f.ask == nil || topic != httpapi.TopicHealth {
+		return nil, cluster.ErrOlderBuild
+	}
+	return f.ask(ctx, uid, request)
+}
 
 func (f *fakeCluster) changed(kind, uid string) error {
 	if f.change != nil {

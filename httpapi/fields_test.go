@@ -75,6 +75,9 @@ func kinds() map[string]fsm.Spec {
 	hash, timeouts, retries, bounds := pool.EffectiveHash(), pool.EffectiveTimeouts(), pool.EffectiveRetries(), pool.EffectiveLimits()
 	pool.Hash, pool.Timeouts, pool.Retries, pool.Limits = &hash, &timeouts, &retries, &bounds
 	pool.Sticky, pool.Check = made[fsm.Sticky](), made[fsm.Check]()
+	pool.Check.TLS, pool.Check.Fields = &fsm.CheckTLS{}, make([]fsm.CheckField, 1)
+	pool.Ejection, pool.Damping = made[fsm.Ejection](), made[fsm.Damping]()
+	pool.Ejection.SuccessRate = made[fsm.SuccessRate]()
 
 	route := fsm.RouteSpec{
 		Pools: []fsm.WeightedPool{*made[fsm.WeightedPool]()}, ErrorPages: []fsm.ErrorPage{*made[fsm.ErrorPage]()},
@@ -242,6 +245,12 @@ func base(kind, path string) map[string]any {
 		return object(`{"limits":{"backend_requests":1}}`)
 	case kind == "Pool" && strings.HasPrefix(path, "check.timeout"):
 		return object(`{"check":{"interval":"1h"}}`)
+	case path == "check.fast_interval":
+		return object(`{"check":{"interval":"1h","timeout":"10ms"}}`)
+	case strings.HasSuffix(path, ".max_hold"): // is at least the hold
+		return object(`{"ejection":{"hold":"100ms"},"damping":{"hold":"1s"}}`)
+	case strings.HasSuffix(path, ".hold"):
+		return object(`{"ejection":{"max_hold":"24h"},"damping":{"max_hold":"24h"}}`)
 	case kind == "Pool" && strings.HasPrefix(path, "check.interval"):
 		return object(`{"check":{"timeout":"10ms"}}`)
 	case kind == "Pool":

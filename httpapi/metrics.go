@@ -8,6 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"evenkeel/fsm"
 )
 
 // Traffic is the data path's counters on this node.
@@ -55,6 +57,25 @@ type BackendTraffic struct {
 // backend, because the node itself could not probe.
 type ProbeCount struct {
 	Passed, Failed, Void uint64
+}
+
+// Signals counts, since the process began, what leads to verdicts and comes of
+// them on this node.
+type Signals struct {
+	// Transitions are verdicts that changed, by what they became.
+	Transitions map[fsm.Health]uint64
+	// Evidence is by what became of it: "met" by this node's own requests,
+	// "received" from other nodes, "faulty" if it could not be read; of both,
+	// "ignored" if about no backend that is there, "dropped" if there was too much.
+	Evidence map[string]uint64
+	// Messages are those between nodes, by what became of them.
+	Messages map[string]uint64
+	// Votes are by what became of them: "proposed" by this node, and of any node
+	// "ignored", since they did not count.
+	Votes map[string]uint64
+	// VoteFailures are commands with votes of this node that met an error or a
+	// refusal, VoteRefusals those of other nodes that this one refused.
+	VoteFailures, VoteRefusals uint64
 }
 
 // metrics is the registry behind /metrics. It is the API's own, so that two

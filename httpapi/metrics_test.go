@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"evenkeel/fsm"
 	"evenkeel/httpapi"
 )
 
@@ -25,6 +26,15 @@ func TestMetricsSayWhatRunsAndHowItFares(t *testing.T) {
 			}
 		}
 		config.Probes = func() httpapi.ProbeCount { return httpapi.ProbeCount{Passed: 6, Failed: 3, Void: 4} }
+		config.Health = func() httpapi.LocalHealth {
+			return httpapi.LocalHealth{Vetoes: []httpapi.Veto{{UID: "x", Health: "down"}, {UID: "y", Health: "up"}}, Ejections: []httpapi.Ejection{{Pool: "default"}}}
+		}
+		config.Signals = func() httpapi.Signals {
+			return httpapi.Signals{
+				Transitions: map[fsm.Health]uint64{fsm.HealthDown: 3}, VoteFailures: 4, VoteRefusals: 8,
+				Evidence: map[string]uint64{"met": 5}, Messages: map[string]uint64{"excess": 6}, Votes: map[string]uint64{"proposed": 7},
+			}
+		}
 		config.Refused = func() map[string]uint64 { return map[string]uint64{"garbage": 2} }
 	})
 	c.send("POST", "/v1/backends", `{"address":"h:1","name":"web1"}`).want(201)
@@ -44,6 +54,10 @@ func TestMetricsSayWhatRunsAndHowItFares(t *testing.T) {
 		`evenkeel_backend_responses_total{backend="web1",class="2xx",pool="default"} 4`,
 		`evenkeel_cluster_refused_total{reason="garbage"} 2`, `evenkeel_probes_total{result="failed"} 3`, `evenkeel_probes_total{result="void"} 4`,
 		`evenkeel_api_requests_total{code="201",method="post"} 1`,
+		`evenkeel_backend_health{backend="web1",pool="default"} -1`, `evenkeel_backend_flaps{pool="default"} 0`,
+		`evenkeel_backends_ejected{pool="default"} 1`, "evenkeel_backends_vetoed 1", `evenkeel_backend_transitions_total{health="down"} 3`,
+		`evenkeel_evidence_total{result="met"} 5`, `evenkeel_cluster_messages_total{result="excess"} 6`,
+		`evenkeel_votes_total{result="proposed"} 7`, "evenkeel_vote_failures_total 4", "evenkeel_vote_refusals_total 8",
 		"go_goroutines ",
 	} {
 		if !strings.Contains(got.body, line) {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -27,7 +28,9 @@ type viewer struct {
 	names map[string]string // of nodes, by UID
 	// witnesses are the UIDs of nodes that open no listeners.
 	witnesses map[string]bool
-	reports   map[string]nodeReport
+	// serving are the UIDs of the nodes that are alive and take traffic.
+	serving []string
+	reports map[string]nodeReport
 }
 
 // nodeReport is one node's answer, or its absence.
@@ -41,6 +44,9 @@ func (a *API) viewer() *viewer {
 	v := &viewer{names: map[string]string{}, witnesses: map[string]bool{}}
 	for node := range a.config.Cluster.State().Nodes() {
 		v.names[node.UID] = node.Name
+		if node.State == fsm.NodeAlive && !node.Witness {
+			v.serving = append(v.serving, node.UID)
+		}
 	}
 	for _, member := range a.config.Cluster.Members() {
 		v.names[member.UID] = member.Name
@@ -98,6 +104,54 @@ type backendView struct {
 	Since      uint64     `json:"since"`
 	Generation uint64     `json:"generation"`
 	Votes      []voteView `json:"votes"`
+	agreedHealth
+}
+
+// agreedHealth is what else the cluster agreed about a backend.
+type agreedHealth struct {
+	// Effective is what the backend is taken for: the override if there is one,
+	// else down while it is held, else the verdict.
+	Effective fsm.Health    `json:"effective"`
+	Reduction int           `json:"reduction,omitempty"`
+	Ramp      uint64        `json:"ramp,omitempty"`
+	Flaps     int           `json:"flaps,omitempty"`
+	Held      bool          `json:"held,omitempty"`
+	Override  *overrideView `json:"override,omitempty"`
+	Drain     *drainView    `json:"drain,omitempty"`
+}
+
+type overrideView struct {
+	Health fsm.Health   `json:"health"`
+	For    fsm.Duration `json:"for,omitempty"`
+	Reason string       `json:"reason,omitempty"`
+	Actor  string       `json:"actor"`
+	At     time.Time    `json:"at"`
+}
+
+// drainView tells how far a drain is, and which nodes it waits for, by name.
+type drainView struct {
+	State   fsm.DrainState `json:"state"`
+	Idle    []string       `json:"idle"`
+	Waiting []string       `json:"waiting"`
+}
+
+func (v *viewer) agreed(s *fsm.BackendStatus) agreedHealth {
+	view := agreedHealth{Effective: s.Effective(), Reduction: s.Reduction, Ramp: s.Ramp, Flaps: s.Flaps, Held: s.Held}
+	if o := s.Override; o != nil {
+		view.Override = &overrideView{o.Health, o.For, o.Reason, o.Actor, o.At}
+	}
+	if d := s.Drain; d != nil {
+		view.Drain = &drainView{State: d.State, Idle: []string{}, Waiting: []string{}}
+		for _, uid := range d.Idle {
+			view.Drain.Idle = append(view.Drain.Idle, v.name(uid))
+		}
+		for _, uid := range v.serving {
+			if d.State == fsm.DrainUnderWay && !slices.Contains(d.Idle, uid) {
+				view.Drain.Waiting = append(view.Drain.Waiting, v.name(uid))
+			}
+		}
+	}
+	return view
 }
 
 type voteView struct {
@@ -107,14 +161,15 @@ type voteView struct {
 	Generation uint64     `json:"generation"`
 	Reason     string     `json:"reason,omitempty"`
 	At         time.Time  `json:"at"`
+	Reduction  int        `json:"reduction,omitempty"`
 }
 
 func backendStatus(v *viewer, o *fsm.Backend) any {
-	view := backendView{Health: o.Status.Health, Since: o.Status.Since, Generation: o.Status.Generation, Votes: []voteView{}}
+	view := backendView{Health: o.Status.Health, Since: o.Status.Since, Generation: o.Status.Generation, Votes: []voteView{}, agreedHealth: v.agreed(&o.Status)}
 	for _, vote := range o.Status.Votes {
 		view.Votes = append(view.Votes, voteView{
 			Node: v.name(vote.Observer), Observer: vote.Observer, Health: vote.Health,
-			Generation: vote.Generation, Reason: vote.Reason, At: vote.At,
+			Generation: vote.Generation, Reason: vote.Reason, At: vote.At, Reduction: vote.Reduction,
 		})
 	}
 	return view

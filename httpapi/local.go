@@ -1,0 +1,201 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"evenkeel/cluster"
+	"evenkeel/fsm"
+)
+
+const (
+	// TopicHealth is what a node asks others for: their [LocalHealth].
+	TopicHealth = "health"
+	// healthTimeout is how long a read waits for the other nodes' part of it.
+	healthTimeout = time.Second
+	// maxLocal bounds each list of a LocalHealth, and with it the answer.
+	maxLocal = 5000
+)
+
+// LocalHealth is what one node by itself says of backends. It is a node's answer
+// to others, so a released field is never changed.
+type LocalHealth struct {
+	// CutOff tells that the node follows no leader, and goes by its own probes.
+	CutOff bool `json:"cut_off,omitempty"`
+	// Opinions are of the backends that it observes, Vetoes are those that it
+	// avoids because its own probes fail, and Ejections those that it avoids
+	// because its own requests failed.
+	Opinions  []Opinion  `json:"opinions,omitempty"`
+	Vetoes    []Veto     `json:"vetoes,omitempty"`
+	Ejections []Ejection `json:"ejections,omitempty"`
+	// LeftOff is how many entries there were beyond 5,000 of each kind.
+	LeftOff int `json:"left_off,omitempty"`
+}
+
+// Opinion is what a node's own probes say of a backend.
+type Opinion struct {
+	Pool   string     `json:"pool"`
+	Name   string     `json:"name"`
+	UID    string     `json:"uid"`
+	Health fsm.Health `json:"health"`
+	// Run is the number of equal results in a row, negative for failures.
+	Run int `json:"run"`
+	// Error is why the last probe that counted failed; Void why the last one did
+	// not count.
+	Error string `json:"error,omitempty"`
+	Void  string `json:"void,omitempty"`
+	// LastError is why a probe failed last, also if others passed since. Evidence
+	// tells that one failed probe was enough, because requests had failed too.
+	LastError string `json:"last_error,omitempty"`
+	Evidence  bool   `json:"evidence,omitempty"`
+	// AgeSeconds is how long ago the last probe ended, nil before the first, and
+	// LatencySeconds how long it took.
+	AgeSeconds     *float64 `json:"age_seconds,omitempty"`
+	LatencySeconds float64  `json:"latency_seconds,omitempty"`
+}
+
+// Veto is a backend of which the node has a word of its own: down, or, while it
+// is cut off, also up.
+type Veto struct {
+	UID    string     `json:"uid"`
+	Health fsm.Health `json:"health"`
+	Reason string     `json:"reason,omitempty"`
+	// AgeSeconds is since when; 0 is not known.
+	AgeSeconds float64 `json:"age_seconds,omitempty"`
+}
+
+// Ejection is a backend that a node keeps requests from because of those that
+// failed.
+type Ejection struct {
+	Pool       string  `json:"pool"`
+	Name       string  `json:"name"`
+	UID        string  `json:"uid"`
+	Reason     string  `json:"reason"`
+	AgeSeconds float64 `json:"age_seconds"`
+	// LeftSeconds is until when.
+	LeftSeconds float64 `json:"left_seconds"`
+}
+
+// healthQuestion is what other nodes are asked.
+type healthQuestion struct {
+	// Pool is whose backends are asked about; "": vetoes and ejections of all,
+	// without opinions.
+	Pool string `json:"pool,omitempty"`
+	// Backend is the UID of the only one whose opinions are asked for, or "".
+	Backend string `json:"backend,omitempty"`
+}
+
+// AnswerHealth answers what another node asks under [TopicHealth]. It does not
+// block.
+func (a *API) AnswerHealth(_ context.Context, _ string, request []byte) ([]byte, error) {
+	var question healthQuestion
+	if err := json.Unmarshal(request, &question); err != nil {
+		return nil, fmt.Errorf("read question: %w", err)
+	}
+	var local LocalHealth
+	if a.config.Health != nil {
+		local = a.config.Health()
+	}
+	return json.Marshal(local.about(question, a.config.Cluster.State()))
+}
+
+// about returns the part that a question is about.
+func (l LocalHealth) about(q healthQuestion, s *fsm.State) LocalHealth {
+	asked := func(pool string) bool { return q.Pool == "" || q.Pool == pool }
+	part := LocalHealth{CutOff: l.CutOff, LeftOff: l.LeftOff}
+	if q.Pool != "" {
+		part.Opinions = bounded(l.Opinions, &part.LeftOff, func(o Opinion) bool {
+			return o.Pool == q.Pool && (q.Backend == "" || q.Backend == o.UID)
+		})
+	}
+	part.Ejections = bounded(l.Ejections, &part.LeftOff, func(e Ejection) bool { return asked(e.Pool) })
+	pools := map[string]string{}
+	if q.Pool != "" && len(l.Vetoes) > 0 {
+		for b := range s.PoolBackends(q.Pool) {
+			pools[b.Meta.UID] = q.Pool
+		}
+	}
+	part.Vetoes = bounded(l.Vetoes, &part.LeftOff, func(v Veto) bool { return asked(pools[v.UID]) })
+	return part
+}
+
+// bounded returns the first entries that are asked for, and counts the others.
+func bounded[T any](all []T, leftOff *int, asked func(T) bool) []T {
+	var kept []T
+	for _, one := range all {
+		switch {
+		case !asked(one):
+		case len(kept) < maxLocal:
+			kept = append(kept, one)
+		default:
+			*leftOff++
+		}
+	}
+	return kept
+}
+
+// nodeHealth is one node's answer, or why there is none.
+type nodeHealth struct {
+	LocalHealth
+	member cluster.Member
+	err    error
+}
+
+// ask asks every node that takes traffic and has not left, all at once. One that
+// does not answer within a second has an error.
+func (a *API) ask(ctx context.Context, question healthQuestion) []nodeHealth {
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	request, err := json.Marshal(question)
+	var all []nodeHealth
+	for _, member := range a.config.Cluster.Members() {
+		if !member.Witness && member.State != cluster.StateLeft {
+			all = append(all, nodeHealth{member: member, err: err})
+		}
+	}
+	var tasks sync.WaitGroup
+	for i := range all {
+		if all[i].err != nil {
+			continue
+		}
+		if all[i].member.State == cluster.StateDead {
+			all[i].err = errDead
+			continue
+		}
+		tasks.Go(func() { all[i].LocalHealth, all[i].err = a.askOne(ctx, all[i].member.UID, request) })
+	}
+	tasks.Wait()
+	return all
+}
+
+// why says in a few words why a node did not answer, or "".
+func (n nodeHealth) why() string {
+	switch {
+	case n.err == nil:
+		return ""
+	case errors.Is(n.err, errDead):
+		return "the node is dead"
+	case errors.Is(n.err, cluster.ErrOlderBuild):
+		return "the node runs an older build, which does not tell"
+	case errors.Is(n.err, context.DeadlineExceeded):
+		return "the node did not answer within " + healthTimeout.String()
+	}
+	return clip(n.err.Error())
+}
+
+func (a *API) askOne(ctx context.Context, uid string, request []byte) (LocalHealth, error) {
+	var local LocalHealth
+	answer, err := a.config.Cluster.Ask(ctx, uid, TopicHealth, request)
+	if err == nil {
+		err = json.Unmarshal(answer, &local)
+	}
+	if err != nil {
+		a.config.Logger.Debug("a node did not tell its own health of backends", "uid", uid, "error", err)
+		return LocalHealth{}, err
+	}
+	return local, nil
+}
