@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,6 +22,7 @@ func backendKind() *kind {
 			{flag: "zone", usage: "where the backend stands", apply: text("zone")},
 			{flag: "admin-state", usage: "ready, drain or maint", apply: text("admin_state"),
 				known: []string{string(fsm.AdminReady), string(fsm.AdminDrain), string(fsm.AdminMaint)}},
+			{flag: "drain-timeout", usage: "how long a drain waits for requests in flight, such as 5m", apply: text("drain_timeout")},
 		},
 		head:   []string{"POOL", "NAME", "ADDRESS", "WEIGHT", "TIER", "ADMIN", "HEALTH", "VOTES"},
 		row:    backendRow,
@@ -36,8 +38,30 @@ func backendRow(object []byte) ([]string, error) {
 	}
 	return []string{
 		b.Pool, b.Name, b.Spec.Address, strconv.Itoa(b.Spec.Weight), strconv.Itoa(b.Spec.Tier),
-		string(b.Spec.AdminState), string(b.Status.Health), votes(b.Status.Votes),
+		describeAdmin(b), describeHealth(b), votes(b.Status.Votes),
 	}, nil
+}
+
+// describeAdmin is what an operator wants of a backend and how far that is, such
+// as "drain, drained".
+func describeAdmin(b *fsm.Backend) string {
+	text := string(b.Spec.AdminState)
+	if drain := b.Status.Drain; drain != nil {
+		text += ", " + strings.ReplaceAll(string(drain.State), "_", " ")
+	}
+	return text
+}
+
+// describeHealth is what a backend is taken for, such as "down (override)".
+func describeHealth(b *fsm.Backend) string {
+	health := string(b.Status.Effective())
+	switch {
+	case b.Status.Override != nil:
+		return health + " (override)"
+	case b.Status.Held:
+		return health + " (held)"
+	}
+	return health
 }
 
 // votes sums up the observers' opinions, such as "2 up, 1 down".
@@ -106,7 +130,7 @@ func backendVerbs(v *verbs) []*cobra.Command {
 			return nil
 		})
 	}
-	return append(commands, weight)
+	return append(commands, weight, v.overrideVerb())
 }
 
 func (v *verbs) adminVerb(use string, state fsm.AdminState, short string) *cobra.Command {

@@ -26,6 +26,7 @@ func (a *App) Commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.statusCommand(),
 		a.membersCommand(),
+		a.healthCommand(),
 		a.snapshotCommand(),
 		a.kindCommand(backendKind()),
 		a.kindCommand(poolKind()),

@@ -115,31 +115,43 @@ const (
 	nodes         = `{"items":[{"name":"n1","uid":"u1","role":"leader","state":"alive","cluster_addr":"10.0.0.1:7071","api_addr":"10.0.0.1:7070","version":"v1.0.0","applied_revision":12,"applied_version":20},{"name":"n2","uid":"u2","role":"follower","state":"alive","cluster_addr":"10.0.0.2:7071","api_addr":"10.0.0.2:7070","version":"v1.0.0","applied_revision":11,"applied_version":19},{"name":"n3","uid":"u3","role":"follower","state":"dead","cluster_addr":"10.0.0.3:7071","api_addr":"","version":"v1.0.0","applied_revision":null,"applied_version":null},{"name":"w1","uid":"u4","role":"witness","state":"alive","cluster_addr":"10.0.0.4:7071","api_addr":"10.0.0.4:7070","version":"v1.0.0","witness":true,"applied_revision":12,"applied_version":20},{"name":"w2","uid":"u5","role":"nonvoter","state":"alive","cluster_addr":"10.0.0.5:7071","api_addr":"10.0.0.5:7070","version":"v1.0.0","witness":true,"applied_revision":12,"applied_version":20}],"revision":12}`
 )
 
+const (
+	web1Health = `{"pool":"default","name":"web1","uid":"b1","address":"10.0.0.5:9000","admin_state":"ready","weight":1,"tier":0,"checked":true,"verdict":"up","since":812,"revision":7,"effective":"up","witnesses":[{"node":"n1","observer":"u1","current":true,"vote":{"health":"up","at":"2026-01-02T03:04:05Z"}},{"node":"n2","observer":"u2","current":true,"vote":{"health":"down","reason":"connect: connection refused","at":"2026-01-02T03:04:05Z"}}],"nodes":[{"node":"n1","uid":"u1","use":"used"},{"node":"n2","uid":"u2","use":"veto","veto":{"health":"down","reason":"connect: connection refused","age_seconds":12}},{"node":"n3","uid":"u3","use":"no_answer","error":"the node is dead"}]}`
+	summary    = `"pool":"default","state":"degraded","backends":1,"serving":1,"up":1,"down":0,"unknown":0,"not_ready":0,"held":0,"overridden":0,"avoided":1,"flaps":0,"last_change":812,"panic":false`
+	asked      = `"nodes":[{"node":"n1","uid":"u1","answered":true},{"node":"n2","uid":"u2","answered":true,"cut_off":true},{"node":"n3","uid":"u3","answered":false,"error":"the node is dead"}],"revision":7`
+	web1Down   = `{"pool":"default","name":"web1","labels":{},"spec":{"address":"10.0.0.5:9000","weight":1,"tier":0,"admin_state":"drain"},"status":{"health":"up","effective":"down","since":9,"generation":3,"votes":[],"override":{"health":"down","actor":"a","at":"2026-01-02T03:04:05Z"},"drain":{"state":"timed_out","idle":[],"waiting":[]}},"meta":{"uid":"b1","revision":7}}`
+)
+
 func replies() map[string][]reply {
 	return map[string][]reply{
-		"GET /v1/cluster":                        {{200, `{"id":"c0ffee","leader":"n1","quorum":true,"revision":12,"version":20,"digest":"00ff","confirmed":true}`}},
-		"GET /v1/nodes":                          {{200, nodes}},
-		"GET /v1/backends":                       {{200, `{"items":[` + web1 + `,` + web2 + `],"revision":12}`}},
-		"GET /v1/backends?pool=default":          {{200, `{"items":[` + web1 + `],"revision":12}`}},
-		"POST /v1/backends":                      {{201, web1}},
-		"GET /v1/pools/default/backends/web1":    {{200, web1}},
-		"PUT /v1/pools/default/backends/web1":    {{200, web1}},
-		"DELETE /v1/pools/default/backends/web1": {{204, ""}},
-		"GET /v1/pools":                          {{200, pools}},
-		"POST /v1/pools":                         {{201, `{"name":"web","spec":{"strategy":"random"},"meta":{"revision":3}}`}},
-		"GET /v1/pools/web":                      {{200, `{"name":"web","labels":{"k":"v","gone":"x"},"spec":{"strategy":"random","check":{"type":"http","path":"/old","rise":1}},"meta":{"revision":3}}`}},
-		"PUT /v1/pools/web":                      {{200, `{"name":"web","spec":{"strategy":"random"},"meta":{"revision":4}}`}},
-		"GET /v1/routes":                         {{200, `{"items":[` + route + `],"revision":12}`}},
-		"POST /v1/routes":                        {{201, route}},
-		"GET /v1/pools/full":                     {{200, fullPool}},
-		"PUT /v1/pools/full":                     {{200, fullPool}},
-		"GET /v1/routes/api":                     {{200, fullRoute}},
-		"PUT /v1/routes/api":                     {{200, redirectRoute}},
-		"GET /v1/listeners":                      {{200, `{"items":[{"name":"default","labels":{},"spec":{"address":":8080","protocol":"http","trusted_proxies":["10.0.0.0/8"]},"status":{"nodes":{"n1":{"state":"listening"},"n2":{"state":"failed","address":"[::]:8080","error":"address already in use"}}},"meta":{"uid":"l","revision":1}}],"revision":12}`}},
-		"POST /v1/listeners":                     {{201, `{"name":"web","spec":{"address":":80","protocol":"http"},"status":{},"meta":{"revision":2}}`}},
-		"GET /readyz":                            {{200, "ready\n"}},
-		"GET /livez":                             {{200, "alive\n"}},
-		"DELETE /v1/pools/in":                    {{409, problem("in-use", "Something else needs the object", "route api uses pool in")}},
+		"GET /v1/health":                                  {{200, `{"items":[{` + summary + `}],` + asked + `}`}},
+		"GET /v1/pools/default/health":                    {{200, `{` + summary + `,"items":[` + web1Health + `],` + asked + `}`}},
+		"GET /v1/pools/default/backends/web1/health":      {{200, web1Health}},
+		"PUT /v1/pools/default/backends/web1/override":    {{200, web1Down}},
+		"DELETE /v1/pools/default/backends/web1/override": {{204, ""}},
+		"GET /v1/cluster":                                 {{200, `{"id":"c0ffee","leader":"n1","quorum":true,"revision":12,"version":20,"digest":"00ff","confirmed":true}`}},
+		"GET /v1/nodes":                                   {{200, nodes}},
+		"GET /v1/backends":                                {{200, `{"items":[` + web1 + `,` + web2 + `],"revision":12}`}},
+		"GET /v1/backends?pool=default":                   {{200, `{"items":[` + web1 + `],"revision":12}`}},
+		"POST /v1/backends":                               {{201, web1}},
+		"GET /v1/pools/default/backends/web1":             {{200, web1}},
+		"PUT /v1/pools/default/backends/web1":             {{200, web1}},
+		"DELETE /v1/pools/default/backends/web1":          {{204, ""}},
+		"GET /v1/pools":                                   {{200, pools}},
+		"POST /v1/pools":                                  {{201, `{"name":"web","spec":{"strategy":"random"},"meta":{"revision":3}}`}},
+		"GET /v1/pools/web":                               {{200, `{"name":"web","labels":{"k":"v","gone":"x"},"spec":{"strategy":"random","check":{"type":"http","path":"/old","rise":1}},"meta":{"revision":3}}`}},
+		"PUT /v1/pools/web":                               {{200, `{"name":"web","spec":{"strategy":"random"},"meta":{"revision":4}}`}},
+		"GET /v1/routes":                                  {{200, `{"items":[` + route + `],"revision":12}`}},
+		"POST /v1/routes":                                 {{201, route}},
+		"GET /v1/pools/full":                              {{200, fullPool}},
+		"PUT /v1/pools/full":                              {{200, fullPool}},
+		"GET /v1/routes/api":                              {{200, fullRoute}},
+		"PUT /v1/routes/api":                              {{200, redirectRoute}},
+		"GET /v1/listeners":                               {{200, `{"items":[{"name":"default","labels":{},"spec":{"address":":8080","protocol":"http","trusted_proxies":["10.0.0.0/8"]},"status":{"nodes":{"n1":{"state":"listening"},"n2":{"state":"failed","address":"[::]:8080","error":"address already in use"}}},"meta":{"uid":"l","revision":1}}],"revision":12}`}},
+		"POST /v1/listeners":                              {{201, `{"name":"web","spec":{"address":":80","protocol":"http"},"status":{},"meta":{"revision":2}}`}},
+		"GET /readyz":                                     {{200, "ready\n"}},
+		"GET /livez":                                      {{200, "alive\n"}},
+		"DELETE /v1/pools/in":                             {{409, problem("in-use", "Something else needs the object", "route api uses pool in")}},
 	}
 }
 
@@ -173,6 +185,18 @@ func TestVerbs(t *testing.T) {
 		"route add":                   "route add api --pool a,b=3 --listener default --listener other --host *.example.org --path-prefix /api/ --priority 10",
 		"listener ls":                 "listener ls",
 		"listener add":                "listener add web --address :80 --trusted-proxy 10.0.0.0/8,fd00::/8",
+		"health":                      "health",
+		"health of a pool":            "health default",
+		"health of a pool as json":    "health default -o json",
+		"health why":                  "health --why default/web1",
+		"health why by name":          "health --why web1",
+		"health why as yaml":          "health --why web1 -o yaml",
+		"health why of nothing":       "health --why",
+		"health why of a ghost":       "health --why ghost",
+		"backend override down":       "backend override down web1 --for 10m --reason swap",
+		"backend override clear":      "backend override clear default/web1",
+		"backend override of a ghost": "backend override up ghost",
+		"pool set of health":          "pool set web --check-port 9001 --check-fast-interval 200ms --check-observers 5 --check-host h --check-expect-text ok --ejection-failures 3 --ejection-errors 5 --ejection-hold 1s --slow-start 30s --panic-percent 50",
 		"healthcheck":                 "healthcheck",
 		"healthcheck of a witness":    "healthcheck --live",
 		"an object that is in use":    "pool rm in",

@@ -38,6 +38,16 @@ func poolKind() *kind {
 			{flag: "check-rise", usage: "probes in a row that must pass", apply: number("check.rise", "check-rise")},
 			{flag: "check-fall", usage: "probes in a row that must fail", apply: number("check.fall", "check-fall")},
 			{flag: "check-expect", usage: "status codes that pass, such as 200-299,304", apply: text("check.expect")},
+			{flag: "check-expect-text", usage: "text that must occur in the answer of an HTTP check", apply: text("check.expect_text")},
+			{flag: "check-host", usage: "Host field of an HTTP check", apply: text("check.host")},
+			{flag: "check-port", usage: "port that is probed instead of the traffic's", apply: number("check.port", "check-port")},
+			{flag: "check-fast-interval", usage: "time between two probes while the backend is down or in doubt", apply: text("check.fast_interval")},
+			{flag: "check-observers", usage: "how many nodes probe each backend, 1 to 15", apply: number("check.observers", "check-observers")},
+			{flag: "ejection-failures", usage: "failed attempts in a row after which a node avoids a backend for a while", apply: number("ejection.failures", "ejection-failures")},
+			{flag: "ejection-errors", usage: "5xx responses in a row after which it does, 0 for never", apply: number("ejection.errors", "ejection-errors")},
+			{flag: "ejection-hold", usage: "how long the first such while is, such as 5s", apply: text("ejection.hold")},
+			{flag: "slow-start", usage: "how long the weight of a backend grows that became up, such as 30s", apply: text("slow_start")},
+			{flag: "panic-percent", usage: "share of usable backends below which all that are ready are used, 0 for never", apply: number("panic_percent", "panic-percent")},
 		},
 		head: []string{"NAME", "STRATEGY", "CHECK"},
 		row: func(object []byte) ([]string, error) {
@@ -86,6 +96,9 @@ func describeCheck(c *fsm.Check) string {
 	what := c.Type
 	if c.Path != "" {
 		what += " " + c.Path
+	}
+	if c.Port != 0 {
+		what += fmt.Sprintf(" on port %d", c.Port)
 	}
 	if c.Expect != "" {
 		what += " expects " + c.Expect

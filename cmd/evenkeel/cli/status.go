@@ -202,7 +202,7 @@ func backendTable(backends []*fsm.Backend) *table {
 	rows := &table{head: []string{"POOL", "BACKEND", "ADDRESS", "WEIGHT", "ADMIN", "HEALTH", "VOTES"}}
 	for _, b := range backends {
 		rows.add(b.Pool, b.Name, b.Spec.Address, strconv.Itoa(b.Spec.Weight),
-			string(b.Spec.AdminState), string(b.Status.Health), votes(b.Status.Votes))
+			describeAdmin(b), describeHealth(b), votes(b.Status.Votes))
 	}
 	return rows
 }
@@ -218,7 +218,7 @@ func poolTable(backends []*fsm.Backend) *table {
 				break
 			}
 			count++
-			health[b.Status.Health]++
+			health[b.Status.Effective()]++
 			if b.Spec.AdminState != fsm.AdminReady {
 				notReady++
 			}
@@ -234,7 +234,7 @@ func poolTable(backends []*fsm.Backend) *table {
 func idleBackends(backends []*fsm.Backend) []*fsm.Backend {
 	var idle []*fsm.Backend
 	for _, b := range backends {
-		if b.Status.Health == fsm.HealthDown || b.Spec.AdminState != fsm.AdminReady || b.Spec.Weight == 0 {
+		if b.Status.Effective() == fsm.HealthDown || b.Spec.AdminState != fsm.AdminReady || b.Spec.Weight == 0 {
 			idle = append(idle, b)
 		}
 	}
