@@ -7,6 +7,7 @@ import (
 	"evenkeel/balancer"
 	"evenkeel/cluster"
 	"evenkeel/cmd/evenkeel/config"
+	"evenkeel/fsm"
 	"evenkeel/health"
 	"evenkeel/httpapi"
 )
@@ -16,22 +17,33 @@ import (
 type dataPath struct {
 	traffic  *balancer.Balancer
 	observer *health.Observer
+	evidence *evidence
 }
 
 func newDataPath(options *config.Config, node *cluster.Node, version string, log *slog.Logger) (*dataPath, error) {
 	if options.Witness {
 		return nil, nil
 	}
+	observer := health.New(health.Config{
+		Self: node.UID(), Version: version, Logger: log.With("part", "health"),
+		Connected: func() bool { return node.Status().Quorum },
+	})
+	evidence := &evidence{node: node, observer: observer}
 	traffic, err := balancer.New(balancer.Config{
-		Loops: options.Loops, Nice: options.BackgroundNice, Zone: options.Zone, StickyKeys: options.Secrets.StickyKeys(),
+		Self: node.UID(), Loops: options.Loops, Nice: options.BackgroundNice, Zone: options.Zone, StickyKeys: options.Secrets.StickyKeys(),
 		Bind: options.Bind, ListenerAddrs: options.ListenerAddrs,
 		DrainTimeout: options.DrainTimeout, Logger: log.With("part", "balancer"),
+		Evidence: evidence.meet,
+		Local: func() (map[string]fsm.Health, <-chan struct{}) {
+			local, replaced := observer.WatchLocal()
+			return local.Health, replaced
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	observer := health.New(health.Config{Self: node.UID(), Version: version, Logger: log.With("part", "health")})
-	return &dataPath{traffic, observer}, nil
+	node.Hear(topicEvidence, evidence.hear)
+	return &dataPath{traffic, observer, evidence}, nil
 }
 
 // stages are those of the data path, in the order of the stop.
@@ -41,6 +53,7 @@ func (d *dataPath) stages(node *cluster.Node) []stage {
 	}
 	return []stage{
 		{"balancer", func(ctx context.Context) error { return d.traffic.Run(ctx, node) }},
+		{"drains", func(ctx context.Context) error { return d.traffic.ReportDrains(ctx, node, node) }},
 		{"health", func(ctx context.Context) error { return d.observer.Run(ctx, node, node) }},
 	}
 }
@@ -64,6 +77,14 @@ func (d *dataPath) probes() httpapi.ProbeCount {
 		return httpapi.ProbeCount{}
 	}
 	return probes(d.observer)
+}
+
+// local is what this node by itself says of backends.
+func (d *dataPath) local() httpapi.LocalHealth {
+	if d == nil {
+		return httpapi.LocalHealth{}
+	}
+	return localHealth(d.observer, d.traffic)
 }
 
 // notReady returns why no traffic should be sent to this node. ctx is the one

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"maps"
 	"net"
+	"slices"
+	"time"
 
 	"evenkeel/balancer"
+	"evenkeel/cluster"
 	"evenkeel/cmd/evenkeel/config"
 	"evenkeel/health"
 	"evenkeel/httpapi"
@@ -39,6 +43,62 @@ func counters(traffic *balancer.Balancer) httpapi.Traffic {
 func probes(observer *health.Observer) httpapi.ProbeCount {
 	counted := observer.Counters()
 	return httpapi.ProbeCount{Passed: counted.Passed, Failed: counted.Failed, Void: counted.Void}
+}
+
+// localHealth is what this node's probes and requests say of backends.
+func localHealth(observer *health.Observer, traffic *balancer.Balancer) httpapi.LocalHealth {
+	local, _ := observer.WatchLocal()
+	all := httpapi.LocalHealth{CutOff: local.CutOff}
+	for _, o := range observer.Opinions() {
+		opinion := httpapi.Opinion{
+			Pool: o.Pool, Name: o.Name, UID: o.UID, Health: o.Health, Run: o.Run, Error: o.Reason, Void: o.Void,
+			LastError: o.LastError, Evidence: o.Evidence, LatencySeconds: time.Duration(o.Latency).Seconds(),
+		}
+		if !o.At.IsZero() {
+			age := time.Duration(o.Age).Seconds()
+			opinion.AgeSeconds = &age
+		}
+		all.Opinions = append(all.Opinions, opinion)
+	}
+	for _, uid := range slices.Sorted(maps.Keys(local.Health)) {
+		veto := httpapi.Veto{UID: uid, Health: local.Health[uid], Reason: local.Reasons[uid].Reason}
+		if since := local.Reasons[uid].Since; !since.IsZero() {
+			veto.AgeSeconds = max(0, time.Since(since).Seconds())
+		}
+		all.Vetoes = append(all.Vetoes, veto)
+	}
+	for _, e := range traffic.Ejections() {
+		all.Ejections = append(all.Ejections, httpapi.Ejection{
+			Pool: e.Pool, Name: e.Name, UID: e.UID, Reason: e.Reason,
+			AgeSeconds: e.Since.Seconds(), LeftSeconds: e.For.Seconds(),
+		})
+	}
+	return all
+}
+
+// signals are the counters of what leads to verdicts. Of a witness, whose data is
+// nil, they are those between nodes and of verdicts alone.
+func signals(node *cluster.Node, data *dataPath, seen *transitions) httpapi.Signals {
+	messages, status := node.Messages(), node.Status()
+	all := httpapi.Signals{
+		Transitions: seen.counts(),
+		Messages: map[string]uint64{
+			"sent": messages.Sent, "unsent": messages.Unsent, "received": messages.Received,
+			"unknown": messages.Unknown, "faulty": messages.Faulty, "excess": messages.Excess,
+		},
+		Votes: map[string]uint64{"ignored": status.VotesIgnored}, VoteRefusals: status.VotesRefused,
+	}
+	if data == nil {
+		return all
+	}
+	counted := data.observer.Counters()
+	all.Evidence = map[string]uint64{
+		"met": data.evidence.met.Load(), "received": data.evidence.received.Load(), "faulty": data.evidence.faulty.Load(),
+		"ignored": counted.EvidenceIgnored, "dropped": counted.EvidenceDropped,
+	}
+	all.Votes["proposed"] = counted.Votes
+	all.VoteFailures = counted.CommandsFailed
+	return all
 }
 
 // apiAddress returns the API's address as the other nodes show it, without a

@@ -41,20 +41,25 @@ func serve(ctx context.Context, options *config.Config, log *slog.Logger) error 
 	if err != nil {
 		return err
 	}
+	seen := &transitions{}
 	api = httpapi.New(httpapi.Config{
 		Cluster: node, NodeName: options.Name, Version: version,
 		AdminToken: string(options.AdminToken), Insecure: options.InsecureAPI,
 		Listeners: data.listeners, Traffic: data.counters, Probes: data.probes,
 		NotReady: func() []string { return data.notReady(ctx) },
 		Refused:  node.Refused,
+		Health:   data.local,
+		Signals:  func() httpapi.Signals { return signals(node, data, seen) },
 		Logger:   log.With("part", "api"),
 	})
+	node.Answer(httpapi.TopicHealth, api.AnswerHealth)
 	announced := &announcer{options: options, node: node, data: data, api: apiListener.Addr(), log: log}
 
 	// The order is that of the stop: no traffic is taken and none is cut while
 	// the node still knows of changes, and the API answers to the end.
 	stages := append([]stage{{"announcement", announced.run}}, data.stages(node)...)
 	return runStages(ctx, append(stages,
+		stage{"transitions", func(ctx context.Context) error { return seen.run(ctx, node) }},
 		stage{"cluster", node.Run},
 		stage{"api", func(ctx context.Context) error {
 			return httpapi.Serve(ctx, api.Listener(apiListener), api.Handler(), log.With("part", "api"))

@@ -112,7 +112,14 @@ func TestServeIsAWorkingSingleNode(t *testing.T) {
 		_, body := request(t, http.MethodGet, traffic+"/hello", "")
 		return body == "web1\nGET /hello\n"
 	})
-	if status, body := request(t, http.MethodGet, api+"/metrics", ""); status != http.StatusOK || !strings.Contains(body, "evenkeel_probes_total") {
+	var out bytes.Buffer
+	eventually(t, "the node's own word is in what health --why says", func() bool {
+		out.Reset()
+		name := strings.NewReplacer(".", "-", ":", "-").Replace(address)
+		code := run(ctx, []string{"health", "--why", name, "--api", api}, &out, io.Discard)
+		return code == cli.ExitOK && strings.Contains(out.String(), "is used by solo.") && strings.Contains(out.String(), "its last probe, ")
+	})
+	if status, body := request(t, http.MethodGet, api+"/metrics", ""); status != http.StatusOK || !strings.Contains(body, "evenkeel_probes_total") || !strings.Contains(body, "evenkeel_cluster_messages_total") {
 		t.Errorf("GET /metrics: %d, without the counters of all parts", status)
 	}
 	stop()
