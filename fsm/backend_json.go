@@ -11,7 +11,8 @@ import (
 // snapshot takes was in encoding/json: reading one, hashing what was read, and
 // writing it. So their JSON, which stays what encoding/json makes of them, is
 // written and read here by hand. What needs more than copying (an escape, letters
-// beyond ASCII, a time that JSON cannot hold) is left to encoding/json.
+// beyond ASCII, a time that JSON cannot hold), and what few of them have (an
+// override, a drain), is left to encoding/json.
 
 // appendBackend appends what json.Marshal returns for the backend. ok is false if
 // that is left to it; then what was appended is of no use.
@@ -34,6 +35,14 @@ func appendBackend(to []byte, b *Backend) (_ []byte, ok bool) {
 	w.count(`,"since":`, b.Status.Since)
 	w.count(`,"generation":`, b.Status.Generation)
 	w.votes(b.Status.Votes)
+	w.amount(`,"reduction":`, b.Status.Reduction)
+	w.some(`,"ramp":`, b.Status.Ramp)
+	w.amount(`,"flaps":`, b.Status.Flaps)
+	if b.Status.Held {
+		w.to = append(w.to, `,"held":true`...)
+	}
+	w.some(`,"epoch":`, b.Status.Epoch)
+	w.odd = w.odd || b.Spec.DrainTimeout != 0 || b.Status.Override != nil || b.Status.Drain != nil
 	w.text(`},"meta":{"uid":`, b.Meta.UID)
 	w.count(`,"revision":`, b.Meta.Revision)
 	w.time(`,"created":`, b.Meta.Created)
@@ -70,6 +79,19 @@ func (w *jsonWriter) number(key string, value int64) {
 
 func (w *jsonWriter) count(key string, value uint64) {
 	w.to = strconv.AppendUint(append(w.to, key...), value, 10)
+}
+
+// some writes what is left out when it is 0.
+func (w *jsonWriter) some(key string, value uint64) {
+	if value != 0 {
+		w.count(key, value)
+	}
+}
+
+// amount is like some, for what is never below 0.
+func (w *jsonWriter) amount(key string, value int) {
+	w.odd = w.odd || value < 0
+	w.some(key, uint64(value))
 }
 
 func (w *jsonWriter) time(key string, value time.Time) {
@@ -121,6 +143,7 @@ func (w *jsonWriter) votes(votes []Vote) {
 			w.text(`,"reason":`, vote.Reason)
 		}
 		w.time(`,"at":`, vote.At)
+		w.amount(`,"reduction":`, vote.Reduction)
 		w.to = append(w.to, '}')
 	}
 	w.to = append(w.to, ']')
@@ -197,6 +220,11 @@ func (r *backendReader) readStatus(c *jsonReader, status *BackendStatus) {
 		}
 		c.expect("]")
 	}
+	status.Reduction = int(c.some(`,"reduction":`))
+	status.Ramp = c.some(`,"ramp":`)
+	status.Flaps = int(c.some(`,"flaps":`))
+	status.Held = c.has(`,"held":true`)
+	status.Epoch = c.some(`,"epoch":`)
 	c.expect("}")
 }
 
@@ -212,6 +240,7 @@ func (r *backendReader) readVote(c *jsonReader) (vote Vote) {
 	}
 	c.expect(`,"at":`)
 	vote.At = c.time()
+	vote.Reduction = int(c.some(`,"reduction":`))
 	c.expect("}")
 	return vote
 }
@@ -280,6 +309,14 @@ func (c *jsonReader) number() (value uint64) {
 	c.odd = c.odd || digits == 0
 	c.rest = c.rest[digits:]
 	return value
+}
+
+// some reads a number that may not be there.
+func (c *jsonReader) some(key string) uint64 {
+	if c.has(key) {
+		return c.number()
+	}
+	return 0
 }
 
 func (c *jsonReader) time() (value time.Time) {

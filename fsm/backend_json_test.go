@@ -11,25 +11,38 @@ import (
 	"pgregory.net/rapid"
 )
 
-// fullBackend has every field set, to what can be copied.
+// fullBackend has every field set that is copied, and to what can be.
 func fullBackend() *Backend {
 	at := time.Date(2026, 7, 8, 9, 10, 11, 120_000_000, time.UTC)
 	return &Backend{
 		Pool: "a", Name: "web1", Labels: map[string]string{"b": "2", "a": "1"},
-		Spec: BackendSpec{"10.0.0.5:9000", 5, 1, "z1", AdminDrain},
-		Status: BackendStatus{HealthDown, 12, 9, []Vote{
-			{"n1", HealthDown, 9, "dial tcp 10.0.0.5:9000: connection refused", at},
-			{"n2", HealthUp, 8, "", at.Add(time.Nanosecond)},
-		}},
+		Spec: BackendSpec{Address: "10.0.0.5:9000", Weight: 5, Tier: 1, Zone: "z1", AdminState: AdminDrain},
+		Status: BackendStatus{
+			Health: HealthDown, Since: 12, Generation: 9,
+			Votes: []Vote{
+				{"n1", HealthDown, 9, "dial tcp 10.0.0.5:9000: connection refused", at, 0},
+				{"n2", HealthUp, 8, "", at.Add(time.Nanosecond), 25},
+			},
+			Reduction: 25, Ramp: 7, Flaps: 3, Held: true, Epoch: 4,
+		},
 		Meta: Meta{"8f14e45f-ceea-867a-9a36-0011223344ff", 9, at, at.Add(time.Hour), "someone"},
 	}
 }
 
-// TestAFullBackendHasEveryField fails when there is a field that fullBackend does
-// not set: nothing would notice that the JSON written by hand lacks it.
-func TestAFullBackendHasEveryField(t *testing.T) {
+// rareBackends have what is left to encoding/json, one thing each.
+func rareBackends() map[string]*Backend {
+	drained, overridden, draining := fullBackend(), fullBackend(), fullBackend()
+	drained.Spec.DrainTimeout = Duration(time.Minute)
+	overridden.Status.Override = &Override{HealthUp, Duration(time.Hour), "for a test", "someone", overridden.Meta.Created, 3}
+	draining.Status.Drain = &Drain{DrainUnderWay, []string{"n1"}, 2}
+	return map[string]*Backend{"drained": drained, "overridden": overridden, "draining": draining}
+}
+
+// TestEveryFieldOfABackendIsTried fails when there is a field that no backend of
+// these tests sets: nothing would notice that the JSON written by hand lacks it.
+func TestEveryFieldOfABackendIsTried(t *testing.T) {
 	set, fields := map[string]bool{}, 0
-	walkFields(reflect.ValueOf(*fullBackend()), "backend", func(name string, v reflect.Value) {
+	visit := func(name string, v reflect.Value) {
 		for _, of := range []string{".Created.", ".Modified.", ".At."} {
 			if strings.Contains(name, of) {
 				return // what a time is made of
@@ -37,7 +50,11 @@ func TestAFullBackendHasEveryField(t *testing.T) {
 		}
 		fields++
 		set[name] = set[name] || !v.IsZero()
-	})
+	}
+	walkFields(reflect.ValueOf(*fullBackend()), "backend", visit)
+	for _, rare := range rareBackends() {
+		walkFields(reflect.ValueOf(*rare), "backend", visit)
+	}
 	for name, is := range set {
 		if !is {
 			t.Errorf("%s is not set", name)
@@ -90,6 +107,9 @@ func TestABackendIsWrittenAndReadAsEncodingJSONDoes(t *testing.T) {
 		"with nothing":                   {&Backend{}, true},
 		"with empty lists":               {&Backend{Labels: map[string]string{}, Status: BackendStatus{Votes: []Vote{}}}, true},
 		"with the largest numbers":       {with(func(b *Backend) { b.Status.Since, b.Spec.Weight = math.MaxUint64, math.MaxInt }), true},
+		"with another drain's timeout":   {rareBackends()["drained"], false},
+		"with an override":               {rareBackends()["overridden"], false},
+		"with a drain":                   {rareBackends()["draining"], false},
 		"with a number below 0":          {with(func(b *Backend) { b.Spec.Weight = -1 }), false},
 		"with a quote":                   {with(func(b *Backend) { b.Meta.Actor = `a"b` }), false},
 		"with a backslash":               {with(func(b *Backend) { b.Status.Votes[0].Reason = `a\b` }), false},
@@ -123,10 +143,14 @@ func TestAnyBackendIsWrittenAndReadAsEncodingJSONDoes(t *testing.T) {
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		b := &Backend{Pool: text.Draw(t, "pool"), Name: text.Draw(t, "name"), Labels: rapid.MapOfN(text, text, 0, 3).Draw(t, "labels")}
-		b.Spec = BackendSpec{text.Draw(t, "address"), rapid.IntMin(0).Draw(t, "weight"), rapid.IntMin(0).Draw(t, "tier"), text.Draw(t, "zone"), AdminState(text.Draw(t, "state"))}
-		b.Status = BackendStatus{Health(text.Draw(t, "health")), rapid.Uint64().Draw(t, "since"), rapid.Uint64().Draw(t, "generation"), nil}
+		b.Spec = BackendSpec{text.Draw(t, "address"), rapid.IntMin(0).Draw(t, "weight"), rapid.IntMin(0).Draw(t, "tier"), text.Draw(t, "zone"), AdminState(text.Draw(t, "state")), 0}
+		b.Status = BackendStatus{
+			Health: Health(text.Draw(t, "health")), Since: rapid.Uint64().Draw(t, "since"), Generation: rapid.Uint64().Draw(t, "generation"),
+			Reduction: rapid.Int().Draw(t, "reduction"), Ramp: rapid.Uint64().Draw(t, "ramp"), Flaps: rapid.IntMin(0).Draw(t, "flaps"),
+			Held: rapid.Bool().Draw(t, "held"), Epoch: rapid.Uint64().Draw(t, "epoch"),
+		}
 		for range rapid.IntRange(0, 3).Draw(t, "votes") {
-			b.Status.Votes = append(b.Status.Votes, Vote{text.Draw(t, "observer"), Health(text.Draw(t, "vote")), rapid.Uint64().Draw(t, "of"), text.Draw(t, "reason"), at.Draw(t, "at")})
+			b.Status.Votes = append(b.Status.Votes, Vote{text.Draw(t, "observer"), Health(text.Draw(t, "vote")), rapid.Uint64().Draw(t, "of"), text.Draw(t, "reason"), at.Draw(t, "at"), rapid.IntMin(0).Draw(t, "reduction")})
 		}
 		b.Meta = Meta{text.Draw(t, "uid"), rapid.Uint64().Draw(t, "revision"), at.Draw(t, "created"), at.Draw(t, "modified"), text.Draw(t, "actor")}
 		checkBackendJSON(t, b)

@@ -53,6 +53,7 @@ var series = [...]struct {
 	{"backend_requests_total", "Attempts by this node.", []string{"pool", "backend"}},
 	{"backend_connect_failures_total", "Attempts that got no connection.", []string{"pool", "backend"}},
 	{"backend_failures_total", "Attempts that got a connection and no complete response.", []string{"pool", "backend"}},
+	{"backend_ejections_total", "Times that this node ejected the backend for what its requests met.", []string{"pool", "backend"}},
 	{"backend_responses_total", "Responses by class.", []string{"pool", "backend", "class"}},
 	{"probes_total", "Probes by this node.", []string{"result"}},
 	{"cluster_refused_total", "Connections and packets at the cluster port that were not let in.", []string{"reason"}},
@@ -241,6 +242,7 @@ func (e emitter) backend(b BackendTraffic) {
 	e.count("backend_requests_total", b.Requests, b.Pool, b.Name)
 	e.count("backend_connect_failures_total", b.ConnectFailures, b.Pool, b.Name)
 	e.count("backend_failures_total", b.Failures, b.Pool, b.Name)
+	e.count("backend_ejections_total", b.Ejections, b.Pool, b.Name)
 	for class, number := range b.Responses {
 		label := strconv.Itoa(class) + "xx"
 		if class == 0 {
@@ -262,6 +264,7 @@ func summed(backends []BackendTraffic) map[[2]string]BackendTraffic {
 		b.Requests += sum.Requests
 		b.ConnectFailures += sum.ConnectFailures
 		b.Failures += sum.Failures
+		b.Ejections += sum.Ejections
 		for class := range b.Responses {
 			b.Responses[class] += sum.Responses[class]
 		}

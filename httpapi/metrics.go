@@ -49,6 +49,8 @@ type BackendTraffic struct {
 	// Requests counts attempts, ConnectFailures those without a connection,
 	// Failures those with one and no complete response.
 	Requests, ConnectFailures, Failures uint64
+	// Ejections counts how often this node ejected the backend.
+	Ejections uint64
 	// Responses are by class: 1 to 5 for 1xx to 5xx, 0 for other codes.
 	Responses [6]uint64
 }

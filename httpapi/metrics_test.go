@@ -20,7 +20,7 @@ func TestMetricsSayWhatRunsAndHowItFares(t *testing.T) {
 			return httpapi.Traffic{
 				Listeners: []httpapi.ListenerTraffic{{Name: "default", Connections: 2, Requests: 9, Unrouted: 1, Unavailable: 3}},
 				Backends: []httpapi.BackendTraffic{
-					{Pool: "default", Name: "web1", InFlight: 1, Requests: 5, ConnectFailures: 2, Failures: 1, Responses: [6]uint64{2: 4}},
+					{Pool: "default", Name: "web1", InFlight: 1, Requests: 5, ConnectFailures: 2, Failures: 1, Ejections: 3, Responses: [6]uint64{2: 4}},
 					{Pool: "default", Name: "web1", InFlight: 1, Requests: 7}, // its former registration
 				},
 			}
@@ -51,6 +51,7 @@ func TestMetricsSayWhatRunsAndHowItFares(t *testing.T) {
 		`evenkeel_listener_errors_total{listener="default",reason="no_route"} 1`, `evenkeel_listener_errors_total{listener="default",reason="no_backend"} 3`,
 		`evenkeel_backend_in_flight{backend="web1",pool="default"} 2`, `evenkeel_backend_requests_total{backend="web1",pool="default"} 12`,
 		`evenkeel_backend_connect_failures_total{backend="web1",pool="default"} 2`, `evenkeel_backend_failures_total{backend="web1",pool="default"} 1`,
+		`evenkeel_backend_ejections_total{backend="web1",pool="default"} 3`,
 		`evenkeel_backend_responses_total{backend="web1",class="2xx",pool="default"} 4`,
 		`evenkeel_cluster_refused_total{reason="garbage"} 2`, `evenkeel_probes_total{result="failed"} 3`, `evenkeel_probes_total{result="void"} 4`,
 		`evenkeel_api_requests_total{code="201",method="post"} 1`,

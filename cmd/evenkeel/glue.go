@@ -35,7 +35,10 @@ func counters(traffic *balancer.Balancer) httpapi.Traffic {
 		})
 	}
 	for _, b := range stats.Backends {
-		all.Backends = append(all.Backends, httpapi.BackendTraffic(b))
+		all.Backends = append(all.Backends, httpapi.BackendTraffic{
+			Pool: b.Pool, Name: b.Name, InFlight: b.InFlight, Requests: b.Requests, ConnectFailures: b.ConnectFailures,
+			Failures: b.Failures, Ejections: b.Ejections, Responses: b.Responses,
+		})
 	}
 	return all
 }
