@@ -88,7 +88,9 @@ func elsewhere(t *testing.T, r *registry, w *world) *Observer {
 func TestANodeProbesForItselfWhatItDoubts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := newRegistry(t, "n1", "n2", "n3", "n4"), newWorld(t)
-		r.must(putCheck(func(c *fsm.Check) { c.FastInterval = fsm.Duration(500 * time.Millisecond) }))
+		r.must(putCheck(func(c *fsm.Check) {
+			c.FastInterval, c.Timeout = fsm.Duration(500*time.Millisecond), fsm.Duration(500*time.Millisecond)
+		}))
 		r.must(backends(0, 3)...)
 		o := elsewhere(t, r, w)
 		time.Sleep(10 * time.Second)

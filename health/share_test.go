@@ -117,7 +117,9 @@ func longestGap(worlds map[string]*world, uids []string, address string, since t
 func TestTheFastIntervalIsForDoubt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := newRegistry(t, "n1"), newWorld(t)
-		r.must(putCheck(func(c *fsm.Check) { c.FastInterval = fsm.Duration(200 * time.Millisecond) }))
+		r.must(putCheck(func(c *fsm.Check) {
+			c.FastInterval, c.Timeout = fsm.Duration(200*time.Millisecond), fsm.Duration(200*time.Millisecond)
+		}))
 		r.must(backends(0, 1)...)
 		observe(t, r, w)
 		time.Sleep(20 * time.Second)

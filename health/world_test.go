@@ -28,9 +28,9 @@ type registry struct {
 // newRegistry holds the default objects and the given nodes, alive.
 func newRegistry(t testing.TB, nodes ...string) *registry {
 	r := &registry{t: t, state: fsm.New(), changed: make(chan struct{})}
-	r.must(fsm.Init{ClusterID: "c", FeatureLevel: 1, Objects: fsm.DefaultObjects()})
+	r.must(fsm.Init{ClusterID: "c", FeatureLevel: fsm.FeatureLevel, Objects: fsm.DefaultObjects()})
 	for _, uid := range nodes {
-		r.must(fsm.SetNode{Node: fsm.Node{UID: uid, Name: uid, State: fsm.NodeAlive}})
+		r.must(fsm.SetNode{Node: fsm.Node{UID: uid, Name: uid, State: fsm.NodeAlive, FeatureLevel: fsm.FeatureLevel}})
 	}
 	return r
 }

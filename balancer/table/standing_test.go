@@ -223,7 +223,7 @@ func TestEjectionsAreBounded(t *testing.T) {
 }
 
 func TestWhenAllHealthyOnesAreEjectedTheyAreUsed(t *testing.T) {
-	r, builder, _ := ejectingPool(t, fsm.PoolSpec{}, three()[:2]...)
+	r, builder, _ := ejectingPool(t, putPool("p").Spec.(fsm.PoolSpec), three()[:2]...)
 	pool := builder.Update(r.State).PoolNamed("p")
 	if !pool.Eject(pool.Backend("a")) {
 		t.Fatal("not ejected")
