@@ -93,6 +93,11 @@ figure-registry: ## 100,000 backends: from the start of a node until it serves
 figure-memory: ## an idle node's anonymous memory with 100 backends
 	$(FIGURE) '^BenchmarkIdleMemory$$'
 
+.PHONY: bench-health
+HEALTH ?= .
+bench-health: ## how soon and at what cost the cluster knows which backends work; needs root, 20 minutes and an idle machine; HEALTH=Flapping or another pattern
+	EVENKEEL_HEALTH=1 go test -count=1 -timeout 60m -v -run '$(HEALTH)' ./e2e/health
+
 .PHONY: bench-http
 bench-http: ## CPU per HTTP request beside HAProxy, nginx and Caddy, in about 20 minutes; BENCH='--quick' or other flags
 	go run ./e2e/httpbench $(BENCH)
