@@ -244,14 +244,10 @@ func (x *exchange) broke(conn *Backend, err error) {
 	case x.has(replay) && !x.has(answered) && !conn.touched(),
 		x.has(replay) && !x.has(answered) && conn.used && x.method.IsIdempotent():
 		x.stale()
-	case x.has(replay) && !x.has(answered) && x.method.IsIdempotent() && x.mayRepeat():
-		x.repeats++
-		x.failure = badGateway
+	case x.repeatable():
 		x.blame()
 		x.brokenOff(conn, err)
-		x.exclude(x.target)
-		x.clear(sent)
-		x.try()
+		x.elsewhere(badGateway)
 	default:
 		x.blame()
 		x.brokenOff(conn, err)
@@ -259,8 +255,23 @@ func (x *exchange) broke(conn *Backend, err error) {
 	}
 }
 
-// mayRepeat tells whether a request that was sent may be sent to another
-// backend.
+// repeatable tells whether the request, which was sent and not answered, may be
+// sent to another backend; that takes from the budget.
+func (x *exchange) repeatable() bool {
+	return x.has(replay) && !x.has(answered) && x.method.IsIdempotent() && x.mayRepeat()
+}
+
+// elsewhere sends the request to another backend. Without one the failure is
+// the answer.
+func (x *exchange) elsewhere(failure *answer) {
+	x.repeats++
+	x.failure = failure
+	x.exclude(x.target)
+	x.clear(sent)
+	x.try()
+}
+
+// mayRepeat tells whether the bounds and the budget allow one more sending.
 func (x *exchange) mayRepeat() bool {
 	return x.repeats < x.loop.bounds.Repeats && x.attempts > 1 &&
 		x.loop.budgetOf(x.pool).spend(x.loop.now(), x.pool.Budget, x.loop.loops)
@@ -291,11 +302,14 @@ func (x *exchange) late(conn *Backend) {
 	x.blame()
 	x.fault(table.FaultTimeout)
 	x.dropBackend()
-	if x.has(headSent) {
+	switch {
+	case x.has(headSent):
 		x.cut()
-		return
+	case x.repeatable():
+		x.elsewhere(gatewayTimeout)
+	default:
+		x.answer(gatewayTimeout)
 	}
-	x.answer(gatewayTimeout)
 }
 
 // deadline sets when the backend is late.

@@ -17,13 +17,9 @@ func (b *Backend) CutFor(stats *table.Stats) {
 		x.discardRest()
 	case x.has(headSent): // tunnels are among them
 		x.cut()
-	case !b.connected, x.has(replay) && !x.has(answered) && x.method.IsIdempotent() && x.mayRepeat():
-		x.repeats++
-		x.failure = gatewayTimeout
+	case !b.connected, x.repeatable():
 		x.dropBackend()
-		x.exclude(x.target)
-		x.clear(sent)
-		x.try()
+		x.elsewhere(gatewayTimeout)
 	default:
 		x.dropBackend()
 		x.answer(gatewayTimeout)
