@@ -19,8 +19,10 @@ func (b *Balancer) follow(ctx context.Context, source Source) error {
 	defer timer.Stop()
 	last := fsm.New()
 	for {
-		state, replaced := source.Watch()
+		// A veto is withdrawn behind the verdict that says the same. In the other
+		// order a table could have neither.
 		local, said := b.local()
+		state, replaced := source.Watch()
 		builder.SetLocal(local)
 		b.swap(builder, state)
 		// A registry that never had anything says nothing yet: a node that waits
@@ -74,10 +76,14 @@ func (b *Balancer) idle(builder *table.Builder) time.Duration {
 		wait = min(wait, at-now)
 	}
 	if at, ok := builder.NextStep(); ok {
-		wait = min(wait, at-now)
+		wait = min(wait, max(at-now, stepPause))
 	}
 	return max(wait, 0)
 }
+
+// stepPause is at least between two steps of slow starts: each compiles its pool, and
+// the backends of a large pool may take theirs all at different times.
+const stepPause = 50 * time.Millisecond
 
 // applied is a table and the number of its swap.
 type applied struct {

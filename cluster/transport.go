@@ -213,12 +213,14 @@ func (t *transport) append(id raft.ServerID, target raft.ServerAddress, args *ra
 func (t *transport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
 	t.lag(id)
 	t.rest(id, args.Term)
-	t.sending.begin(id, args.LastLogIndex, time.Now())
+	t.sending.begin(id, args.LastLogIndex)
 	err := t.NetworkTransport.InstallSnapshot(id, target, args, resp, data)
 	if err != nil || !resp.Success {
 		t.sending.failed(id)
+		return err
 	}
-	return err
+	t.sending.arrived(id, time.Now())
+	return nil
 }
 
 // pace holds back a heartbeat that comes early.

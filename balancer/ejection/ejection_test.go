@@ -236,6 +236,26 @@ func TestAVerdictEndsAnEjection(t *testing.T) {
 	}
 }
 
+// TestAnotherAddressEndsAnEjection: it was about another server.
+func TestAnotherAddressEndsAnEjection(t *testing.T) {
+	w := newWorld(t.Fatalf, fsm.PoolSpec{}, 3)
+	w.failure("b1")
+	w.uses()
+	spec := w.state.Backend("p", "b1").Spec
+	spec.Address = "10.0.0.2:1"
+	w.do(fsm.Put{Pool: "p", Name: "b1", Spec: spec})
+	if got := w.uses(); len(got) != 3 || len(w.ejector.List()) != 0 {
+		t.Errorf("uses %v, ejections %v", got, w.ejector.List())
+	}
+	if !w.failure("b1") {
+		t.Fatal("not ejected")
+	}
+	w.uses()
+	if list := w.ejector.List(); len(list) != 1 || list[0].Until-list[0].Began != 5*time.Second {
+		t.Errorf("the new server's first ejection is %v", list)
+	}
+}
+
 // However failures, verdicts, deletions and time fall together: the bound holds,
 // its account is exact, a backend is used again once nothing keeps it out, and
 // there is always a backend while one is healthy.

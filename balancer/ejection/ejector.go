@@ -45,7 +45,9 @@ type entry struct {
 	stats  *table.Stats
 	shared *table.PoolStats
 	rule   table.Ejection
-	out    bool // it is ejected
+	// address is where the requests went that failed.
+	address string
+	out     bool // it is ejected
 	// superseded is set once the cluster has agreed that it is down: then it holds
 	// no place among the ejected, and the ejection ends with that verdict.
 	superseded bool
@@ -121,7 +123,7 @@ func (e *Ejector) begin(r Report, now time.Duration) {
 		known = &entry{stats: b.Stats}
 		e.records[b.Stats] = known
 	}
-	known.shared, known.rule = r.Pool.Shared, r.Pool.Ejection
+	known.shared, known.rule, known.address = r.Pool.Shared, r.Pool.Ejection, b.Address
 	known.out, known.superseded = true, false
 	lasts := known.record.begin(now, known.rule.Hold, known.rule.MaxHold)
 	known.Ejection = Ejection{Pool: b.Pool, Name: b.Name, UID: b.UID, Reason: r.Reason, Began: now, Until: now + lasts}
@@ -135,6 +137,9 @@ func (e *Ejector) follow(entry *entry, state *fsm.State, now time.Duration) bool
 	switch {
 	case object == nil || object.Meta.UID != entry.UID || pool == nil:
 		e.end(entry, now, "the backend is gone")
+	case object.Spec.Address != entry.address:
+		e.end(entry, now, "the backend moved")
+		entry.record = record{} // that was another server
 	case pool.Spec.EffectiveEjection().Off:
 		e.end(entry, now, "the pool ejects no more")
 	case table.IsDown(object):

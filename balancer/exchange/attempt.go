@@ -89,7 +89,7 @@ func (x *exchange) permitted(b *table.Backend, most int) *table.Backend {
 		return b
 	}
 	for _, other := range x.pool.Choices() {
-		if other != b && !x.tried.Has(other) && !x.pool.Avoids(other) && x.loop.acquire(other, most) {
+		if other != b && !x.tried.Has(other) && !x.pool.Avoids(other) && !x.loop.retired(other) && x.loop.acquire(other, most) {
 			x.permit = other
 			if x.pool.IsSticky() {
 				x.set(setCookie)

@@ -16,17 +16,18 @@ func TestF15RollingUpgradeAndBack(t *testing.T) {
 	older, newer := harness.TaggedBinary(t, "oldlevel"), harness.Binary(t)
 	f := newFlow(t, "f15", harness.Options{Nodes: 3, Binary: older})
 	first, last := f.Nodes[0], f.Nodes[2]
-	f.restoreIsRefused(t)
+	f.overrideIsRefused(t)
 	f.replace(t, first, newer)
-	f.restoreIsRefused(t)
+	f.overrideIsRefused(t)
 	f.replace(t, first, older)
-	f.restoreIsRefused(t)
+	f.overrideIsRefused(t)
 	f.alike(t)
 	for _, n := range f.Nodes {
-		f.restoreIsRefused(t)
+		f.overrideIsRefused(t)
 		f.replace(t, n, newer)
 	}
 	f.noneDetached(t)
+	f.overrideIsTaken(t, first)
 	f.restoreIsTaken(t, first)
 
 	f.stop(t, last)
@@ -41,14 +42,28 @@ func TestF15RollingUpgradeAndBack(t *testing.T) {
 	f.noneDetached(t)
 }
 
-// restoreIsRefused makes sure that no node takes what an older one among them
+const override = "/v1/pools/default/backends/b1/override"
+
+// overrideIsRefused makes sure that no node takes what an older one among them
 // could not read, that it says why, and that nothing comes of it.
-func (f *flow) restoreIsRefused(t *testing.T) {
+func (f *flow) overrideIsRefused(t *testing.T) {
 	t.Helper()
 	for _, n := range f.Nodes {
-		refused(t, n, http.MethodPut, "/v1/snapshot", saved(t, n), "needs feature level 3", "run the newer build on all nodes first")
+		refused(t, n, http.MethodPut, override, map[string]string{"health": "up"}, "needs feature level 4", "run the newer build on all nodes first")
 	}
 	f.noneDetached(t)
+}
+
+// overrideIsTaken waits until the level has risen.
+func (f *flow) overrideIsTaken(t *testing.T, n *harness.Node) {
+	t.Helper()
+	harness.Eventually(t, "an override is taken", func() error {
+		answer, err := n.Call(http.MethodPut, override, map[string]string{"health": "up"})
+		if err == nil && answer.Status != http.StatusOK {
+			err = fmt.Errorf("%d %s", answer.Status, answer.Body)
+		}
+		return err
+	})
 }
 
 func saved(t *testing.T, n *harness.Node) []byte {
