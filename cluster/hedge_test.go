@@ -3,7 +3,9 @@ package cluster
 import (
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -74,6 +76,45 @@ func TestWhatIsAnsweredIsSentOnce(t *testing.T) {
 	}
 }
 
+// Where nobody answers for long raft asks for votes again and again. What it asked
+// before is not to gather, nor to be in the way of what it asks when all is well again.
+func TestANetworkThatSwallowsEverythingCostsABoundAndIsUsedAtOnceAfterwards(t *testing.T) {
+	simulate(t, keepLog, func(s *simulation, leader, _ *simNode) {
+		swallow := func(all bool) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.stall = nil
+			if all {
+				s.stall = func() time.Duration { return transportTimeout } // after the call's deadline
+			}
+		}
+		before := runtime.NumGoroutine()
+		swallow(true)
+		<-time.After(10 * time.Minute)
+		// A call has a goroutine of raft's, one here, and one that serves its connection
+		// at the other side. Three nodes have two peers each.
+		most := 3 * 2 * (3*(maxAsked+maxAskedAgain) + 10)
+		more := runtime.NumGoroutine() - before
+		if more > most {
+			t.Errorf("%d goroutines more than before, want at most %d", more, most)
+		}
+		for _, n := range s.nodes {
+			if n.raft.State() == raft.Leader {
+				t.Errorf("%s leads, though nobody answers", n.addr)
+			}
+		}
+		begun := time.Now()
+		swallow(false)
+		next := s.leaderOf()
+		if took, most := time.Since(begun), time.Second; took > most {
+			t.Errorf("%s leads after %s, want at most %s", next.addr, took, most)
+		}
+		t.Logf("%d goroutines more, %s leads after %s", more, next.addr, time.Since(begun))
+		s.write(next, 1)
+		<-time.After(5 * time.Second) // what is on its way arrives
+	})
+}
+
 // hedging is a transport that calls nobody by itself.
 func hedging(t *testing.T) *transport {
 	t.Helper()
@@ -104,7 +145,7 @@ func TestTheFirstAnswerCounts(t *testing.T) {
 				var attempts atomic.Int64
 				var answer int
 				begun := time.Now()
-				err := hedged(tr, "n2", &answer, func(answer *int) error {
+				err := hedged(tr, heartbeats, "n2", &answer, func(answer *int) error {
 					number := int(attempts.Add(1)) - 1
 					if number < len(c.takes) {
 						<-time.After(c.takes[number])
@@ -129,26 +170,77 @@ func TestTheFirstAnswerCounts(t *testing.T) {
 	}
 }
 
-// A peer that answers nothing has so many calls open and no more.
+// A peer that answers nothing has so many calls open and no more. Votes are not
+// waited with; heartbeats are, but not for ever.
 func TestCallsThatNobodyAnswersAreBounded(t *testing.T) {
+	for name, c := range map[string]struct {
+		of      kind
+		open    int64 // at most, and reached
+		refused int64
+		after   time.Duration // the last refusal
+	}{
+		"votes":      {votes, maxAsked + maxAskedAgain, 50 - maxAsked, 0},
+		"heartbeats": {heartbeats, maxBeats, 50 - 2*maxBeats, transportTimeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tr := hedging(t)
+				defer tr.Close()
+				var open, most, refused, last atomic.Int64
+				raise := func(highest *atomic.Int64, to int64) {
+					for old := highest.Load(); to > old && !highest.CompareAndSwap(old, to); old = highest.Load() {
+					}
+				}
+				begun := time.Now()
+				for range 50 {
+					go func() {
+						var answer int
+						err := hedged(tr, c.of, "n2", &answer, func(*int) error {
+							defer open.Add(-1)
+							raise(&most, open.Add(1))
+							<-time.After(transportTimeout - time.Millisecond)
+							return errors.New("planted: no answer")
+						})
+						if err != nil && strings.Contains(err.Error(), "without an answer already") {
+							refused.Add(1)
+							raise(&last, int64(time.Since(begun)))
+						}
+					}()
+				}
+				<-time.After(time.Minute)
+				if after := time.Duration(last.Load()); most.Load() != c.open || refused.Load() != c.refused || after != c.after {
+					t.Errorf("%d calls were open at one time, %d refused, the last after %s, want %d, %d and %s",
+						most.Load(), refused.Load(), after, c.open, c.refused, c.after)
+				}
+			})
+		})
+	}
+}
+
+// What is left of votes leaves room for heartbeats, and a round of votes asked for
+// later than the others is not refused for what was made again.
+func TestVotesWithoutAnAnswerAreInNobodysWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := hedging(t)
 		defer tr.Close()
-		var open, most atomic.Int64
-		for range 20 {
-			go func() {
-				var answer int
-				_ = hedged(tr, "n2", &answer, func(*int) error {
-					defer open.Add(-1)
-					most.Store(max(most.Load(), open.Add(1)))
-					<-time.After(2 * time.Second)
-					return errors.New("planted")
-				})
-			}()
+		call := func(of kind, takes time.Duration) (time.Duration, error) {
+			var answer int
+			begun := time.Now()
+			err := hedged(tr, of, "n2", &answer, func(*int) error { <-time.After(takes); return nil })
+			return time.Since(begun), err
 		}
-		<-time.After(time.Minute)
-		if most.Load() != maxOpen {
-			t.Errorf("%d calls were open at one time, want %d", most.Load(), maxOpen)
+		for range maxAsked - 1 {
+			go func() { _, _ = call(votes, time.Second) }()
+		}
+		<-time.After(500 * time.Millisecond) // all that may be made again has been
+		for name, of := range map[string]kind{"a heartbeat": heartbeats, "a vote": votes} {
+			if took, err := call(of, time.Millisecond); err != nil || took != time.Millisecond {
+				t.Errorf("%s took %s (%v), want 1ms", name, took, err)
+			}
+		}
+		<-time.After(2 * time.Second)
+		if _, after := tr.hedge(heartbeats, "n2"); after != tr.beat {
+			t.Errorf("heartbeats are made again after %s since votes took long, want %s", after, tr.beat)
 		}
 	})
 }
@@ -160,7 +252,7 @@ func TestATransportThatEndsMakesACallOnce(t *testing.T) {
 		defer tr.Close()
 		tr.end()
 		var answer, calls int
-		err := hedged(tr, "n2", &answer, func(answer *int) error {
+		err := hedged(tr, heartbeats, "n2", &answer, func(answer *int) error {
 			<-time.After(time.Second)
 			calls++
 			*answer = 7

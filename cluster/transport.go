@@ -14,9 +14,10 @@ import (
 const (
 	// transportTimeout bounds one call between Raft nodes.
 	transportTimeout = 2 * time.Second
-	// pooledConns per peer: replication, heartbeat, a push or a vote, and those that
-	// a network which loses packets has made necessary (hedge.go).
-	pooledConns = 2 + maxOpen
+	// pooledConns per peer are kept without a call: for replication, pushes, and
+	// heartbeats or votes as often as a network which loses packets has them sent
+	// (hedge.go, which bounds those that have a call). More are closed after theirs.
+	pooledConns = 2 + maxBeats
 	// wantedCheck is between two looks whether raft still wants a call that is
 	// held back.
 	wantedCheck = 250 * time.Millisecond
@@ -99,10 +100,8 @@ type peerProgress struct {
 	// down is not nil after a call that did not get through, and closed by the
 	// next one that does.
 	down chan struct{}
-	// slots has one for each call that is made several times; usual is what an
-	// answer to those takes.
-	slots chan struct{}
-	usual time.Duration
+	// lanes are those of the calls that are made several times, and outlast terms.
+	lanes [kinds]*lane
 }
 
 var (
@@ -160,7 +159,7 @@ func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, a
 	heartbeat := args.PrevLogEntry == 0 && args.PrevLogTerm == 0 && len(args.Entries) == 0 && args.LeaderCommitIndex == 0
 	if heartbeat {
 		t.pace(id)
-		return hedged(t, id, resp, func(resp *raft.AppendEntriesResponse) error { return t.append(id, target, args, resp) })
+		return hedged(t, heartbeats, id, resp, func(resp *raft.AppendEntriesResponse) error { return t.append(id, target, args, resp) })
 	}
 	t.rest(id, args.Term)
 	return t.repeat(id, target, args, resp)
@@ -264,7 +263,7 @@ func (t *transport) hurry() (enough func()) {
 func (t *transport) peer(id raft.ServerID) *peerProgress {
 	p := t.peers[id]
 	if p == nil {
-		p = &peerProgress{slots: make(chan struct{}, maxOpen)}
+		p = &peerProgress{lanes: newLanes()}
 		t.peers[id] = p
 	}
 	return p
@@ -374,7 +373,7 @@ func (t *transport) note(id raft.ServerID, args *raft.AppendEntriesRequest, resp
 		return
 	}
 	if args.Term > p.term {
-		*p = peerProgress{term: args.Term, pushing: p.pushing, beat: p.beat, lags: p.lags, slots: p.slots, usual: p.usual}
+		*p = peerProgress{term: args.Term, pushing: p.pushing, beat: p.beat, lags: p.lags, lanes: p.lanes}
 	}
 	if sent.After(p.answered) {
 		p.answered = sent
@@ -444,14 +443,14 @@ func (t *transport) push(id raft.ServerID, p *peerProgress, header raft.RPCHeade
 
 // RequestVote implements [raft.Transport].
 func (t *transport) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
-	return hedged(t, id, resp, func(resp *raft.RequestVoteResponse) error {
+	return hedged(t, votes, id, resp, func(resp *raft.RequestVoteResponse) error {
 		return t.pastStale(func() error { return t.NetworkTransport.RequestVote(id, target, args, resp) })
 	})
 }
 
 // RequestPreVote implements [raft.WithPreVote].
 func (t *transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
-	return hedged(t, id, resp, func(resp *raft.RequestPreVoteResponse) error {
+	return hedged(t, votes, id, resp, func(resp *raft.RequestPreVoteResponse) error {
 		return t.pastStale(func() error { return t.NetworkTransport.RequestPreVote(id, target, args, resp) })
 	})
 }
