@@ -56,7 +56,8 @@ type API struct {
 	handler   http.Handler
 	restoring atomic.Bool // a snapshot is large: one at a time
 
-	listBuffers sync.Pool // of *bufio.Writer
+	listBuffers sync.Pool     // of *bufio.Writer
+	healthReads chan struct{} // holds one per read of health that is under way
 }
 
 // New returns the API of a node. It starts nothing.
@@ -64,7 +65,7 @@ func New(config Config) *API {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &API{config: config, resources: resources()}
+	a := &API{config: config, resources: resources(), healthReads: make(chan struct{}, maxHealthReads)}
 	a.metrics = newMetrics(a)
 	a.guard = newGuard(config, a.metrics.loginsFailed.Inc)
 	a.handler = promhttp.InstrumentHandlerCounter(a.metrics.requests, a.outer(a.guard.wrap(a.router())))
@@ -90,10 +91,10 @@ func (a *API) router() *mux.Router {
 			a.serve(router, http.MethodPost, "/v1/backends", a.create(res))
 		}
 	}
-	a.serve(router, http.MethodGet, "/v1/health", a.health, "consistency")
-	a.serve(router, http.MethodGet, "/v1/pools/{pool}/health", a.poolHealth, "consistency")
+	a.serve(router, http.MethodGet, "/v1/health", a.inTurn(a.health), "consistency")
+	a.serve(router, http.MethodGet, "/v1/pools/{pool}/health", a.inTurn(a.poolHealth), "consistency")
 	backend := "/v1/pools/{pool}/backends/{name}"
-	a.serve(router, http.MethodGet, backend+"/health", a.backendHealth, "consistency")
+	a.serve(router, http.MethodGet, backend+"/health", a.inTurn(a.backendHealth), "consistency")
 	a.serve(router, http.MethodPut, backend+"/override", a.override)
 	a.serve(router, http.MethodDelete, backend+"/override", a.endOverride)
 	a.serve(router, http.MethodGet, "/v1/cluster", a.clusterStatus, "consistency")

@@ -104,7 +104,7 @@ type healthReader struct {
 func newHealthReader(v *viewer, s *fsm.State, pool *fsm.Pool, nodes []nodeHealth) *healthReader {
 	h := &healthReader{viewer: v, state: s, pool: pool, backends: slices.Collect(s.PoolBackends(pool.Name)), nodes: nodes}
 	for _, node := range nodes {
-		h.uses = append(h.uses, uses(pool, h.backends, node.LocalHealth, s.FeatureLevel()))
+		h.uses = append(h.uses, uses(pool, h.backends, node, s.FeatureLevel()))
 	}
 	return h
 }
@@ -152,10 +152,8 @@ func (h *healthReader) opinion(node, backend string) *opinionView {
 		if n.member.UID != node {
 			continue
 		}
-		for _, o := range n.Opinions {
-			if o.UID == backend {
-				return &opinionView{o.Health, o.Run, o.Error, o.Void, o.LastError, o.Evidence, o.AgeSeconds, o.LatencySeconds}
-			}
+		if o, found := n.opinions[backend]; found {
+			return &opinionView{o.Health, o.Run, o.Error, o.Void, o.LastError, o.Evidence, o.AgeSeconds, o.LatencySeconds}
 		}
 	}
 	return nil
@@ -164,19 +162,15 @@ func (h *healthReader) opinion(node, backend string) *opinionView {
 func (h *healthReader) usesOf(b *fsm.Backend) []useView {
 	views := []useView{}
 	for i, n := range h.nodes {
-		view := useView{Node: h.name(n.member.UID), UID: n.member.UID, Use: h.uses[i][b.Meta.UID], CutOff: n.CutOff, Error: n.why()}
+		view := useView{Node: h.name(n.member.UID), UID: n.member.UID, Use: h.uses[i][b.Meta.UID], CutOff: n.cutOff, Error: n.why()}
 		if n.err != nil {
 			view.Use = useUnanswered
 		}
-		for _, v := range n.Vetoes {
-			if v.UID == b.Meta.UID {
-				view.Veto = &vetoView{v.Health, v.Reason, v.AgeSeconds}
-			}
+		if v, found := n.vetoes[b.Meta.UID]; found {
+			view.Veto = &vetoView{v.Health, v.Reason, v.AgeSeconds}
 		}
-		for _, e := range n.Ejections {
-			if e.UID == b.Meta.UID {
-				view.Ejection = &ejectionView{e.Reason, e.AgeSeconds, e.LeftSeconds}
-			}
+		if e, found := n.ejections[b.Meta.UID]; found {
+			view.Ejection = &ejectionView{e.Reason, e.AgeSeconds, e.LeftSeconds}
 		}
 		views = append(views, view)
 	}
@@ -206,12 +200,12 @@ func (a *API) healthOf(w http.ResponseWriter, r *http.Request, backend string) (
 	return newHealthReader(a.viewer(), s, pool, a.ask(r.Context(), question)), b, nil
 }
 
-func (a *API) backendHealth(w http.ResponseWriter, r *http.Request) error {
+func (a *API) backendHealth(w http.ResponseWriter, r *http.Request) (any, error) {
 	h, b, err := a.healthOf(w, r, mux.Vars(r)["name"])
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return writeJSON(w, http.StatusOK, h.view(b))
+	return h.view(b), nil
 }
 
 // poolHealthView is a pool with its backends, those in trouble first.
@@ -222,17 +216,17 @@ type poolHealthView struct {
 	Revision uint64              `json:"revision"`
 }
 
-func (a *API) poolHealth(w http.ResponseWriter, r *http.Request) error {
+func (a *API) poolHealth(w http.ResponseWriter, r *http.Request) (any, error) {
 	h, _, err := a.healthOf(w, r, "")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	view := poolHealthView{poolSummary: h.summary(), Items: []backendHealthView{}, Nodes: askedNodes(h.viewer, h.nodes), Revision: h.state.Revision()}
 	for _, b := range h.backends {
 		view.Items = append(view.Items, h.view(b))
 	}
 	slices.SortStableFunc(view.Items, func(a, b backendHealthView) int { return cmp.Compare(b.trouble(), a.trouble()) })
-	return writeJSON(w, http.StatusOK, view)
+	return view, nil
 }
 
 // trouble orders backends: those that more nodes do without come first.

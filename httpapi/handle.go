@@ -118,13 +118,26 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 // writeJSON sends value as the whole answer.
 func writeJSON(w http.ResponseWriter, status int, value any) error {
+	body, err := encode(value)
+	if err != nil {
+		return err
+	}
+	return writeBody(w, status, body)
+}
+
+func encode(value any) ([]byte, error) {
 	body, err := json.Marshal(value)
 	if err != nil {
-		return fmt.Errorf("encode answer: %w", err)
+		return nil, fmt.Errorf("encode answer: %w", err)
 	}
+	return append(body, '\n'), nil
+}
+
+// writeBody sends encoded JSON as the whole answer.
+func writeBody(w http.ResponseWriter, status int, body []byte) error {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, err = w.Write(append(body, '\n'))
+	_, err := w.Write(body)
 	return gone(err)
 }
 

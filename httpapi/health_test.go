@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -221,4 +222,53 @@ func TestADrainSaysWhomItWaitsFor(t *testing.T) {
 	}
 	report(2)
 	c.send("GET", webPath, "").want(200).wantAt("drained", "status", "drain", "state")
+}
+
+// A read of health waits for its turn, so that many at once do not take the node's
+// memory and every other node's places for questions.
+func TestReadsOfHealthAreMadeFourAtATime(t *testing.T) {
+	c := newClient(t)
+	asked, release := make(chan struct{}), make(chan struct{})
+	c.cluster.ask = func(context.Context, string, []byte) ([]byte, error) {
+		asked <- struct{}{}
+		<-release
+		return []byte(`{}`), nil
+	}
+	read := func(ctx context.Context, path string) int {
+		recorder := httptest.NewRecorder()
+		c.handler.ServeHTTP(recorder, httptest.NewRequestWithContext(ctx, "GET", "http://localhost:7070"+path, nil))
+		return recorder.Code
+	}
+	statuses := make(chan int)
+	for range 4 {
+		go func() { statuses <- read(t.Context(), "/v1/health") }()
+		<-asked
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	go func() { // were it not to wait for its turn, it would ask
+		for range asked {
+		}
+	}()
+	for _, path := range []string{"/v1/health", "/v1/pools/default/health"} {
+		go func() { statuses <- read(ended, path) }()
+		select {
+		case status := <-statuses:
+			if status != 503 {
+				t.Errorf("%s beside four others: status %d", path, status)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%s beside four others does not end with its context", path)
+		}
+	}
+	close(release)
+	for range 4 {
+		if status := <-statuses; status != 200 {
+			t.Errorf("status %d", status)
+		}
+	}
+	if status := read(t.Context(), "/v1/health"); status != 200 {
+		t.Errorf("after the others: status %d", status)
+	}
+	close(asked)
 }

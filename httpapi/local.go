@@ -3,20 +3,14 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"sync"
-	"time"
 
-	"evenkeel/cluster"
 	"evenkeel/fsm"
 )
 
 const (
 	// TopicHealth is what a node asks others for: their [LocalHealth].
 	TopicHealth = "health"
-	// healthTimeout is how long a read waits for the other nodes' part of it.
-	healthTimeout = time.Second
 	// maxLocal bounds each list of a LocalHealth, and with it the answer.
 	maxLocal = 5000
 )
@@ -136,66 +130,4 @@ func bounded[T any](all []T, leftOff *int, asked func(T) bool) []T {
 		}
 	}
 	return kept
-}
-
-// nodeHealth is one node's answer, or why there is none.
-type nodeHealth struct {
-	LocalHealth
-	member cluster.Member
-	err    error
-}
-
-// ask asks every node that takes traffic and has not left, all at once. One that
-// does not answer within a second has an error.
-func (a *API) ask(ctx context.Context, question healthQuestion) []nodeHealth {
-	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
-	defer cancel()
-	request, err := json.Marshal(question)
-	var all []nodeHealth
-	for _, member := range a.config.Cluster.Members() {
-		if !member.Witness && member.State != cluster.StateLeft {
-			all = append(all, nodeHealth{member: member, err: err})
-		}
-	}
-	var tasks sync.WaitGroup
-	for i := range all {
-		if all[i].err != nil {
-			continue
-		}
-		if all[i].member.State == cluster.StateDead {
-			all[i].err = errDead
-			continue
-		}
-		tasks.Go(func() { all[i].LocalHealth, all[i].err = a.askOne(ctx, all[i].member.UID, request) })
-	}
-	tasks.Wait()
-	return all
-}
-
-// why says in a few words why a node did not answer, or "".
-func (n nodeHealth) why() string {
-	switch {
-	case n.err == nil:
-		return ""
-	case errors.Is(n.err, errDead):
-		return "the node is dead"
-	case errors.Is(n.err, cluster.ErrOlderBuild):
-		return "the node runs an older build, which does not tell"
-	case errors.Is(n.err, context.DeadlineExceeded):
-		return "the node did not answer within " + healthTimeout.String()
-	}
-	return clip(n.err.Error())
-}
-
-func (a *API) askOne(ctx context.Context, uid string, request []byte) (LocalHealth, error) {
-	var local LocalHealth
-	answer, err := a.config.Cluster.Ask(ctx, uid, TopicHealth, request)
-	if err == nil {
-		err = json.Unmarshal(answer, &local)
-	}
-	if err != nil {
-		a.config.Logger.Debug("a node did not tell its own health of backends", "uid", uid, "error", err)
-		return LocalHealth{}, err
-	}
-	return local, nil
 }

@@ -50,7 +50,7 @@ var poolStates = []poolState{poolDown, poolDegraded, poolOK, poolEmpty}
 
 func (h *healthReader) summary() poolSummary {
 	sum := poolSummary{Pool: h.pool.Name, Backends: len(h.backends)}
-	agreed := uses(h.pool, h.backends, LocalHealth{}, h.state.FeatureLevel())
+	agreed := uses(h.pool, h.backends, nodeHealth{}, h.state.FeatureLevel())
 	avoided := h.avoided()
 	for _, b := range h.backends {
 		sum.count(b, agreed[b.Meta.UID])
@@ -129,16 +129,16 @@ type askedNode struct {
 func askedNodes(v *viewer, nodes []nodeHealth) []askedNode {
 	views := []askedNode{}
 	for _, n := range nodes {
-		views = append(views, askedNode{v.name(n.member.UID), n.member.UID, n.err == nil, n.CutOff, n.why(), n.LeftOff})
+		views = append(views, askedNode{v.name(n.member.UID), n.member.UID, n.err == nil, n.cutOff, n.why(), n.leftOff})
 	}
 	return views
 }
 
 // health sums up all pools, the worst first.
-func (a *API) health(w http.ResponseWriter, r *http.Request) error {
+func (a *API) health(w http.ResponseWriter, r *http.Request) (any, error) {
 	s, err := a.state(w, r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	nodes, v := a.ask(r.Context(), healthQuestion{}), a.viewer()
 	view := struct {
@@ -152,5 +152,5 @@ func (a *API) health(w http.ResponseWriter, r *http.Request) error {
 	slices.SortStableFunc(view.Items, func(a, b poolSummary) int {
 		return cmp.Compare(slices.Index(poolStates, a.State), slices.Index(poolStates, b.State))
 	})
-	return writeJSON(w, http.StatusOK, view)
+	return view, nil
 }

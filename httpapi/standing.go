@@ -61,21 +61,16 @@ func standing(b *fsm.Backend, veto fsm.Health, ejected bool) (kept, unhealthy us
 // uses returns by UID what one node does with each backend of a pool, by what it
 // said of itself: the healthy ones of the lowest tier in which enough are, else
 // all that no operator keeps out if the pool may panic.
-func uses(pool *fsm.Pool, backends []*fsm.Backend, local LocalHealth, level uint64) map[string]use {
-	vetoes, ejected := map[string]fsm.Health{}, map[string]bool{}
-	if level >= levelOfOpinion {
-		for _, v := range local.Vetoes {
-			vetoes[v.UID] = v.Health
-		}
-		for _, e := range local.Ejections {
-			ejected[e.UID] = true
-		}
+func uses(pool *fsm.Pool, backends []*fsm.Backend, node nodeHealth, level uint64) map[string]use {
+	if level < levelOfOpinion {
+		node = nodeHealth{}
 	}
 	all, bad := make(map[string]use, len(backends)), map[string]use{}
 	ready, usable, fit := map[int]int{}, map[int]int{}, map[int]int{}
 	for _, b := range backends {
 		uid, tier := b.Meta.UID, b.Spec.Tier
-		kept, unhealthy := standing(b, vetoes[uid], ejected[uid])
+		_, ejected := node.ejections[uid]
+		kept, unhealthy := standing(b, node.vetoes[uid].Health, ejected)
 		if kept != "" {
 			all[uid] = kept
 			continue

@@ -64,7 +64,7 @@ func TestWhatANodeDoesWithABackend(t *testing.T) {
 			if level == 0 {
 				level = levelOfOpinion
 			}
-			if got := uses(pool, backends, c.local, level)["b0"]; got != c.want {
+			if got := uses(pool, backends, indexed(c.local), level)["b0"]; got != c.want {
 				t.Errorf("it is %q, want %q", got, c.want)
 			}
 		})

@@ -77,7 +77,7 @@ func Catalog() []Entry {
 		{Internal, http.StatusInternalServerError, "The node failed", "Read the node's log."},
 		{NoQuorum, http.StatusServiceUnavailable, "The cluster has no leader",
 			"Repeat the request after the time in Retry-After. Nothing was changed; traffic is served on."},
-		{Overloaded, http.StatusServiceUnavailable, "Too many writes are waiting",
+		{Overloaded, http.StatusServiceUnavailable, "Too much is waiting",
 			"Repeat the request after the time in Retry-After. Nothing was changed."},
 		{Detached, http.StatusServiceUnavailable, "The node is detached from its cluster",
 			"Send the request to another node; GET /v1/nodes says why this one is detached."},
