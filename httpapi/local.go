@@ -11,8 +11,10 @@ import (
 const (
 	// TopicHealth is what a node asks others for: their [LocalHealth].
 	TopicHealth = "health"
-	// maxLocal bounds each list of a LocalHealth, and with it the answer.
-	maxLocal = 5000
+	// maxLocal bounds each list of a LocalHealth, maxLocalBytes all of them as JSON:
+	// three quarters of what an answer between nodes may have.
+	maxLocal      = 5000
+	maxLocalBytes = 3 << 19
 )
 
 // LocalHealth is what one node by itself says of backends. It is a node's answer
@@ -26,7 +28,8 @@ type LocalHealth struct {
 	Opinions  []Opinion  `json:"opinions,omitempty"`
 	Vetoes    []Veto     `json:"vetoes,omitempty"`
 	Ejections []Ejection `json:"ejections,omitempty"`
-	// LeftOff is how many entries there were beyond 5,000 of each kind.
+	// LeftOff is how many entries there were beyond 5,000 of each kind and 1.5 MiB
+	// of all. Texts of over 200 bytes are cut.
 	LeftOff int `json:"left_off,omitempty"`
 }
 
@@ -101,33 +104,21 @@ func (a *API) AnswerHealth(_ context.Context, _ string, request []byte) ([]byte,
 func (l LocalHealth) about(q healthQuestion, s *fsm.State) LocalHealth {
 	asked := func(pool string) bool { return q.Pool == "" || q.Pool == pool }
 	part := LocalHealth{CutOff: l.CutOff, LeftOff: l.LeftOff}
-	if q.Pool != "" {
-		part.Opinions = bounded(l.Opinions, &part.LeftOff, func(o Opinion) bool {
-			return o.Pool == q.Pool && (q.Backend == "" || q.Backend == o.UID)
-		})
-	}
-	part.Ejections = bounded(l.Ejections, &part.LeftOff, func(e Ejection) bool { return asked(e.Pool) })
 	pools := map[string]string{}
 	if q.Pool != "" && len(l.Vetoes) > 0 {
 		for b := range s.PoolBackends(q.Pool) {
 			pools[b.Meta.UID] = q.Pool
 		}
 	}
-	part.Vetoes = bounded(l.Vetoes, &part.LeftOff, func(v Veto) bool { return asked(pools[v.UID]) })
-	return part
-}
-
-// bounded returns the first entries that are asked for, and counts the others.
-func bounded[T any](all []T, leftOff *int, asked func(T) bool) []T {
-	var kept []T
-	for _, one := range all {
-		switch {
-		case !asked(one):
-		case len(kept) < maxLocal:
-			kept = append(kept, one)
-		default:
-			*leftOff++
-		}
+	// Opinions come last: they explain what the others decide.
+	room := room{bytes: maxLocalBytes}
+	part.Vetoes = fitting(&room, l.Vetoes, func(v Veto) bool { return asked(pools[v.UID]) })
+	part.Ejections = fitting(&room, l.Ejections, func(e Ejection) bool { return asked(e.Pool) })
+	if q.Pool != "" {
+		part.Opinions = fitting(&room, l.Opinions, func(o Opinion) bool {
+			return o.Pool == q.Pool && (q.Backend == "" || q.Backend == o.UID)
+		})
 	}
-	return kept
+	part.LeftOff += room.leftOff
+	return part
 }
