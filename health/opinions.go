@@ -60,22 +60,20 @@ func (o *Observer) Opinion(pool, backend string) (opinion Opinion, ok bool) {
 	return t.opinion(), true
 }
 
-// Opinions returns this node's opinions of all backends that it probes, by
-// pool and name.
-func (o *Observer) Opinions() []Opinion {
-	opinions := o.allOpinions()
-	slices.SortFunc(opinions, func(a, b Opinion) int {
-		return cmp.Or(cmp.Compare(a.Pool, b.Pool), cmp.Compare(a.Name, b.Name))
-	})
+// OpinionsOf returns this node's opinions of the backends of a pool that it
+// probes, by name. If uid is not "", it is that of the only one that is wanted.
+func (o *Observer) OpinionsOf(pool, uid string) []Opinion {
+	opinions := o.unsortedOpinions(pool, uid)
+	slices.SortFunc(opinions, func(a, b Opinion) int { return cmp.Compare(a.Name, b.Name) })
 	return opinions
 }
 
-func (o *Observer) allOpinions() []Opinion {
+func (o *Observer) unsortedOpinions(pool, uid string) []Opinion {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	opinions := make([]Opinion, 0, len(o.targets))
+	var opinions []Opinion
 	for _, t := range o.targets {
-		if t.planned {
+		if t.planned && t.pool == pool && (uid == "" || t.uid == uid) {
 			opinions = append(opinions, t.opinion())
 		}
 	}

@@ -51,7 +51,7 @@ func TestWhoIsProbed(t *testing.T) {
 				if (probed == 5) != c.want || (probed == 0) == c.want {
 					t.Errorf("probed %d times in 10 s, want probing %t", probed, c.want)
 				}
-				if _, ok := o.Opinion("default", "b0"); ok != c.want || len(o.Opinions()) != o.Counters().Observed {
+				if _, ok := o.Opinion("default", "b0"); ok != c.want || len(o.OpinionsOf("default", "")) != o.Counters().Observed {
 					t.Errorf("there is an opinion: %t, want %t; of %d targets", ok, c.want, o.Counters().Observed)
 				}
 			})

@@ -31,6 +31,10 @@ type LocalHealth struct {
 	// LeftOff is how many entries there were beyond 5,000 of each kind and 1.5 MiB
 	// of all. Texts of over 200 bytes are cut.
 	LeftOff int `json:"left_off,omitempty"`
+	// OpinionsOf, if not nil, returns the opinions of a pool's backends, or of the
+	// only one with that UID if uid is not "", and Opinions are not heeded: nobody
+	// wants those of all pools. It is called concurrently and must not block.
+	OpinionsOf func(pool, uid string) []Opinion `json:"-"`
 }
 
 // Opinion is what a node's own probes say of a backend.
@@ -115,6 +119,9 @@ func (l LocalHealth) about(q healthQuestion, s *fsm.State) LocalHealth {
 	part.Vetoes = fitting(&room, l.Vetoes, func(v Veto) bool { return asked(pools[v.UID]) })
 	part.Ejections = fitting(&room, l.Ejections, func(e Ejection) bool { return asked(e.Pool) })
 	if q.Pool != "" {
+		if l.OpinionsOf != nil {
+			l.Opinions = l.OpinionsOf(q.Pool, q.Backend)
+		}
 		part.Opinions = fitting(&room, l.Opinions, func(o Opinion) bool {
 			return o.Pool == q.Pool && (q.Backend == "" || q.Backend == o.UID)
 		})

@@ -60,3 +60,26 @@ func TestANodeWithMuchToSaySaysWhatFits(t *testing.T) {
 		})
 	}
 }
+
+// Opinions are many, so a node looks up those that a question is about, and none
+// for what needs none.
+func TestOpinionsAreLookedUpForWhatIsAskedAlone(t *testing.T) {
+	var looked []string
+	local := httpapi.LocalHealth{OpinionsOf: func(pool, uid string) []httpapi.Opinion {
+		looked = append(looked, pool+"/"+uid)
+		return []httpapi.Opinion{{Pool: pool, UID: "u1"}}
+	}}
+	api := httpapi.New(httpapi.Config{Cluster: newFakeCluster(t), Health: func() httpapi.LocalHealth { return local }})
+	for question, want := range map[string]string{
+		`{}`: "", `{"pool":"p"}`: "p/", `{"pool":"p","backend":"u1"}`: "p/u1",
+	} {
+		looked = nil
+		text, err := api.AnswerHealth(t.Context(), "n2", []byte(question))
+		if got := strings.Join(looked, " "); err != nil || got != want {
+			t.Errorf("%s: looked up %q, %v; want %q", question, got, err, want)
+		}
+		if told := strings.Contains(string(text), `"uid":"u1"`); told != (want != "") {
+			t.Errorf("%s: %s", question, text)
+		}
+	}
+}

@@ -51,17 +51,9 @@ func probes(observer *health.Observer) httpapi.ProbeCount {
 // localHealth is what this node's probes and requests say of backends.
 func localHealth(observer *health.Observer, traffic *balancer.Balancer) httpapi.LocalHealth {
 	local, _ := observer.WatchLocal()
-	all := httpapi.LocalHealth{CutOff: local.CutOff}
-	for _, o := range observer.Opinions() {
-		opinion := httpapi.Opinion{
-			Pool: o.Pool, Name: o.Name, UID: o.UID, Health: o.Health, Run: o.Run, Error: o.Reason, Void: o.Void,
-			LastError: o.LastError, Evidence: o.Evidence, LatencySeconds: time.Duration(o.Latency).Seconds(),
-		}
-		if !o.At.IsZero() {
-			age := time.Duration(o.Age).Seconds()
-			opinion.AgeSeconds = &age
-		}
-		all.Opinions = append(all.Opinions, opinion)
+	all := httpapi.LocalHealth{
+		CutOff:     local.CutOff,
+		OpinionsOf: func(pool, uid string) []httpapi.Opinion { return opinions(observer, pool, uid) },
 	}
 	for _, uid := range slices.Sorted(maps.Keys(local.Health)) {
 		veto := httpapi.Veto{UID: uid, Health: local.Health[uid], Reason: local.Reasons[uid].Reason}
@@ -75,6 +67,23 @@ func localHealth(observer *health.Observer, traffic *balancer.Balancer) httpapi.
 			Pool: e.Pool, Name: e.Name, UID: e.UID, Reason: e.Reason,
 			AgeSeconds: e.Since.Seconds(), LeftSeconds: e.For.Seconds(),
 		})
+	}
+	return all
+}
+
+// opinions are those of one pool's backends, or of the one with that UID.
+func opinions(observer *health.Observer, pool, uid string) []httpapi.Opinion {
+	var all []httpapi.Opinion
+	for _, o := range observer.OpinionsOf(pool, uid) {
+		opinion := httpapi.Opinion{
+			Pool: o.Pool, Name: o.Name, UID: o.UID, Health: o.Health, Run: o.Run, Error: o.Reason, Void: o.Void,
+			LastError: o.LastError, Evidence: o.Evidence, LatencySeconds: time.Duration(o.Latency).Seconds(),
+		}
+		if !o.At.IsZero() {
+			age := time.Duration(o.Age).Seconds()
+			opinion.AgeSeconds = &age
+		}
+		all = append(all, opinion)
 	}
 	return all
 }
