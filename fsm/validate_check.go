@@ -73,7 +73,7 @@ func (c *Check) validateHTTP(f *faults) {
 }
 
 // validateFields keeps out what frames the request, as [FieldEdit.validate]
-// does.
+// does, and Expect, which is of requests with a body (RFC 9110, section 10.1.1).
 func (c *Check) validateFields(f *faults) {
 	if len(c.Fields) > maxCheckFields {
 		f.add("/spec/check/fields", "has %d fields, at most %d are taken", len(c.Fields), maxCheckFields)
@@ -84,6 +84,9 @@ func (c *Check) validateFields(f *faults) {
 		checkToken(f, at+"/name", "header field", field.Name)
 		if strings.EqualFold(field.Name, "Host") {
 			f.add(at+"/name", "%q cannot be given as a field: use host", field.Name)
+		}
+		if strings.EqualFold(field.Name, "Expect") {
+			f.add(at+"/name", "%q cannot be given: a check sends no body that could wait for an answer: leave it out", field.Name)
 		}
 		if isUnedited(field.Name) {
 			f.add(at+"/name", "%q cannot be given: it frames the message or belongs to one connection, and Evenkeel writes it itself", field.Name)
