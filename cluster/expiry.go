@@ -25,7 +25,8 @@ const (
 // countdown is one thing of one backend that ends with time.
 type countdown struct {
 	expiry fsm.Expiry
-	// begin tells this one from those that were before it: an epoch or a version.
+	// begin tells this one from those that were before it: an epoch of its own or a
+	// version.
 	begin uint64
 	since time.Time
 	span  time.Duration
@@ -35,9 +36,9 @@ type countdown struct {
 
 // countdowns are all that the leader counts, by its monotonic clock: holds, flaps,
 // slow starts, overrides and drains. A new leader begins each anew, since what it
-// was told of another one's time proves nothing about its own; so does a hold or a
-// flap when something else of the backend begins. Nothing ends early. Its methods
-// have no clock, and are called from one goroutine.
+// was told of another one's time proves nothing about its own. Nothing else begins
+// one anew that goes on, be it an override renewed for ever, and nothing ends early.
+// Its methods have no clock, and are called from one goroutine.
 type countdowns struct {
 	version uint64 // of the state that they follow
 	known   bool
@@ -141,10 +142,10 @@ func lastingOf(b *fsm.Backend, pool *fsm.Pool) [5]lasting {
 		all[2] = lasting{fsm.ExpireDrain, d.Epoch, d.Epoch, span}
 	}
 	if s.Held {
-		all[3] = lasting{fsm.ExpireHold, s.Epoch, s.Epoch, damping.HoldAfter(s.Flaps)}
+		all[3] = lasting{fsm.ExpireHold, s.FlapEpoch, s.FlapEpoch, damping.HoldAfter(s.Flaps)}
 	}
 	if s.Flaps > 0 && s.Health == fsm.HealthUp {
-		all[4] = lasting{fsm.ExpireFlap, s.Epoch, s.Epoch, time.Duration(damping.Decay)}
+		all[4] = lasting{fsm.ExpireFlap, s.FlapEpoch, s.FlapEpoch, time.Duration(damping.Decay)}
 	}
 	return all
 }
@@ -172,17 +173,17 @@ func (c *countdowns) ripe(now time.Time) []fsm.Expiry {
 		first.due = now.Add(expiryRetry)
 		heap.Fix(&c.order, 0)
 	}
-	// The end of a flap begins the next one's epoch, in which a slow start of the
-	// same backend would not be found.
+	// Slow starts end first: what else ends can begin another epoch, in which that of
+	// the same backend would not be found.
 	slices.SortStableFunc(items, func(a, b fsm.Expiry) int { return cmp.Compare(lateness(a.What), lateness(b.What)) })
 	return items
 }
 
 func lateness(what fsm.ExpiryKind) int {
-	if what == fsm.ExpireFlap {
-		return 1
+	if what == fsm.ExpireRamp {
+		return 0
 	}
-	return 0
+	return 1
 }
 
 // countdownHeap is a [heap.Interface] with the first that is due in front.

@@ -141,6 +141,50 @@ func TestWhatBeginsAnewIsCountedAnew(t *testing.T) {
 	}
 }
 
+// A script that renews an override again and again keeps no flap from decaying, and
+// no hold from ending.
+func TestNothingElseBeginsAHoldOrAFlapAnew(t *testing.T) {
+	l, counts, now := newLedger(t), newCountdowns(), time.Now()
+	l.pool(func(s *fsm.PoolSpec) {
+		s.SlowStart = 0
+		s.Damping = &fsm.Damping{Flaps: 1, Hold: fsm.Duration(time.Minute), MaxHold: fsm.Duration(time.Minute), Decay: fsm.Duration(time.Minute)}
+	})
+	l.do(backend("b"))
+	l.votes("b", fsm.HealthUp, fsm.HealthDown, fsm.HealthUp, fsm.HealthDown, fsm.HealthUp)
+	l.wantRipe(counts, now)
+	for _, what := range []fsm.ExpiryKind{fsm.ExpireHold, fsm.ExpireFlap, fsm.ExpireFlap} {
+		for second := 0; second < 60; second += 20 {
+			l.do(fsm.SetOverride{Pool: "default", Name: "b", Health: fsm.HealthUp, For: fsm.Duration(time.Hour)})
+			l.wantRipe(counts, now.Add(time.Duration(second)*time.Second))
+		}
+		l.wantRipe(counts, now.Add(time.Minute-1))
+		now = now.Add(time.Minute)
+		if result := l.do(fsm.Expire{Items: l.wantRipe(counts, now, what)}); result.Ignored != 0 {
+			t.Fatalf("a %s was ended, and %+v", what, result)
+		}
+		l.wantRipe(counts, now)
+	}
+	if s := l.Backend("default", "b").Status; s.Held || s.Flaps != 0 || s.Override == nil {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A slow start is found by the epoch that the end of a hold moves on.
+func TestASlowStartEndsBesideTheHoldThatEndsWithIt(t *testing.T) {
+	l, counts, now := newLedger(t), newCountdowns(), time.Now()
+	l.pool(func(s *fsm.PoolSpec) { s.SlowStart = fsm.Duration(4 * time.Second) })
+	l.do(backend("b"))
+	l.votes("b", fsm.HealthUp, fsm.HealthDown, fsm.HealthUp, fsm.HealthDown, fsm.HealthUp)
+	l.wantRipe(counts, now) // held from here on
+	now = now.Add(time.Second)
+	l.do(fsm.SetOverride{Pool: "default", Name: "b", Health: fsm.HealthUp})
+	l.wantRipe(counts, now) // and used from here on
+	items := l.wantRipe(counts, now.Add(4*time.Second), fsm.ExpireRamp, fsm.ExpireHold)
+	if result := l.do(fsm.Expire{Items: items}); result.Ignored != 0 || l.Backend("default", "b").Status.Ramp != 0 {
+		t.Errorf("%+v of %+v: %+v", result, items, l.Backend("default", "b").Status)
+	}
+}
+
 func TestASpanThatChangesMovesTheEnd(t *testing.T) {
 	l, counts, now := newLedger(t), newCountdowns(), time.Now()
 	l.do(backend("b"))
@@ -155,7 +199,7 @@ func TestASlowStartOutlivesTheFlapsThatDecayInIt(t *testing.T) {
 	l.do(backend("b"))
 	l.votes("b", fsm.HealthUp, fsm.HealthDown, fsm.HealthUp, fsm.HealthDown, fsm.HealthUp)
 	b := l.Backend("default", "b")
-	l.do(fsm.Expire{Items: []fsm.Expiry{{Pool: "default", Name: "b", UID: b.Meta.UID, What: fsm.ExpireHold, Epoch: b.Status.Epoch}}})
+	l.do(fsm.Expire{Items: []fsm.Expiry{{Pool: "default", Name: "b", UID: b.Meta.UID, What: fsm.ExpireHold, Epoch: b.Status.FlapEpoch}}})
 	l.wantRipe(counts, now) // two flaps, and a slow start
 	l.do(fsm.Expire{Items: l.wantRipe(counts, now.Add(time.Minute), fsm.ExpireFlap)})
 	l.wantRipe(counts, now.Add(time.Minute))

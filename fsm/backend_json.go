@@ -42,6 +42,7 @@ func appendBackend(to []byte, b *Backend) (_ []byte, ok bool) {
 		w.to = append(w.to, `,"held":true`...)
 	}
 	w.some(`,"epoch":`, b.Status.Epoch)
+	w.some(`,"flap_epoch":`, b.Status.FlapEpoch)
 	w.odd = w.odd || b.Spec.DrainTimeout != 0 || b.Status.Override != nil || b.Status.Drain != nil
 	w.text(`},"meta":{"uid":`, b.Meta.UID)
 	w.count(`,"revision":`, b.Meta.Revision)
@@ -225,6 +226,7 @@ func (r *backendReader) readStatus(c *jsonReader, status *BackendStatus) {
 	status.Flaps = int(c.some(`,"flaps":`))
 	status.Held = c.has(`,"held":true`)
 	status.Epoch = c.some(`,"epoch":`)
+	status.FlapEpoch = c.some(`,"flap_epoch":`)
 	c.expect("}")
 }
 

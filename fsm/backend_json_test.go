@@ -23,7 +23,7 @@ func fullBackend() *Backend {
 				{"n1", HealthDown, 9, "dial tcp 10.0.0.5:9000: connection refused", at, 0},
 				{"n2", HealthUp, 8, "", at.Add(time.Nanosecond), 25},
 			},
-			Reduction: 25, Ramp: 7, Flaps: 3, Held: true, Epoch: 4,
+			Reduction: 25, Ramp: 7, Flaps: 3, Held: true, Epoch: 4, FlapEpoch: 2,
 		},
 		Meta: Meta{"8f14e45f-ceea-867a-9a36-0011223344ff", 9, at, at.Add(time.Hour), "someone"},
 	}
@@ -147,7 +147,7 @@ func TestAnyBackendIsWrittenAndReadAsEncodingJSONDoes(t *testing.T) {
 		b.Status = BackendStatus{
 			Health: Health(text.Draw(t, "health")), Since: rapid.Uint64().Draw(t, "since"), Generation: rapid.Uint64().Draw(t, "generation"),
 			Reduction: rapid.Int().Draw(t, "reduction"), Ramp: rapid.Uint64().Draw(t, "ramp"), Flaps: rapid.IntMin(0).Draw(t, "flaps"),
-			Held: rapid.Bool().Draw(t, "held"), Epoch: rapid.Uint64().Draw(t, "epoch"),
+			Held: rapid.Bool().Draw(t, "held"), Epoch: rapid.Uint64().Draw(t, "epoch"), FlapEpoch: rapid.Uint64().Draw(t, "flap epoch"),
 		}
 		for range rapid.IntRange(0, 3).Draw(t, "votes") {
 			b.Status.Votes = append(b.Status.Votes, Vote{text.Draw(t, "observer"), Health(text.Draw(t, "vote")), rapid.Uint64().Draw(t, "of"), text.Draw(t, "reason"), at.Draw(t, "at"), rapid.IntMin(0).Draw(t, "reduction")})

@@ -112,7 +112,8 @@ type Expiry struct {
 	Name string     `json:"name"`
 	UID  string     `json:"uid"`
 	What ExpiryKind `json:"what"`
-	// Epoch is of the override or drain; for the others [BackendStatus.Epoch].
+	// Epoch is of the override or drain; [BackendStatus.FlapEpoch] for a hold or a
+	// flap, and [BackendStatus.Epoch] for a slow start.
 	Epoch uint64 `json:"epoch"`
 }
 

@@ -4,7 +4,8 @@ import "slices"
 
 // setOverride puts an operator's word in place of a verdict, or takes it back.
 func (d *draft) setOverride(c Command, op SetOverride) (AnyObject, *Error) {
-	if lookup(d.pools, op.Pool) == nil {
+	pool := lookup(d.pools, op.Pool)
+	if pool == nil {
 		return nil, refuse(CodeNotFound, "/pool", "pool %q does not exist", op.Pool)
 	}
 	ref := Ref{Kind: KindBackend, Pool: op.Pool, Name: op.Name}
@@ -29,6 +30,7 @@ func (d *draft) setOverride(c Command, op SetOverride) (AnyObject, *Error) {
 			Health: op.Health, For: op.For, Reason: op.Reason, Actor: c.Actor, At: c.Time.UTC().Round(0), Epoch: next.Status.Epoch,
 		}
 	}
+	d.settleRamp(b, &next, pool)
 	d.storeBackend(&next)
 	return &next, nil
 }
@@ -52,23 +54,23 @@ func (d *draft) expire(op Expire) {
 }
 
 func (d *draft) expireOne(b, next *Backend, item Expiry) bool {
-	s, now := &next.Status, b.Status.Epoch == item.Epoch
+	s := &next.Status
 	switch item.What {
 	case ExpireHold:
-		if !s.Held || !now {
+		if !s.Held || s.FlapEpoch != item.Epoch {
 			return false
 		}
 		d.comeUp(s)
-		d.settleRamp(b, next, lookup(d.pools, b.Pool))
 	case ExpireFlap:
-		if s.Flaps == 0 || s.Health != HealthUp || !now {
+		if s.Flaps == 0 || s.Health != HealthUp || s.FlapEpoch != item.Epoch {
 			return false
 		}
+		s.FlapEpoch = 0
 		if s.Flaps--; s.Flaps > 0 {
-			s.Epoch++ // the next one decays from here
+			s.beginFlapEpoch() // the next one decays from here
 		}
 	case ExpireRamp:
-		if s.Ramp == 0 || !now {
+		if s.Ramp == 0 || s.Epoch != item.Epoch {
 			return false
 		}
 		s.Ramp = 0
@@ -83,6 +85,7 @@ func (d *draft) expireOne(b, next *Backend, item Expiry) bool {
 		}
 		s.Drain = &Drain{State: DrainTimedOut, Idle: s.Drain.Idle, Epoch: s.Drain.Epoch}
 	}
+	d.settleRamp(b, next, lookup(d.pools, b.Pool))
 	return true
 }
 

@@ -11,7 +11,8 @@ import "time"
 // A verdict that turns up is held back while the backend went down too often
 // (Held), and begins a slow start (Ramp) where the pool has one. A ramp begins
 // whenever the backend begins to take new traffic: when it is registered or
-// becomes ready, not known to be down, and when it comes up again. Where all
+// becomes ready, not known to be down, and when it comes up again or an override
+// has it used again. An override that keeps it out ends the ramp. Where all
 // backends of a pool begin together, so do their ramps, and weights are shares: none
 // is spared at another's cost.
 //
@@ -63,15 +64,15 @@ func (d *draft) turn(next *Backend, pool *Pool, to Health) {
 	s := &next.Status
 	switch damping := dampingOf(pool); {
 	case to == HealthDown && s.Held:
-		s.Held = false // the next hold begins anew
+		s.Held, s.FlapEpoch = false, 0 // the next hold begins anew
 	case to == HealthDown:
 		if s.Health == HealthUp {
 			s.Flaps = damping.afterFlap(s.Flaps)
 		}
-		s.Health, s.Since = HealthDown, d.nextVersion()
+		s.Health, s.Since, s.FlapEpoch = HealthDown, d.nextVersion(), 0
 	case s.Health == HealthDown && damping.HoldAfter(s.Flaps) > 0:
 		s.Held = true
-		s.Epoch++
+		s.beginFlapEpoch()
 	default:
 		d.comeUp(s)
 	}
@@ -79,10 +80,16 @@ func (d *draft) turn(next *Backend, pool *Pool, to Health) {
 
 // comeUp makes a backend up, from when its flaps decay.
 func (d *draft) comeUp(s *BackendStatus) {
-	s.Health, s.Since, s.Held = HealthUp, d.nextVersion(), false
+	s.Health, s.Since, s.Held, s.FlapEpoch = HealthUp, d.nextVersion(), false, 0
 	if s.Flaps > 0 {
-		s.Epoch++
+		s.beginFlapEpoch()
 	}
+}
+
+// beginFlapEpoch begins a hold, or the time after which a flap is forgotten.
+func (s *BackendStatus) beginFlapEpoch() {
+	s.Epoch++
+	s.FlapEpoch = s.Epoch
 }
 
 // settleRamp begins the slow start of a backend that begins to take new traffic,
@@ -100,7 +107,7 @@ func (d *draft) settleRamp(old, next *Backend, pool *Pool) {
 }
 
 func takesTraffic(b *Backend) bool {
-	return b.Spec.AdminState == AdminReady && b.Status.Health != HealthDown
+	return b.Spec.AdminState == AdminReady && b.Status.Effective() != HealthDown
 }
 
 func dampingOf(pool *Pool) Damping {
@@ -190,7 +197,7 @@ func movedBetween(a, b []candidate) string {
 func (d *draft) storeIfChanged(old, next *Backend) {
 	a, b := &old.Status, &next.Status
 	if a.Health == b.Health && a.Since == b.Since && a.Reduction == b.Reduction && a.Ramp == b.Ramp && a.Flaps == b.Flaps &&
-		a.Held == b.Held && a.Epoch == b.Epoch && a.Override == b.Override && a.Drain == b.Drain {
+		a.Held == b.Held && a.Epoch == b.Epoch && a.FlapEpoch == b.FlapEpoch && a.Override == b.Override && a.Drain == b.Drain {
 		return
 	}
 	d.storeBackend(next)

@@ -65,8 +65,11 @@ func checkStatus(t *rapid.T, before, after *State) {
 		if s.Held && (s.Health != HealthDown || s.Override == nil && s.Effective() != HealthDown) {
 			t.Fatalf("%s is held and %s, used as %s", b.Ref(), s.Health, s.Effective())
 		}
-		if s.Ramp != 0 && !takesTraffic(b) || s.Ramp > after.Version() {
-			t.Fatalf("%s starts slowly: %+v", b.Ref(), s)
+		if s.Ramp > after.Version() {
+			t.Fatalf("%s starts slowly in the future: %+v", b.Ref(), s)
+		}
+		if (s.FlapEpoch != 0) != (s.Held || s.Flaps > 0 && s.Health == HealthUp) || s.FlapEpoch > s.Epoch {
+			t.Fatalf("nothing lasts, or something of no epoch: %s with %+v", b.Ref(), s)
 		}
 		if s.Flaps < 0 || s.Flaps > maxFlaps+20 || s.Reduction < 0 || s.Reduction > 100 {
 			t.Fatalf("%s is out of bounds: %+v", b.Ref(), s)
@@ -82,6 +85,39 @@ func checkStatus(t *rapid.T, before, after *State) {
 		}
 		if old := before.Backend(b.Pool, b.Name); old != nil && old.Meta.UID == b.Meta.UID && old.Status.Epoch > s.Epoch {
 			t.Fatalf("the epoch of %s fell from %d to %d", b.Ref(), old.Status.Epoch, s.Epoch)
+		}
+	}
+}
+
+// serves tells whether new traffic may go to the backend, whoever says so.
+func serves(b *Backend) bool {
+	s := b.Status
+	down := s.Health == HealthDown
+	if s.Override != nil {
+		down = s.Override.Health == HealthDown
+	}
+	return b.Spec.AdminState == AdminReady && !down
+}
+
+// checkRamps holds slow starts to when they may begin and go on: with new traffic
+// in a pool that has them, and as long as the backend gets any.
+func checkRamps(t *rapid.T, before, after *State) {
+	for b := range after.Backends() {
+		old := before.Backend(b.Pool, b.Name)
+		served, ramp := false, uint64(0)
+		if old != nil && old.Meta.UID == b.Meta.UID && old.Status.Generation == b.Status.Generation {
+			served, ramp = serves(old), old.Status.Ramp
+		}
+		slow := after.Pool(b.Pool).Spec.SlowStart > 0
+		// Of a pool that changes with its backends either may be what counts.
+		same := before.Pool(b.Pool) != nil && slow == (before.Pool(b.Pool).Spec.SlowStart > 0)
+		switch is := b.Status.Ramp; {
+		case !serves(b) && is != 0:
+			t.Fatalf("%s starts slowly and is not used: %+v", b.Ref(), b.Status)
+		case served && serves(b) && is != 0 && is != ramp:
+			t.Fatalf("%s was used already and started slowly again: %+v", b.Ref(), b.Status)
+		case same && !served && serves(b) && (is > before.Version()) != slow:
+			t.Fatalf("%s is used from here on, slow start %t: %+v", b.Ref(), slow, b.Status)
 		}
 	}
 }
@@ -122,6 +158,7 @@ func TestVerdictsAndWhatFollowsHoldAfterEveryCommand(t *testing.T) {
 						s, _ = Apply(before, []Command{command})
 						checkVerdicts(t, before, s)
 						checkStatus(t, before, s)
+						checkRamps(t, before, s)
 					}
 				}
 			})
@@ -142,31 +179,35 @@ func TestExpiriesOfAnotherEpochChangeNothing(t *testing.T) {
 }
 
 // TestHistoriesReachWhatTheyAreToTest fails if the histories above are too tame
-// to meet what they are drawn for.
+// to meet what they are drawn for. Some of it is rare, and is given more of them.
 func TestHistoriesReachWhatTheyAreToTest(t *testing.T) {
 	starts := []*State{atLevel(t, FeatureLevel, 6).State, volatile(t)}
+	const kinds, rounds = 11, 30
 	met := map[string]int{}
-	rapid.Check(t, func(t *rapid.T) {
-		start := rapid.SampledFrom(starts).Draw(t, "start")
-		entries, _ := drawEntries(t, start)
-		s := start
-		for _, entry := range entries {
-			s, _ = Apply(s, entry)
-			for b := range s.Backends() {
-				for name, is := range map[string]bool{
-					"up": b.Status.Health == HealthUp, "down": b.Status.Health == HealthDown, "held": b.Status.Held, "ramp": b.Status.Ramp != 0,
-					"flaps": b.Status.Flaps > 0, "override": b.Status.Override != nil, "draining": b.Status.Drain != nil,
-					"drained": b.Status.Drain != nil && b.Status.Drain.State == DrainDone, "reduction": b.Status.Reduction > 0,
-					"departed": len(standInsOf(s, b)) > 0,
-				} {
-					if is {
-						met[name]++
+	for round := 0; round < rounds && len(met) < kinds; round++ {
+		rapid.Check(t, func(t *rapid.T) {
+			start := rapid.SampledFrom(starts).Draw(t, "start")
+			entries, _ := drawEntries(t, start)
+			s := start
+			for _, entry := range entries {
+				s, _ = Apply(s, entry)
+				for b := range s.Backends() {
+					for name, is := range map[string]bool{
+						"up": b.Status.Health == HealthUp, "down": b.Status.Health == HealthDown, "held": b.Status.Held, "ramp": b.Status.Ramp != 0,
+						"flaps": b.Status.Flaps > 0, "override": b.Status.Override != nil, "draining": b.Status.Drain != nil,
+						"drained": b.Status.Drain != nil && b.Status.Drain.State == DrainDone, "reduction": b.Status.Reduction > 0,
+						"ramp under an override": b.Status.Override != nil && b.Status.Ramp != 0,
+						"departed":               len(standInsOf(s, b)) > 0,
+					} {
+						if is {
+							met[name]++
+						}
 					}
 				}
 			}
-		}
-	})
-	if len(met) < 10 {
+		})
+	}
+	if len(met) < kinds {
 		t.Errorf("only these were met: %v", met)
 	}
 }

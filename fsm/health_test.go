@@ -268,7 +268,7 @@ func TestABackendThatFlapsIsHeldDown(t *testing.T) {
 	if s.Health != HealthDown || !s.Held || s.Flaps != 2 || s.Effective() != HealthDown {
 		t.Fatalf("after two flaps: %+v", s)
 	}
-	first := s.Epoch
+	first := s.FlapEpoch
 	r.agree(HealthDown)
 	if s := r.web1().Status; s.Held || s.Health != HealthDown || s.Flaps != 2 {
 		t.Fatalf("down while held: %+v", s)
@@ -280,7 +280,7 @@ func TestABackendThatFlapsIsHeldDown(t *testing.T) {
 	if r.expire(ExpireHold, first) {
 		t.Error("a hold ended by the time of one before it")
 	}
-	if !r.expire(ExpireHold, r.web1().Status.Epoch) || r.web1().Status.Held {
+	if !r.expire(ExpireHold, r.web1().Status.FlapEpoch) || r.web1().Status.Held {
 		t.Error("the hold did not end")
 	}
 	r.wantHealth(HealthUp)
@@ -288,26 +288,69 @@ func TestABackendThatFlapsIsHeldDown(t *testing.T) {
 		t.Errorf("after the hold: %+v at version %d", s, r.Version())
 	}
 	t.Run("the flaps decay one by one", func(t *testing.T) {
-		epoch := r.web1().Status.Epoch
+		epoch := r.web1().Status.FlapEpoch
 		if !r.expire(ExpireFlap, epoch) || r.web1().Status.Flaps != 1 {
 			t.Errorf("status %+v", r.web1().Status)
 		}
 		if r.expire(ExpireFlap, epoch) {
 			t.Error("two ended in the time of one")
 		}
-		if !r.expire(ExpireFlap, r.web1().Status.Epoch) || r.web1().Status.Flaps != 0 {
+		if !r.expire(ExpireFlap, r.web1().Status.FlapEpoch) || r.web1().Status.Flaps != 0 {
 			t.Errorf("status %+v", r.web1().Status)
 		}
-		if r.expire(ExpireFlap, r.web1().Status.Epoch) {
+		if r.expire(ExpireFlap, r.web1().Status.FlapEpoch) {
 			t.Error("one ended that was not there")
 		}
 	})
 	t.Run("none decays while it is down", func(t *testing.T) {
 		r.agree(HealthDown)
-		if r.expire(ExpireFlap, r.web1().Status.Epoch) {
+		if r.expire(ExpireFlap, r.web1().Status.FlapEpoch) {
 			t.Error("one decayed")
 		}
 	})
+}
+
+// What else begins and ends, in whatever number, leaves the time of a hold and of a
+// flap alone.
+func TestOtherBeginningsLeaveHoldsAndFlapsAlone(t *testing.T) {
+	r := atLevel(t, FeatureLevel, 3)
+	r.putPool(func(s *PoolSpec) {
+		s.SlowStart = Duration(time.Minute)
+		s.Damping = &Damping{Flaps: 1, Hold: Duration(5 * time.Second), MaxHold: Duration(20 * time.Second), Decay: Duration(time.Minute)}
+	})
+	r.putWeb1(nil)
+	others := func() {
+		r.must(SetOverride{Pool: "default", Name: "web1", Health: HealthDown, For: Duration(time.Minute)})
+		r.must(SetOverride{Pool: "default", Name: "web1", Health: HealthUp})
+		r.must(SetOverride{Pool: "default", Name: "web1"})
+		r.putWeb1(func(s *BackendSpec) { s.AdminState = AdminDrain })
+		r.putWeb1(nil)
+	}
+	for range 2 {
+		r.agree(HealthUp)
+		r.agree(HealthDown)
+	}
+	r.agree(HealthUp)
+	for _, step := range []struct {
+		what  ExpiryKind
+		held  bool
+		flaps int
+	}{{ExpireHold, true, 2}, {ExpireFlap, false, 2}, {ExpireFlap, false, 1}} {
+		before := r.web1().Status
+		if before.Held != step.held || before.Flaps != step.flaps || before.FlapEpoch == 0 {
+			t.Fatalf("before the end of a %s: %+v", step.what, before)
+		}
+		others()
+		if s := r.web1().Status; s.FlapEpoch != before.FlapEpoch || s.Epoch <= before.Epoch {
+			t.Fatalf("a %s of %+v became %+v", step.what, before, s)
+		}
+		if r.expire(step.what, r.web1().Status.Epoch) || !r.expire(step.what, before.FlapEpoch) {
+			t.Fatalf("a %s did not end by its own epoch alone", step.what)
+		}
+	}
+	if s := r.web1().Status; s.Held || s.Flaps != 0 || s.FlapEpoch != 0 || s.Health != HealthUp {
+		t.Errorf("at the end: %+v", s)
+	}
 }
 
 func TestFlapsAreCountedNoFurtherThanTheyLengthenTheHold(t *testing.T) {
@@ -321,7 +364,7 @@ func TestFlapsAreCountedNoFurtherThanTheyLengthenTheHold(t *testing.T) {
 		for range 20 {
 			r.agree(HealthUp)
 			if r.web1().Status.Held {
-				r.expire(ExpireHold, r.web1().Status.Epoch)
+				r.expire(ExpireHold, r.web1().Status.FlapEpoch)
 			}
 			r.wantHealth(HealthUp)
 			r.agree(HealthDown)
@@ -392,6 +435,64 @@ func TestASlowStartBeginsWithNewTraffic(t *testing.T) {
 	if r.web1().Status.Ramp != 0 {
 		t.Error("one began in a pool that has none")
 	}
+}
+
+func TestASlowStartBeginsAndEndsWithOverrides(t *testing.T) {
+	override := func(r *registry, health Health) {
+		r.must(SetOverride{Pool: "default", Name: "web1", Health: health, For: Duration(time.Hour)})
+	}
+	back := func(r *registry) { r.must(SetOverride{Pool: "default", Name: "web1"}) }
+	expired := func(r *registry) {
+		if !r.expire(ExpireOverride, r.web1().Status.Override.Epoch) {
+			r.t.Error("the override did not expire")
+		}
+	}
+	for name, c := range map[string]struct {
+		before func(*registry)
+		last   func(*registry)
+		begins bool
+	}{
+		"one that kept it out is taken back": {func(r *registry) { override(r, HealthDown) }, back, true},
+		"one that kept it out expires":       {func(r *registry) { override(r, HealthDown) }, expired, true},
+		"one that kept it out is turned":     {func(r *registry) { override(r, HealthDown) }, func(r *registry) { override(r, HealthUp) }, true},
+		"what is down is used":               {func(r *registry) { r.agree(HealthDown) }, func(r *registry) { override(r, HealthUp) }, true},
+		"what is up stays used":              {func(*registry) {}, func(r *registry) { override(r, HealthUp) }, false},
+		"what is used goes on by itself":     {func(r *registry) { override(r, HealthUp) }, expired, false},
+		"what is up is kept out":             {func(*registry) {}, func(r *registry) { override(r, HealthDown) }, false},
+		"it comes up while it is kept out":   {func(r *registry) { r.agree(HealthDown); override(r, HealthDown) }, func(r *registry) { r.agree(HealthUp) }, false},
+		"what is used comes up": {func(r *registry) {
+			r.agree(HealthDown)
+			override(r, HealthUp)
+			r.expire(ExpireRamp, r.web1().Status.Epoch)
+		}, func(r *registry) { r.agree(HealthUp) }, false},
+		"it came up while it was kept out": {func(r *registry) { r.agree(HealthDown); override(r, HealthDown); r.agree(HealthUp) }, back, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := atLevel(t, FeatureLevel, 3)
+			r.putPool(func(s *PoolSpec) { s.SlowStart = Duration(time.Minute) })
+			r.putWeb1(nil)
+			r.agree(HealthUp)
+			r.expire(ExpireRamp, r.web1().Status.Epoch)
+			c.before(r)
+			if s := r.web1().Status; s.Ramp != 0 {
+				t.Fatalf("before: %+v", s)
+			}
+			c.last(r)
+			if s := r.web1().Status; (s.Ramp != 0) != c.begins || c.begins && s.Ramp != r.Version() {
+				t.Errorf("at version %d: %+v", r.Version(), s)
+			}
+		})
+	}
+	t.Run("one that keeps it out ends the ramp", func(t *testing.T) {
+		r := atLevel(t, FeatureLevel, 3)
+		r.putPool(func(s *PoolSpec) { s.SlowStart = Duration(time.Minute) })
+		r.putWeb1(nil)
+		ramp := r.web1().Status.Ramp
+		override(r, HealthDown)
+		if s := r.web1().Status; ramp == 0 || s.Ramp != 0 {
+			t.Errorf("it goes on: %+v", s)
+		}
+	})
 }
 
 func TestAnOverrideTakesThePlaceOfTheVerdict(t *testing.T) {

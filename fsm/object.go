@@ -137,6 +137,10 @@ type BackendStatus struct {
 	// Epoch counts the beginnings of what expires (hold, flaps, ramp, override,
 	// drain), so that a late [Expire] ends nothing that began after it.
 	Epoch uint64 `json:"epoch,omitempty"`
+	// FlapEpoch is Epoch as of when the hold began, or the time up after which one
+	// of the flaps is forgotten; 0 while there is neither. What else begins
+	// meanwhile does not move it, so that neither is counted anew for that.
+	FlapEpoch uint64 `json:"flap_epoch,omitempty"`
 }
 
 // Override is an operator's word against the verdict.

@@ -140,6 +140,9 @@ func drawExpire(t *rapid.T, s *State, age uint64) Expire {
 	for b := range s.Backends() {
 		what := rapid.SampledFrom([]ExpiryKind{ExpireHold, ExpireFlap, ExpireRamp, ExpireOverride, ExpireDrain}).Draw(t, "what")
 		epoch := b.Status.Epoch
+		if what == ExpireHold || what == ExpireFlap {
+			epoch = b.Status.FlapEpoch
+		}
 		if what == ExpireOverride && b.Status.Override != nil {
 			epoch = b.Status.Override.Epoch
 		}
@@ -289,7 +292,7 @@ func checkLevels(t *rapid.T, s *State) {
 	}
 	for b := range s.Backends() {
 		checkLevel(&f, s.FeatureLevel(), b.Ref().String(), b.Spec)
-		if status := b.Status; s.FeatureLevel() < 4 && (status.Epoch != 0 || status.Ramp != 0 || status.Flaps != 0 || status.Held || status.Reduction != 0 ||
+		if status := b.Status; s.FeatureLevel() < 4 && (status.Epoch != 0 || status.FlapEpoch != 0 || status.Ramp != 0 || status.Flaps != 0 || status.Held || status.Reduction != 0 ||
 			status.Override != nil || status.Drain != nil) {
 			f.add(b.Ref().String(), "its status is %+v", status)
 		}

@@ -141,7 +141,7 @@ func (d *draft) forgetHealth(pool string) {
 			next.Status.Health, next.Status.Since = HealthUnknown, d.nextVersion()
 		}
 		if d.featureLevel >= levelHealth {
-			next.Status.Reduction, next.Status.Flaps, next.Status.Held = 0, 0, false
+			next.Status.Reduction, next.Status.Flaps, next.Status.Held, next.Status.FlapEpoch = 0, 0, false, 0
 			d.settleRamp(b, &next, lookup(d.pools, pool))
 		}
 		d.storeBackend(&next)
