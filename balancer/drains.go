@@ -123,7 +123,7 @@ func (b *Balancer) report(ctx context.Context, d *drainReports, source Source, p
 	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()
 	result, err := proposer.Propose(ctx, "drain", op)
-	if err == nil {
+	if err == nil && result.Err != nil { // a nil *fsm.Error would be an error
 		err = result.Err
 	}
 	state, _ := source.Watch()

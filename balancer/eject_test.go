@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -189,6 +190,28 @@ func TestADrainIsReportedOnceNothingIsInFlight(t *testing.T) {
 		t.Errorf("the request in flight got %q", got)
 	}
 	eventually(t, "it is reported, in spite of errors", func() bool { return p.reports.Load() == 1 })
+}
+
+// TestAReportThatIsTakenIsNoFailure: otherwise each drain would wait for longer.
+func TestAReportThatIsTakenIsNoFailure(t *testing.T) {
+	address := backend(t, hello)
+	r := withBackend(t, address)
+	n, p := run(t, Config{Bind: "127.0.0.1", Self: "n1"}, r), &proposer{r: r}
+	r.drain("b", address, fsm.DrainUnderWay)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := n.ReportDrains(ctx, r, p); err != nil {
+			t.Errorf("report drains: %v", err)
+		}
+	}()
+	eventually(t, "it is reported", func() bool { return p.reports.Load() == 1 })
+	stop()
+	await(t, ended, "the end of ReportDrains")
+	if log := n.log.String(); strings.Contains(log, "could not be reported") {
+		t.Errorf("it logged %s", log)
+	}
 }
 
 func TestATimedOutDrainCutsWhatIsInFlight(t *testing.T) {

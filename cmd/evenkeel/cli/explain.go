@@ -198,31 +198,43 @@ func (d whyDoc) explainVerdict() []string {
 		}
 		return []string{"Its pool has no check: nobody probes it, and it is used like one that is up."}
 	}
-	observers, votes := 0, map[fsm.Health]int{}
+	observers, votes, departed := 0, map[fsm.Health]int{}, map[fsm.Health]int{}
 	for _, w := range d.Witnesses {
 		if w.Current {
 			observers++
 		}
-		if w.Vote != nil && !w.Vote.Outdated {
+		switch {
+		case w.Vote == nil || w.Vote.Outdated:
+		case w.Current:
 			votes[w.Vote.Health]++
+		default:
+			departed[w.Vote.Health]++
 		}
 	}
 	var lines []string
-	agreed := d.Verdict
-	if d.Held {
-		agreed = fsm.HealthUp
-	}
-	switch agreed {
-	case fsm.HealthUnknown:
+	switch {
+	case d.Verdict == fsm.HealthUnknown:
 		lines = append(lines, fmt.Sprintf("There is no verdict yet: %d of %d witnesses voted up and %d down. Until then it is used like one that is up.",
 			votes[fsm.HealthUp], observers, votes[fsm.HealthDown]))
+	case d.Held:
+		lines = append(lines, fmt.Sprintf("The cluster's verdict is %s, since version %d, since it is held: %d of %d witnesses voted up%s.",
+			d.Verdict, d.Since, votes[fsm.HealthUp], observers, ofDeparted(departed[fsm.HealthUp])))
 	default:
-		lines = append(lines, fmt.Sprintf("The cluster's verdict is %s, since version %d, by %d of %d witnesses.", d.Verdict, d.Since, votes[agreed], observers))
+		lines = append(lines, fmt.Sprintf("The cluster's verdict is %s, since version %d, by %d of %d witnesses%s.",
+			d.Verdict, d.Since, votes[d.Verdict], observers, ofDeparted(departed[d.Verdict])))
 	}
 	for _, w := range d.Witnesses {
 		lines = append(lines, w.explain())
 	}
 	return lines
+}
+
+// ofDeparted adds the votes that stand in for those of successors.
+func ofDeparted(votes int) string {
+	if votes == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", with the votes of %d that have gone and whose successors have not voted", votes)
 }
 
 // explain says how a witness voted and what it thinks by now.

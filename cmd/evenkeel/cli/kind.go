@@ -111,10 +111,12 @@ func (v *verbs) path(r ref) string {
 	return "/v1/" + v.plural + "/" + url.PathEscape(r.name)
 }
 
-// poolFlag adds --pool to verbs of kinds that live in pools.
+// poolFlag adds --pool to verbs of kinds that live in pools. Each verb has a preset
+// of its own, so the flag is bound to v only once it is known which verb runs.
 func (v *verbs) poolFlag(cmd *cobra.Command, preset, help string) {
 	if v.pooled {
-		cmd.Flags().StringVar(&v.pool, "pool", preset, help)
+		pool := cmd.Flags().String("pool", preset, help)
+		cmd.PreRun = func(*cobra.Command, []string) { v.pool = *pool }
 	}
 }
 
