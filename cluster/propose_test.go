@@ -146,7 +146,7 @@ func TestConcurrentWritesOnAllNodesShareEntries(t *testing.T) {
 	const writes = 300
 	var tasks sync.WaitGroup
 	for i := range writes {
-		tasks.Go(func() { c.put(nodes[i%3], numbered(i)) })
+		tasks.Go(func() { c.putUntilKnown(nodes[i%3], numbered(i)) })
 	}
 	tasks.Wait()
 	entries := c.leader().consensus.Load().raft.LastIndex() - before
@@ -159,6 +159,25 @@ func TestConcurrentWritesOnAllNodesShareEntries(t *testing.T) {
 	}
 	if got := nodes[0].State().Count(fsm.KindBackend); got != writes {
 		t.Errorf("%d of %d backends are there", got, writes)
+	}
+}
+
+// putUntilKnown repeats a put whose outcome is unknown, as its caller would: on a
+// starved machine elections outlast a write's patience.
+func (c *testCluster) putUntilKnown(n *testNode, put fsm.Put) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for {
+		result, err := n.Propose(ctx, "test", put)
+		unknown := errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrNoQuorum)
+		switch {
+		case unknown && ctx.Err() == nil:
+		case err != nil || result.Err != nil:
+			c.t.Errorf("propose on %s: %v, %v", n.Name(), err, result.Err)
+			return
+		default:
+			return
+		}
 	}
 }
 
