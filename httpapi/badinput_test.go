@@ -75,6 +75,7 @@ func TestBadInputIsRefusedWithEveryFaultNamed(t *testing.T) {
 		"a check with a bad regexp":       {"PUT", "/v1/pools/p", `{"check":{"type":"http","expect_regexp":"("}}`, 400, "invalid-object", map[string]string{"/check/expect_regexp": "is not a regular expression"}},
 		"a hold beyond the longest":       {"PUT", "/v1/pools/p", `{"ejection":{"hold":"10m"},"damping":{"flaps":0}}`, 400, "invalid-object", map[string]string{"/ejection/max_hold": "hold", "/damping/flaps": "0 is not from 1"}},
 		"an override of nothing":          {"PUT", webPath + "/override", `{}`, 400, "invalid-object", map[string]string{"/health": "is missing"}},
+		"an override for no time":         {"PUT", webPath + "/override", `{"health":"down","for":"0s"}`, 400, "invalid-object", map[string]string{"/for": `"0s" is not from "1s"`}},
 		"an override with all faults":     {"PUT", webPath + "/override", `{"health":"sick","for":"1ms","reson":"x"}`, 400, "invalid-object", map[string]string{"/health": `"sick" is not one of up, down`, "/for": `"1ms" is not from "1s"`, "/reson": `did you mean "reason"`}},
 		"an override that is no object":   {"PUT", webPath + "/override", `[]`, 400, "invalid-object", map[string]string{"": "must be an object"}},
 		"a strategy that is none":         {"PUT", "/v1/pools/p", `{"strategy":"best"}`, 400, "invalid-object", map[string]string{"/strategy": `"best" is not a strategy`}},

@@ -11,9 +11,9 @@ import (
 
 // overrideDocument is an operator's word against the verdict of a backend.
 type overrideDocument struct {
-	Health string       `json:"health"`
-	For    fsm.Duration `json:"for,omitempty"`
-	Reason string       `json:"reason,omitempty"`
+	Health string        `json:"health"`
+	For    *fsm.Duration `json:"for,omitempty"`
+	Reason string        `json:"reason,omitempty"`
 }
 
 // newOverride returns a write of the backend's status.
@@ -61,7 +61,14 @@ func parseOverride(w *write, body []byte) (fsm.SetOverride, []fsm.Fault) {
 	if slices.ContainsFunc(faults, func(f fsm.Fault) bool { return f.Pointer == "" }) {
 		return op, faults // it is no object, and has no fields to look at
 	}
-	op.Health, op.For, op.Reason = fsm.Health(doc.Health), doc.For, doc.Reason
+	op.Health, op.Reason = fsm.Health(doc.Health), doc.Reason
+	switch {
+	case doc.For == nil:
+	case *doc.For == 0: // a command has 0 for an override without end, which nobody means by it
+		faults = append(faults, fsm.Fault{Pointer: "/for", Message: `"0s" is not from "1s" to "8760h": leave it out for an override that holds until it is taken back`})
+	default:
+		op.For = *doc.For
+	}
 	if doc.Health == "" && !overlaps(faults, "/health") {
 		faults = append(faults, fsm.Fault{Pointer: "/health", Message: "is missing: write up or down; DELETE takes an override back"})
 	}
