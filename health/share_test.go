@@ -74,8 +74,8 @@ func TestKObserversProbeEachBackend(t *testing.T) {
 				if planned.Load() != 3*count {
 					t.Errorf("%d targets, want %d", planned.Load(), 3*count)
 				}
-				share := len(worlds["n1"].probes)
 				stops["n1"]()
+				share := len(worlds["n1"].probes) // nobody writes it any more
 				died := time.Now()
 				r.must(fsm.SetNode{Node: fsm.Node{UID: "n1", Name: "n1", State: fsm.NodeDead}})
 				time.Sleep(10 * interval)
