@@ -39,6 +39,9 @@ type Member struct {
 	ClusterAddr string
 	APIAddr     string
 	Version     string
+	// FeatureLevel is up to which level its build can apply commands, 0 if that
+	// is not known.
+	FeatureLevel uint64
 	// Witness is set for a node that takes no traffic, whatever its role.
 	Witness bool
 }
@@ -153,9 +156,10 @@ func (n *Node) member(uid, role string, recorded *fsm.Node, gossiped map[string]
 	m.ClusterAddr, _ = n.directory.lookup(uid)
 	if recorded != nil {
 		m.State = string(recorded.State)
-		m.ClusterAddr, m.APIAddr, m.Version = recorded.ClusterAddr, recorded.APIAddr, recorded.Version
+		m.ClusterAddr, m.APIAddr, m.Version, m.FeatureLevel = recorded.ClusterAddr, recorded.APIAddr, recorded.Version, recorded.FeatureLevel
 	}
 	if uid == n.UID() {
+		m.FeatureLevel = fsm.FeatureLevel
 		m.Name, m.State, m.ClusterAddr, m.APIAddr, m.Version = n.name, StateAlive, n.advertise.String(), n.config.APIAddr, n.config.Version
 		if n.apart() != nil {
 			m.State = StateDetached
@@ -169,7 +173,7 @@ func (n *Node) member(uid, role string, recorded *fsm.Node, gossiped map[string]
 		}
 		return m
 	}
-	m.Name, m.ClusterAddr, m.APIAddr, m.Version = seen.Name, seen.Addr, seen.APIAddr, seen.Version
+	m.Name, m.ClusterAddr, m.APIAddr, m.Version, m.FeatureLevel = seen.Name, seen.Addr, seen.APIAddr, seen.Version, seen.FeatureLevel
 	switch {
 	case seen.State == gossipLeft:
 		m.State = StateLeft

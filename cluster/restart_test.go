@@ -263,7 +263,7 @@ func TestReportsAndMembersNameEveryNode(t *testing.T) {
 			if err := json.Unmarshal(reports[m.UID], &report); err != nil || report["node"] != m.Name {
 				t.Errorf("report of %s is %s", m.Name, reports[m.UID])
 			}
-			if m.State != StateAlive || m.APIAddr != "api-"+m.Name || m.Version != "test" || m.ClusterAddr != c.binds[m.Name] {
+			if m.State != StateAlive || m.APIAddr != "api-"+m.Name || m.Version != "test" || m.FeatureLevel != fsm.FeatureLevel || m.ClusterAddr != c.binds[m.Name] {
 				t.Errorf("node %s sees member %+v", n.Name(), m)
 			}
 			if (m.Role == RoleLeader) != (m.UID == n.Status().LeaderUID) {

@@ -67,6 +67,9 @@ type nodeView struct {
 	ClusterAddr string `json:"cluster_addr"`
 	APIAddr     string `json:"api_addr"`
 	Version     string `json:"version"`
+	// FeatureLevel is up to which level the node's build can apply commands; nil
+	// when that is not known.
+	FeatureLevel *uint64 `json:"feature_level"`
 	// Witness is set for a node that takes no traffic, whatever its role.
 	Witness bool `json:"witness,omitempty"`
 	// AppliedRevision is nil when the node did not answer in time.
@@ -92,6 +95,9 @@ func (a *API) nodes(w http.ResponseWriter, r *http.Request) error {
 				Name: member.Name, UID: member.UID, Role: member.Role, State: member.State,
 				ClusterAddr: member.ClusterAddr, APIAddr: member.APIAddr, Version: member.Version, Witness: member.Witness,
 			}
+			if level := member.FeatureLevel; level > 0 {
+				view.FeatureLevel = &level
+			}
 			if report := reports[member.UID]; report.answered {
 				view.AppliedRevision, view.AppliedVersion = &report.Revision, &report.Report.Version
 				view.Digest, view.Detached = report.Digest, report.Detached
@@ -114,6 +120,8 @@ type clusterView struct {
 	Revision uint64 `json:"revision"`
 	Version  uint64 `json:"version"`
 	Digest   string `json:"digest"`
+	// FeatureLevel is what the cluster uses: 0 before it is formed.
+	FeatureLevel uint64 `json:"feature_level"`
 	// Confirmed is false while the node serves what it had on its disk and no
 	// leader has told it yet that this was committed.
 	Confirmed bool `json:"confirmed"`
@@ -130,7 +138,7 @@ func (a *API) clusterStatus(w http.ResponseWriter, r *http.Request) error {
 	status := a.config.Cluster.Status()
 	view := clusterView{
 		ID: s.ClusterID(), Leader: status.LeaderName, Quorum: status.Quorum, Term: status.Term,
-		Revision: s.Revision(), Version: s.Version(), Digest: digest(s),
+		Revision: s.Revision(), Version: s.Version(), Digest: digest(s), FeatureLevel: s.FeatureLevel(),
 		Confirmed: status.Confirmed, Detached: status.Detached,
 	}
 	if age, known := a.config.Cluster.Age(); known {

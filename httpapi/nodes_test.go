@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"evenkeel/cluster"
+	"evenkeel/fsm"
 	"evenkeel/httpapi"
 )
 
@@ -17,7 +18,8 @@ func TestTheClusterIsToldAsThisNodeSeesIt(t *testing.T) {
 	c.send("GET", "/v1/cluster", "").want(200).
 		wantAt("c1", "id").wantAt("n1", "leader").wantAt(true, "quorum").wantAt(true, "confirmed").wantAt(7.0, "term").
 		wantAt(float64(s.Revision()), "revision").wantAt(float64(s.Version()), "version").
-		wantAt(fmt.Sprintf("%016x", s.Digest()), "digest").wantAt(nil, "detached")
+		wantAt(fmt.Sprintf("%016x", s.Digest()), "digest").wantAt(nil, "detached").
+		wantAt(float64(fsm.FeatureLevel), "feature_level")
 	c.cluster.status = cluster.Status{Detached: "the disk hangs"}
 	c.send("GET", "/v1/cluster", "").want(200).wantAt("", "leader").wantAt(false, "quorum").wantAt("the disk hangs", "detached")
 }
@@ -39,7 +41,7 @@ func TestTheNodesAreListedWithWhatTheyApplied(t *testing.T) {
 	c := newClient(t)
 	c.cluster.members = func() []cluster.Member {
 		return []cluster.Member{
-			{Name: "n1", UID: "u1", Role: "leader", State: "alive", ClusterAddr: "10.0.0.1:7071", APIAddr: "10.0.0.1:7070", Version: "1"},
+			{Name: "n1", UID: "u1", Role: "leader", State: "alive", ClusterAddr: "10.0.0.1:7071", APIAddr: "10.0.0.1:7070", Version: "1", FeatureLevel: 3},
 			{Name: "n2", UID: "u2", Role: "follower", State: "dead"},
 			{Name: "n3", UID: "u3", Role: "follower", State: "detached"},
 			{Name: "n4", UID: "u4", Role: "follower", State: "alive"},
@@ -57,8 +59,8 @@ func TestTheNodesAreListedWithWhatTheyApplied(t *testing.T) {
 		t.Fatalf("%d items, want 5", len(items))
 	}
 	for i, want := range []map[string]any{
-		{"name": "n1", "role": "leader", "state": "alive", "witness": nil, "applied_revision": 3.0, "applied_version": 9.0, "digest": "00000000000000ff", "api_addr": "10.0.0.1:7070"},
-		{"name": "n2", "state": "dead", "applied_revision": nil},
+		{"name": "n1", "role": "leader", "state": "alive", "feature_level": 3.0, "witness": nil, "applied_revision": 3.0, "applied_version": 9.0, "digest": "00000000000000ff", "api_addr": "10.0.0.1:7070"},
+		{"name": "n2", "state": "dead", "feature_level": nil, "applied_revision": nil},
 		{"name": "n3", "state": "detached", "detached": "the disk hangs"},
 		{"name": "n4", "applied_revision": nil},
 		{"name": "n5", "role": "witness", "witness": true, "applied_revision": 3.0},

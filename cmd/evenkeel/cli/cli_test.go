@@ -112,7 +112,7 @@ const (
 	fullPool      = `{"name":"full","labels":{},"spec":{"strategy":"maglev","hash":{"on":"cookie","name":"s"},"sticky":{"cookie":"lb","http_only":true},"prefer_zone":true,"timeouts":{"connect":"1s"},"retries":{"attempts":2,"budget_percent":20,"budget_min":10},"limits":{"backend_requests":5,"idle_connections":9}},"status":{"check_generation":0},"meta":{"revision":3}}`
 	fullRoute     = `{"name":"api","labels":{},"spec":{"match":{"path_prefix":"/a","headers":[{"name":"X"}]},"priority":0,"pools":[{"name":"a","weight":1}],"rewrite":{"prefix":"/"},"mirror":{"pool":"b","percent":5}},"status":{},"meta":{"revision":4}}`
 	redirectRoute = `{"name":"api","labels":{},"spec":{"match":{"path_regexp":"/v[0-9]+","methods":["GET","HEAD"],"headers":[{"name":"X-A"}],"query":[{"name":"q"}]},"priority":0,"redirect":{"status":308,"scheme":"https"}},"status":{},"meta":{"revision":5}}`
-	nodes         = `{"items":[{"name":"n1","uid":"u1","role":"leader","state":"alive","cluster_addr":"10.0.0.1:7071","api_addr":"10.0.0.1:7070","version":"v1.0.0","applied_revision":12,"applied_version":20},{"name":"n2","uid":"u2","role":"follower","state":"alive","cluster_addr":"10.0.0.2:7071","api_addr":"10.0.0.2:7070","version":"v1.0.0","applied_revision":11,"applied_version":19},{"name":"n3","uid":"u3","role":"follower","state":"dead","cluster_addr":"10.0.0.3:7071","api_addr":"","version":"v1.0.0","applied_revision":null,"applied_version":null},{"name":"w1","uid":"u4","role":"witness","state":"alive","cluster_addr":"10.0.0.4:7071","api_addr":"10.0.0.4:7070","version":"v1.0.0","witness":true,"applied_revision":12,"applied_version":20},{"name":"w2","uid":"u5","role":"nonvoter","state":"alive","cluster_addr":"10.0.0.5:7071","api_addr":"10.0.0.5:7070","version":"v1.0.0","witness":true,"applied_revision":12,"applied_version":20}],"revision":12}`
+	nodes         = `{"items":[{"name":"n1","uid":"u1","role":"leader","state":"alive","cluster_addr":"10.0.0.1:7071","api_addr":"10.0.0.1:7070","version":"v1.0.0","feature_level":4,"applied_revision":12,"applied_version":20},{"name":"n2","uid":"u2","role":"follower","state":"alive","cluster_addr":"10.0.0.2:7071","api_addr":"10.0.0.2:7070","version":"v1.0.0","feature_level":4,"applied_revision":11,"applied_version":19},{"name":"n3","uid":"u3","role":"follower","state":"dead","cluster_addr":"10.0.0.3:7071","api_addr":"","version":"v1.0.0","feature_level":3,"applied_revision":null,"applied_version":null},{"name":"w1","uid":"u4","role":"witness","state":"alive","cluster_addr":"10.0.0.4:7071","api_addr":"10.0.0.4:7070","version":"v1.0.0","feature_level":4,"witness":true,"applied_revision":12,"applied_version":20},{"name":"w2","uid":"u5","role":"nonvoter","state":"alive","cluster_addr":"10.0.0.5:7071","api_addr":"10.0.0.5:7070","version":"v1.0.0","feature_level":4,"witness":true,"applied_revision":12,"applied_version":20}],"revision":12}`
 )
 
 const (
@@ -129,7 +129,7 @@ func replies() map[string][]reply {
 		"GET /v1/pools/default/backends/web1/health":      {{200, web1Health}},
 		"PUT /v1/pools/default/backends/web1/override":    {{200, web1Down}},
 		"DELETE /v1/pools/default/backends/web1/override": {{204, ""}},
-		"GET /v1/cluster":                                 {{200, `{"id":"c0ffee","leader":"n1","quorum":true,"revision":12,"version":20,"digest":"00ff","confirmed":true}`}},
+		"GET /v1/cluster":                                 {{200, `{"id":"c0ffee","leader":"n1","quorum":true,"revision":12,"version":20,"digest":"00ff","feature_level":3,"confirmed":true}`}},
 		"GET /v1/nodes":                                   {{200, nodes}},
 		"GET /v1/backends":                                {{200, `{"items":[` + web1 + `,` + web2 + `],"revision":12}`}},
 		"GET /v1/backends?pool=default":                   {{200, `{"items":[` + web1 + `],"revision":12}`}},
@@ -380,11 +380,13 @@ func TestWhichAPIAndToken(t *testing.T) {
 			env := map[string]string{"EVENKEEL_API_ADDR": strings.Replace(api.url, "http://127.0.0.1", "0.0.0.0", 1)}
 			maps.Copy(env, test.env)
 			got := execute(t, env, append([]string{"members"}, test.args...)...)
-			want := "GET /v1/nodes"
+			want := []string{"GET /v1/nodes", "GET /v1/cluster"}
 			if test.want != "" {
-				want += " Authorization=Bearer " + test.want
+				for i := range want {
+					want[i] += " Authorization=Bearer " + test.want
+				}
 			}
-			if got.code != cli.ExitOK || !slices.Equal(api.asked, []string{want}) {
+			if got.code != cli.ExitOK || !slices.Equal(api.asked, want) {
 				t.Errorf("exit %d, stderr %q, asked %q; want %q", got.code, got.err, api.asked, want)
 			}
 		})
@@ -491,7 +493,7 @@ func TestAControlCharacterDoesNotReachTheTerminal(t *testing.T) {
 	answers["GET /v1/nodes"] = []reply{{200, `{"items":[{"name":"n1\u001b[2J","role":"leader\u009b","state":"alive\n"}]}`}}
 	api := newFakeAPI(t, answers)
 	got := execute(t, map[string]string{"EVENKEEL_API": api.url}, "members")
-	if strings.ContainsAny(got.out, "\x1b\u009b") || strings.Count(got.out, "\n") != 2 {
+	if strings.ContainsAny(got.out, "\x1b\u009b") || strings.Count(got.out, "\n") != 4 {
 		t.Errorf("stdout %q", got.out)
 	}
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -29,10 +30,26 @@ func (a *App) membersCommand() *cobra.Command {
 		if *f != formatTable {
 			return printData(a.Out, *f, got.body)
 		}
-		return nodeTable(nodes.Items).print(a.Out)
+		// The two must be of one node.
+		c.bases = []string{got.base}
+		var cluster clusterDoc
+		if _, err := c.get(cmd.Context(), "/v1/cluster", &cluster); err != nil {
+			return err
+		}
+		return printMembers(a.Out, nodes.Items, cluster.FeatureLevel)
 	}
 	cmd.AddCommand(a.memberRemove(conn), a.memberPromote(conn), a.memberLead(conn))
 	return cmd
+}
+
+// printMembers prints the nodes and the feature level of the cluster, 0 if that is
+// not known.
+func printMembers(w io.Writer, nodes []nodeDoc, level uint64) error {
+	if err := nodeTable(nodes).print(w); err != nil || level == 0 {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\nthe cluster is at feature level %d%s\n", level, whyBelow(level, nodes))
+	return err
 }
 
 func (a *App) memberRemove(conn *connection) *cobra.Command {

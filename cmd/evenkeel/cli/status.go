@@ -22,12 +22,14 @@ const oldSeconds = 2
 
 // clusterDoc is what the API says of the cluster.
 type clusterDoc struct {
-	ID        string `json:"id"`
-	Leader    string `json:"leader"`
-	Quorum    bool   `json:"quorum"`
-	Revision  uint64 `json:"revision"`
-	Confirmed *bool  `json:"confirmed"`
-	Detached  string `json:"detached"`
+	ID       string `json:"id"`
+	Leader   string `json:"leader"`
+	Quorum   bool   `json:"quorum"`
+	Revision uint64 `json:"revision"`
+	// FeatureLevel is 0 on a node that does not say.
+	FeatureLevel uint64 `json:"feature_level"`
+	Confirmed    *bool  `json:"confirmed"`
+	Detached     string `json:"detached"`
 	// AgeSeconds is how old all this may be; nil on a node that does not say.
 	AgeSeconds *float64 `json:"age_seconds"`
 }
@@ -41,6 +43,7 @@ type nodeDoc struct {
 	ClusterAddr     string  `json:"cluster_addr"`
 	APIAddr         string  `json:"api_addr"`
 	Version         string  `json:"version"`
+	FeatureLevel    *uint64 `json:"feature_level"`
 	Witness         bool    `json:"witness"`
 	AppliedRevision *uint64 `json:"applied_revision"`
 	Detached        string  `json:"detached"`
@@ -118,6 +121,9 @@ func (s *status) printCluster(w io.Writer) error {
 	rows.add("leader", orNone(s.cluster.Leader))
 	rows.add("quorum", s.quorum())
 	rows.add("revision", strconv.FormatUint(s.cluster.Revision, 10))
+	if level := s.cluster.FeatureLevel; level > 0 {
+		rows.add("level", strconv.FormatUint(level, 10)+whyBelow(level, s.nodes.Items))
+	}
 	if age := s.cluster.AgeSeconds; age != nil && *age >= oldSeconds {
 		rows.add("as of", fmt.Sprintf("%s ago", time.Duration(*age*float64(time.Second)).Round(time.Second)))
 	}
@@ -154,9 +160,12 @@ func (s *status) printNodes(w io.Writer) error {
 }
 
 func nodeTable(nodes []nodeDoc) *table {
-	rows := &table{head: []string{"NODE", "ROLE", "STATE", "API", "CLUSTER", "VERSION", "REVISION"}}
+	rows := &table{head: []string{"NODE", "ROLE", "STATE", "API", "CLUSTER", "VERSION", "LEVEL", "REVISION"}}
 	for _, n := range nodes {
-		revision := "no answer"
+		level, revision := "", "no answer"
+		if n.FeatureLevel != nil {
+			level = strconv.FormatUint(*n.FeatureLevel, 10)
+		}
 		if n.AppliedRevision != nil {
 			revision = strconv.FormatUint(*n.AppliedRevision, 10)
 		}
@@ -168,9 +177,20 @@ func nodeTable(nodes []nodeDoc) *table {
 		if n.Witness && role != "witness" {
 			role += ", witness"
 		}
-		rows.add(n.Name, role, state, n.APIAddr, n.ClusterAddr, n.Version, revision)
+		rows.add(n.Name, role, state, n.APIAddr, n.ClusterAddr, n.Version, level, revision)
 	}
 	return rows
+}
+
+// whyBelow says what the cluster waits for while a node supports more than its
+// feature level.
+func whyBelow(level uint64, nodes []nodeDoc) string {
+	for _, n := range nodes {
+		if n.FeatureLevel != nil && *n.FeatureLevel > level {
+			return ", which rises once every node has a higher one, dead nodes too"
+		}
+	}
+	return ""
 }
 
 func (s *status) printBackends(w io.Writer) error {
