@@ -52,6 +52,10 @@ var damages = map[string]func(t *testing.T, dir string){
 		}
 		inStore(t, dir, func(logs, _ *bbolt.Bucket) error { return logs.Delete(placeOf(1)) })
 	},
+	"the members in the snapshot before the log": func(t *testing.T, dir string) {
+		flipInMembers(t, dir)
+		inStore(t, dir, func(logs, _ *bbolt.Bucket) error { return logs.Delete(placeOf(1)) })
+	},
 	"what a snapshot behind the log says of itself": func(t *testing.T, dir string) {
 		metas := snapshotFiles(t, dir, "meta.json")
 		if err := os.WriteFile(metas[0], []byte("{"), 0o600); err != nil {

@@ -1,8 +1,10 @@
 package cluster
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 	"path/filepath"
@@ -59,16 +61,93 @@ type durableSnapshots struct {
 // Create implements [raft.SnapshotStore]. raft syncs what is in a snapshot's
 // files and the name of its directory, but not their names within that, and
 // then cuts off the log: a loss of power could leave the node with neither. The
-// files are there when Create returns, and keep their names.
+// files are there when Create returns, and keep their names; what raft writes into
+// its meta.json at the end is of the state alone, so the checksum of the rest is
+// known.
 func (s durableSnapshots) Create(version raft.SnapshotVersion, index, term uint64, configuration raft.Configuration, configurationIndex uint64, trans raft.Transport) (raft.SnapshotSink, error) {
 	sink, err := s.SnapshotStore.Create(version, index, term, configuration, configurationIndex, trans)
 	if err != nil {
 		return nil, err
 	}
-	if err := syncDir(filepath.Join(s.dir, sink.ID()+unfinished)); err != nil {
+	at := filepath.Join(s.dir, sink.ID()+unfinished)
+	err = writeSnapshotSum(at, &raft.SnapshotMeta{Version: version, ID: sink.ID(), Index: index, Term: term, Configuration: configuration, ConfigurationIndex: configurationIndex})
+	if err == nil {
+		err = syncDir(at)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("make snapshot %q: %w", sink.ID(), err), sink.Cancel())
 	}
 	return sink, nil
+}
+
+// Open implements [raft.SnapshotStore]. raft holds the state against its checksum;
+// the members that the snapshot names have one in a file beside.
+func (s durableSnapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
+	meta, source, err := s.SnapshotStore.Open(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := checkMeta(filepath.Join(s.dir, id), meta); err != nil {
+		return nil, nil, errors.Join(err, source.Close())
+	}
+	return meta, source, nil
+}
+
+const (
+	// fileSnapshotSum is in a snapshot's directory beside what raft keeps there; the
+	// other name is raft's.
+	fileSnapshotSum   = "meta.sum"
+	fileSnapshotState = "state.bin"
+	// formatSnapshotSum is of a CRC-32C.
+	formatSnapshotSum = "%08x\n"
+)
+
+// snapshotSum returns a checksum of what a snapshot says of itself. Length and checksum
+// of the state are not within it: they are held against the state. Nor is Peers,
+// which raft does not read in snapshots of this version.
+func snapshotSum(meta *raft.SnapshotMeta) (string, error) {
+	of := *meta
+	of.Size, of.Peers = 0, nil
+	data, err := json.Marshal(of)
+	return fmt.Sprintf(formatSnapshotSum, crc32.Checksum(data, castagnoli)), err
+}
+
+func writeSnapshotSum(dir string, meta *raft.SnapshotMeta) error {
+	sum, err := snapshotSum(meta)
+	if err != nil {
+		return err
+	}
+	file, err := os.Create(filepath.Join(dir, fileSnapshotSum))
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(sum)
+	return errors.Join(err, file.Sync(), file.Close())
+}
+
+// checkMeta holds what a snapshot in a directory says of itself against its
+// checksum, which those of earlier builds do not have, and against the state's
+// length.
+func checkMeta(dir string, meta *raft.SnapshotMeta) error {
+	info, err := os.Stat(filepath.Join(dir, fileSnapshotState))
+	if err != nil {
+		return err
+	}
+	if info.Size() != meta.Size {
+		return fmt.Errorf("it says of itself that it has %d bytes, and has %d", meta.Size, info.Size())
+	}
+	written, err := os.ReadFile(filepath.Join(dir, fileSnapshotSum))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	sum, err := snapshotSum(meta)
+	if err == nil && string(written) != sum {
+		err = errors.New("what it says of itself does not match its checksum")
+	}
+	return err
 }
 
 // snapshotsFound is what the snapshots of a data directory amount to.
@@ -125,8 +204,8 @@ func (f *snapshotsFound) miss(index uint64, wrong error) {
 }
 
 // named holds the term and the index that a snapshot says of itself, which no
-// checksum covers, against its name, and returns the index within that. A node that
-// took an old log for one of a later term could win a vote with it.
+// checksum of earlier builds covers, against its name, and returns the index within
+// that. A node that took an old log for one of a later term could win a vote with it.
 func named(meta *raft.SnapshotMeta) (index uint64, err error) {
 	var term, at uint64
 	if _, err := fmt.Sscanf(meta.ID, nameOfSnapshot, &term, &index, &at); err != nil {
