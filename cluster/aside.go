@@ -150,7 +150,7 @@ func (d *dataDir) becomeSuccessor(uid string, r *rejoin) error {
 	next := d.id
 	next.NamedAfter = cmp.Or(next.NamedAfter, next.UID)
 	next.UID, next.Rejoin = uid, r
-	if err := replaceJSON(d.file(fileIdentity), next); err != nil {
+	if err := d.save(next); err != nil {
 		return err
 	}
 	d.id = next
@@ -163,7 +163,7 @@ func (d *dataDir) admitted() error {
 	defer d.mu.Unlock()
 	next := d.id
 	next.Rejoin = nil
-	if err := replaceJSON(d.file(fileIdentity), next); err != nil {
+	if err := d.save(next); err != nil {
 		return err
 	}
 	d.id.Rejoin = nil // this field alone: the others are read without the lock

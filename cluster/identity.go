@@ -67,13 +67,17 @@ func (id identity) check() error {
 type dataDir struct {
 	path string
 	lock *os.File
+	// write replaces the identity's file: replaceJSON but for tests.
+	write func(path string, value any) error
 
-	mu sync.Mutex // guards id and its file
+	mu sync.Mutex // guards what follows, and the identity's file
 	id identity
+	// uncounted is why this start is not written down yet, nil if it is.
+	uncounted error
 }
 
 // openDataDir locks the directory, reads or makes the identity and counts the
-// start.
+// start. A disk that does not take that now is no error, see countStart.
 func openDataDir(path string) (*dataDir, error) {
 	if path == "" {
 		return nil, errors.New("open data directory: no path is given: set --data-dir")
@@ -85,7 +89,7 @@ func openDataDir(path string) (*dataDir, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &dataDir{path: path, lock: lock}
+	d := &dataDir{path: path, lock: lock, write: replaceJSON}
 	if err := d.load(); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
@@ -106,11 +110,9 @@ func lockDir(path string) (*os.File, error) {
 			path, orUnknown(strings.TrimSpace(string(holder))), err)
 		return nil, errors.Join(err, lock.Close())
 	}
-	if err := lock.Truncate(0); err == nil {
-		_, err = lock.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("lock data directory %q: %w", path, err), lock.Close())
-		}
+	if lock.Truncate(0) == nil {
+		// Who holds it only makes a message better: a full disk is no reason not to.
+		_, _ = lock.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	return lock, nil
 }
@@ -140,7 +142,43 @@ func (d *dataDir) load() error {
 		return fmt.Errorf("read file %q: %w: move %q aside and start with an empty one", d.file(fileIdentity), err, d.path)
 	}
 	d.id.Starts++
-	return replaceJSON(d.file(fileIdentity), d.id)
+	err = d.save(d.id)
+	if known && passes(err) {
+		d.uncounted = err // what it has is to be served
+		return nil
+	}
+	return err
+}
+
+// save writes an identity down. It is called with the lock held, or before anyone
+// else uses the directory.
+func (d *dataDir) save(next identity) error {
+	if err := d.write(d.file(fileIdentity), next); err != nil {
+		return err
+	}
+	d.uncounted = nil // what is written has the count of this start
+	return nil
+}
+
+// countStart writes this start down where the disk did not take that before. Until
+// it returns nil this process may not number a command: the next start would give
+// the same numbers to others.
+func (d *dataDir) countStart() error {
+	d.mu.Lock()
+	id, uncounted := d.id, d.uncounted
+	d.mu.Unlock()
+	if uncounted == nil {
+		return nil
+	}
+	// Not with the lock held, as the disk may hang. Nobody else writes: all who do
+	// have a part in the cluster.
+	if err := d.write(d.file(fileIdentity), id); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.uncounted = nil
+	return nil
 }
 
 // refuseForeign stops a node from taking a new identity beside the state of
@@ -195,14 +233,14 @@ func (d *dataDir) renew(uid, clusterID string) error {
 	next := d.id
 	next.NamedAfter = cmp.Or(next.NamedAfter, next.UID)
 	next.UID, next.ClusterID, next.Rejoin = uid, clusterID, nil
-	return replaceJSON(d.file(fileIdentity), next)
+	return d.save(next)
 }
 
 // writeClusterID is called with the lock held.
 func (d *dataDir) writeClusterID(id string) error {
 	next := d.id
 	next.ClusterID = id
-	if err := replaceJSON(d.file(fileIdentity), next); err != nil {
+	if err := d.save(next); err != nil {
 		return err
 	}
 	d.id.ClusterID = id // this field alone: the others are read without the lock

@@ -64,7 +64,8 @@ type Node struct {
 //
 // A store that is damaged is no error: it is moved aside, and the node joins again
 // as its own successor (aside.go). Nor is one that cannot be read: the node opens
-// detached. Status names the file and the remedy. Errors are faults of the
+// detached. Status names the file and the remedy. On a disk that is full it opens
+// detached for now, and has its part once there is room. Errors are faults of the
 // configuration, a directory or port that another process uses, and a damaged
 // identity.
 func Open(config Config) (*Node, error) {
@@ -92,6 +93,9 @@ func open(config Config, p profile, net network) (_ *Node, err error) {
 	var broken error
 	if n.store, broken = openOrSucceed(dir, n.logger); broken != nil {
 		n.detach(broken)
+	}
+	if err := dir.countStart(); err != nil && broken == nil {
+		n.suspend(fmt.Errorf("this start cannot be written down: %w: this node takes part again by itself once that works", err))
 	}
 	n.rejoin.Store(dir.id.Rejoin)
 	n.waiters = newWaiters(dir.uid(), dir.firstSequence())

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -28,6 +29,14 @@ const (
 // its store takes writes again. While it is detached only Raft has ended.
 func (n *Node) takePart(ctx context.Context) {
 	var wait time.Duration
+	if n.store != nil && n.detachment.passes() { // since it was opened
+		nothing := make(chan struct{})
+		close(nothing)
+		if n.awaitStore(ctx, nothing) != nil {
+			return
+		}
+		n.takeUp()
+	}
 	for n.store != nil && !n.isDetached() {
 		begun := time.Now()
 		c, over := n.startRaft(ctx, n.store)
@@ -47,14 +56,23 @@ func (n *Node) takePart(ctx context.Context) {
 		if n.awaitStore(ctx, over) != nil || pause(ctx, wait) != nil {
 			return
 		}
-		if !n.detachment.end() {
+		if !n.takeUp() {
 			break
 		}
 		wait = min(max(minPartPause, 2*wait), maxPartPause)
-		n.logger.Info("the log store takes writes again, and this node its part in the cluster", "file", n.dir.file(fileStore))
 	}
 	n.gossip.announce()
 	<-ctx.Done()
+}
+
+// takeUp ends a detachment that passes. It reports whether the node has its part
+// again.
+func (n *Node) takeUp() bool {
+	if !n.detachment.end() {
+		return false
+	}
+	n.logger.Info("the disk takes writes again, and this node its part in the cluster", "dir", n.dir.path)
+	return true
 }
 
 // runPart runs what stands on raft until ctx ends or the node detaches, then
@@ -157,7 +175,7 @@ func (n *Node) tryStore(ctx context.Context) error {
 	done := make(chan error, 1)
 	end := n.writes.beginOther()
 	go func() {
-		err := n.store.try()
+		err := errors.Join(n.dir.countStart(), n.store.try())
 		end()
 		done <- err
 	}()
