@@ -120,6 +120,63 @@ func TestADamagedStoreIsMovedAsideWhateverStepACrashComesAfter(t *testing.T) {
 	}
 }
 
+// A node that has thrown its log away must be another one, whatever of its identity
+// the disk takes: with the old one and an empty log it could vote twice in a term.
+func TestALogIsNeverThrownAwayUnderTheOldIdentity(t *testing.T) {
+	for name, write := range map[string]func(path string, value any) error{
+		"it cannot be written":   func(string, any) error { return syscall.ENOSPC },
+		"it cannot be synced":    func(path string, value any) error { return errors.Join(replaceJSON(path, value), syscall.EIO) },
+		"the system goes beyond": func(string, any) error { return errors.New("no errno") },
+	} {
+		for failing := 1; failing <= 2; failing++ { // of the writes of the identity: the new one, and that all is done
+			t.Run(fmt.Sprintf("%s, write %d", name, failing), func(t *testing.T) {
+				path, uid := damagedDir(t)
+				dir, err := openDataDir(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				writes := 0
+				dir.write = func(path string, value any) error {
+					if writes++; writes == failing {
+						return write(path, value)
+					}
+					return replaceJSON(path, value)
+				}
+				s, err := openOrSucceed(dir, slog.New(slog.DiscardHandler))
+				if err == nil {
+					s.close()
+					t.Fatal("the store is used")
+				}
+				if writes != failing || !strings.Contains(err.Error(), "mend that and start the node again") {
+					t.Errorf("after %d writes: %v", writes, err)
+				}
+				var written identity
+				if _, err := readJSON(filepath.Join(path, fileIdentity), &written); err != nil {
+					t.Fatal(err)
+				}
+				if log, err := openBolt(filepath.Join(path, fileStore)); err != nil {
+					t.Error(err)
+				} else {
+					last, err := log.LastIndex()
+					if err := errors.Join(err, log.Close()); err != nil {
+						t.Fatal(err)
+					}
+					if last != 9 && written.UID == uid {
+						t.Errorf("it is %s as before, and its log ends at entry %d", uid, last)
+					}
+				}
+				if err := dir.close(); err != nil {
+					t.Fatal(err)
+				}
+				id := reopened(t, path)
+				if r := id.Rejoin; id.UID == uid || r == nil || !r.Moved || len(r.Was) != 1 || r.Was[0] != uid {
+					t.Errorf("the next start makes it %+v, %+v", id, id.Rejoin)
+				}
+			})
+		}
+	}
+}
+
 func TestAStoreThatIsDamagedAgainIsMovedAsideUpToABound(t *testing.T) {
 	path, uid := damagedDir(t)
 	was := []string{uid}
