@@ -42,13 +42,16 @@ type identity struct {
 	// NamedAfter is the UID whose beginning is in the node's name if none is
 	// given, where that is not UID.
 	NamedAfter string `json:"named_after,omitempty"`
+	// RecoveredFrom is the UID before the newest recovery: what is on the disk is of
+	// that one if the recovery ended early.
+	RecoveredFrom string `json:"recovered_from,omitempty"`
 	// Rejoin is set while the node is its own successor and not let in yet.
 	Rejoin *rejoin `json:"rejoin,omitempty"`
 }
 
 // check reports what cannot be.
 func (id identity) check() error {
-	uids := []string{id.UID, cmp.Or(id.NamedAfter, id.UID)}
+	uids := []string{id.UID, cmp.Or(id.NamedAfter, id.UID), cmp.Or(id.RecoveredFrom, id.UID)}
 	if id.Rejoin != nil {
 		uids = append(uids, id.Rejoin.Was...)
 		if id.ClusterID == "" || len(id.Rejoin.Was) == 0 || filepath.Base(id.Rejoin.Aside) != id.Rejoin.Aside || !strings.HasPrefix(id.Rejoin.Aside, asidePrefix) {
@@ -226,13 +229,14 @@ func (d *dataDir) setClusterID(id string) error {
 	return d.writeClusterID(id)
 }
 
-// renew makes the node another one, of another cluster, for its next start.
-func (d *dataDir) renew(uid, clusterID string) error {
+// renew makes the node, which the registry knows under a UID, another one of
+// another cluster, for its next start.
+func (d *dataDir) renew(was, uid, clusterID string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	next := d.id
 	next.NamedAfter = cmp.Or(next.NamedAfter, next.UID)
-	next.UID, next.ClusterID, next.Rejoin = uid, clusterID, nil
+	next.UID, next.ClusterID, next.RecoveredFrom, next.Rejoin = uid, clusterID, was, nil
 	return d.save(next)
 }
 

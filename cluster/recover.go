@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -123,7 +124,7 @@ func openSurvivor(dir *dataDir, logger *slog.Logger) (*store, error) {
 
 func describe(s *fsm.State, dir *dataDir, last raft.Log) Recovery {
 	r := Recovery{
-		UID: ownUID(dir, s), Before: dir.clusterID(), Revision: s.Revision(), LastEntry: last.Index, Appended: last.AppendedAt,
+		UID: ownUID(dir, s), Before: cmp.Or(s.ClusterID(), dir.clusterID()), Revision: s.Revision(), LastEntry: last.Index, Appended: last.AppendedAt,
 		Listeners: s.Count(fsm.KindListener), Routes: s.Count(fsm.KindRoute), Pools: s.Count(fsm.KindPool), Backends: s.Count(fsm.KindBackend),
 	}
 	for node := range s.Nodes() {
@@ -136,13 +137,15 @@ func describe(s *fsm.State, dir *dataDir, last raft.Log) Recovery {
 }
 
 // ownUID is under which UID the registry knows the node: it has another one since
-// its store was moved aside.
+// its store was moved aside, or since an attempt to recover that ended early.
 func ownUID(dir *dataDir, s *fsm.State) string {
+	was := []string{dir.uid(), dir.id.RecoveredFrom}
 	if dir.id.Rejoin != nil {
-		for _, uid := range dir.id.Rejoin.Was {
-			if s.Node(uid) != nil {
-				return uid
-			}
+		was = append(was, dir.id.Rejoin.Was...)
+	}
+	for _, uid := range was {
+		if s.Node(uid) != nil {
+			return uid
 		}
 	}
 	return dir.uid()
@@ -161,7 +164,7 @@ func newClusterID() string {
 // secret and its UID, and terms of both clusters go on from the same one.
 func recoverInto(dir *dataDir, s *store, uid, id string, survivor *recovering, logger *raftLogger) error {
 	before := ownUID(dir, survivor.state)
-	if err := dir.renew(uid, id); err != nil {
+	if err := dir.renew(before, uid, id); err != nil {
 		return err
 	}
 	survivor.becomes = func(state *fsm.State) *fsm.State { return fsm.Recovered(state, id, before, uid) }

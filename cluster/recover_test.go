@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"evenkeel/fsm"
 )
 
 // recovered makes a cluster of what is left on one node.
@@ -99,6 +101,29 @@ func TestASurvivorIsMadeANewCluster(t *testing.T) {
 				t.Errorf("the members are %v", alone.Members())
 			}
 		})
+	}
+}
+
+// The identity is new before the log is: an attempt that ends in between leaves a log
+// that knows the node under the UID that it had.
+func TestASecondAttemptToRecoverKnowsTheNode(t *testing.T) {
+	c := newTestCluster(t)
+	n := c.form(1)[0]
+	c.put(n, numbered(1))
+	eventually(t, "the leader has recorded itself", func() bool { return n.State().Node(n.UID()) != nil })
+	uid, before := n.UID(), n.Status().ID
+	c.stop("n1")
+	for range 2 {
+		c.partly(t, func(dir *dataDir) error { return dir.renew(uid, newUID(), newClusterID()) })
+		if looked := c.recovered("n1", false); looked.UID != uid || looked.Before != before || len(looked.Others) != 0 {
+			t.Errorf("after an attempt that ended early: %+v, want node %s of cluster %s alone", looked, uid, before)
+		}
+	}
+	done := c.recovered("n1", true)
+	alone := c.start(c.config("n1"))
+	c.settled(alone)
+	if node := alone.State().Node(alone.UID()); node == nil || alone.State().Count(fsm.KindNode) != 1 || alone.Status().ID != done.After {
+		t.Errorf("the registry has %d nodes, of itself %+v", alone.State().Count(fsm.KindNode), node)
 	}
 }
 

@@ -35,35 +35,34 @@ func recoverImage(dir *dataDir, damage error, options RecoverOptions, logger *sl
 	}
 	uid, id := newUID(), newClusterID()
 	state = fsm.Recovered(state, id, r.UID, uid)
-	if err := foundOnImage(dir, damage, &replicaSnapshot{state, index}, uid, logger); err != nil {
+	s, err := emptyStore(dir, damage, logger)
+	if err == nil {
+		err = errors.Join(foundOnImage(dir, s, &replicaSnapshot{state, index}, r.UID, uid), s.close())
+	}
+	if err != nil {
 		return r, fmt.Errorf("recover %q: %w", dir.path, err)
 	}
 	r.After = id
 	return r, endRecovery(dir, state, index)
 }
 
-// foundOnImage makes a store whose only content is a snapshot of a new cluster.
-// The damaged one is moved aside first, and the identity is the new one before
-// there is a snapshot: until then a start finds nothing to vote with, and a second
-// attempt finds the image as it was.
-func foundOnImage(dir *dataDir, damage error, image *replicaSnapshot, uid string, logger *slog.Logger) error {
-	s, err := emptyStore(dir, damage, logger)
+// foundOnImage makes a snapshot of a new cluster the only content of an empty store.
+// The identity is the new one before there is a snapshot: until then a start finds
+// nothing to vote with, and a second attempt finds the image as it was.
+func foundOnImage(dir *dataDir, s *store, image *replicaSnapshot, was, uid string) error {
+	if err := dir.renew(was, uid, image.state.ClusterID()); err != nil {
+		return err
+	}
+	_, transport := raft.NewInmemTransport(raft.ServerAddress(uid))
+	// The new log begins in the first term: nobody else has it.
+	sink, err := s.snapshots.Create(raft.SnapshotVersionMax, image.index, 1, founding([]string{uid}), 1, transport)
 	if err != nil {
 		return err
 	}
-	err = dir.renew(uid, image.state.ClusterID())
-	if err == nil {
-		_, transport := raft.NewInmemTransport(raft.ServerAddress(uid))
-		var sink raft.SnapshotSink
-		// The new log begins in the first term: nobody else has it.
-		if sink, err = s.snapshots.Create(raft.SnapshotVersionMax, image.index, 1, founding([]string{uid}), 1, transport); err == nil {
-			err = image.Persist(sink)
-		}
-	}
-	return errors.Join(err, s.close())
+	return image.Persist(sink)
 }
 
-// emptyStore opens a store with nothing in it.
+// emptyStore opens a store with nothing in it. A damaged one is moved aside.
 func emptyStore(dir *dataDir, damage error, logger *slog.Logger) (*store, error) {
 	r := dir.id.Rejoin
 	if r == nil || r.Moved {

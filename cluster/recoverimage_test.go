@@ -79,7 +79,7 @@ func TestASurvivorWithADamagedLogIsMadeANewClusterOfItsImage(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				return errors.Join(dir.renew(newUID(), newClusterID()), s.close())
+				return errors.Join(dir.renew(dir.id.Rejoin.Was[0], newUID(), newClusterID()), s.close())
 			})
 			n := c.start(c.config("n1", c.joins()...))
 			eventually(t, "raft runs", func() bool { return n.consensus.Load() != nil })
@@ -95,7 +95,7 @@ func TestASurvivorWithADamagedLogIsMadeANewClusterOfItsImage(t *testing.T) {
 			begin(t, c)
 			for _, fromImage := range []bool{false, true} {
 				looked, err := Recover(c.dirs["n1"], RecoverOptions{FromImage: fromImage})
-				if err != nil || looked.Damage == "" || looked.After != "" || looked.Revision != revision || looked.Backends != 3 || looked.Written.IsZero() {
+				if err != nil || looked.Damage == "" || looked.After != "" || looked.Revision != revision || looked.Backends != 3 || len(looked.Others) != 2 || looked.Written.IsZero() {
 					t.Fatalf("it has %+v, %v, want revision %d", looked, err, revision)
 				}
 			}
