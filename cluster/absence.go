@@ -19,8 +19,8 @@ const (
 	// longestLook is how much of an absence one look counts at most. A process
 	// that was stopped, or a machine that stood still, did not look.
 	longestLook = 10 * time.Second
-	// removePause follows a removal that was refused: each attempt costs the log
-	// an entry.
+	// removePause follows a removal that was refused: an attempt keeps other changes
+	// of the members waiting, and the first of several costs the log an entry.
 	removePause = 5 * time.Second
 )
 

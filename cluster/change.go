@@ -216,10 +216,20 @@ func (m *membership) remain(ctx context.Context, without raft.ServerID) error {
 	if len(voters) == 0 {
 		return unsafe("node %q is the only one with a vote", m.nameOf(string(without)))
 	}
+	// First those who have not even stored what was written already: an attempt that
+	// is refused for the same reason as the one before costs the log nothing.
+	if err := m.storedByMost(ctx, voters, m.raft.LastIndex()); err != nil {
+		return err
+	}
 	if err := decided(m.awaitWithin(ctx, m.raft.Barrier(enqueueTimeout))); err != nil {
 		return err
 	}
-	index := m.raft.CommitIndex()
+	return m.storedByMost(ctx, voters, m.raft.CommitIndex())
+}
+
+// storedByMost returns nil once most of the voters have an entry, which they may
+// take storePatience for.
+func (m *membership) storedByMost(ctx context.Context, voters []raft.ServerID, index uint64) error {
 	for until := time.Now().Add(storePatience); ; {
 		live := 0
 		for _, id := range voters {
