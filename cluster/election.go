@@ -36,6 +36,9 @@ func (t *transport) receive() {
 func (t *transport) Consumer() <-chan raft.RPC { return t.calls }
 
 func (t *transport) take(call raft.RPC) {
+	if t.leaving.declines(call) {
+		return
+	}
 	switch request := call.Command.(type) {
 	case *raft.AppendEntriesRequest, *raft.InstallSnapshotRequest:
 		call = t.working(call)

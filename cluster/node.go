@@ -45,6 +45,7 @@ type Node struct {
 	restore    restoreWatch // of the leader's duties
 	reads      *coalescer   // to the leader
 	callers    *callers
+	stops      atomic.Bool // set at the beginning of a clean stop
 	detachment *detachment
 
 	store   *store                 // nil if it could not be opened
@@ -258,7 +259,9 @@ func waitAtMost(tasks *sync.WaitGroup, most time.Duration) error {
 // node follows the next leader until it has told its callers what that made of
 // their writes.
 func (n *Node) leave(ctx context.Context) {
+	n.stops.Store(true)
 	if c := n.consensus.Load(); c != nil {
+		c.transport.leaving.begun.Store(true)
 		within, cancel := context.WithTimeout(ctx, leaveTimeout)
 		if err := n.handOver(within, c); err != nil {
 			n.logger.Info("the leadership was not handed over", "error", err)

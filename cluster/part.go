@@ -79,6 +79,9 @@ func (n *Node) takeUp() bool {
 // ends raft.
 func (n *Node) runPart(ctx context.Context, c *consensus) {
 	n.consensus.Store(c)
+	if n.stops.Load() { // it may have begun to before it could find this part
+		c.transport.leaving.begun.Store(true)
+	}
 	n.gossip.announce()
 	part, end := context.WithCancelCause(ctx)
 	var tasks sync.WaitGroup

@@ -29,7 +29,7 @@ const (
 	staleRetries = pooledConns
 )
 
-// transport is raft's network transport with eight differences.
+// transport is raft's network transport with nine differences.
 //
 //   - Heartbeats take the main loop of the receiver: its fast path lets a node
 //     whose main loop hangs look alive to its leader, and lets a leader that
@@ -52,6 +52,7 @@ const (
 //     connection. See hedge.go.
 //   - Whether a leader is silent is looked at when its timeout ends. See
 //     election.go.
+//   - A node that stops is not elected. See leaving.go.
 type transport struct {
 	*raft.NetworkTransport
 	uid    raft.ServerAddress
@@ -59,6 +60,7 @@ type transport struct {
 	caller atomic.Pointer[raft.Raft] // nil until it has begun
 	// sending is told of the snapshots that are sent.
 	sending *sending
+	leaving leaving
 
 	timeout  time.Duration // after which a leader is silent
 	calls    chan raft.RPC // what raft's main loop gets of the network
@@ -443,16 +445,20 @@ func (t *transport) push(id raft.ServerID, p *peerProgress, header raft.RPCHeade
 
 // RequestVote implements [raft.Transport].
 func (t *transport) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
-	return hedged(t, votes, id, resp, func(resp *raft.RequestVoteResponse) error {
-		return t.pastStale(func() error { return t.NetworkTransport.RequestVote(id, target, args, resp) })
-	})
+	return t.leaving.askFor(func() error {
+		return hedged(t, votes, id, resp, func(resp *raft.RequestVoteResponse) error {
+			return t.pastStale(func() error { return t.NetworkTransport.RequestVote(id, target, args, resp) })
+		})
+	}, func() { *resp = raft.RequestVoteResponse{Term: args.Term} })
 }
 
 // RequestPreVote implements [raft.WithPreVote].
 func (t *transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
-	return hedged(t, votes, id, resp, func(resp *raft.RequestPreVoteResponse) error {
-		return t.pastStale(func() error { return t.NetworkTransport.RequestPreVote(id, target, args, resp) })
-	})
+	return t.leaving.askFor(func() error {
+		return hedged(t, votes, id, resp, func(resp *raft.RequestPreVoteResponse) error {
+			return t.pastStale(func() error { return t.NetworkTransport.RequestPreVote(id, target, args, resp) })
+		})
+	}, func() { *resp = raft.RequestPreVoteResponse{Term: args.Term} })
 }
 
 // pastStale repeats a call that failed at once: the pool may hold connections
