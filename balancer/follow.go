@@ -9,7 +9,8 @@ import (
 )
 
 // follow swaps in a new table for each new state, address of a backend, word of
-// this node about one, ejection or step of a slow start.
+// this node about one, ejection or step of a slow start. What comes while it rests
+// from the last one shares a table.
 func (b *Balancer) follow(ctx context.Context, source Source) error {
 	builder := table.NewBuilder(b.resolver, table.Options{
 		Loops: b.engine.Loops(), Zone: b.config.Zone, StickyKeys: b.config.StickyKeys,
@@ -21,6 +22,7 @@ func (b *Balancer) follow(ctx context.Context, source Source) error {
 	for {
 		// A veto is withdrawn behind the verdict that says the same. In the other
 		// order a table could have neither.
+		begun := b.now()
 		local, said := b.local()
 		state, replaced := source.Watch()
 		builder.SetLocal(local)
@@ -34,6 +36,7 @@ func (b *Balancer) follow(ctx context.Context, source Source) error {
 			b.loaded.Store(true)
 		}
 		last = state
+		ended := b.now()
 		timer.Reset(b.idle(builder))
 		select {
 		case <-replaced:
@@ -44,8 +47,29 @@ func (b *Balancer) follow(ctx context.Context, source Source) error {
 		case <-ctx.Done():
 			return nil
 		}
+		if pause := rest(ended-begun) - (b.now() - ended); pause > 0 {
+			timer.Reset(pause)
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+				return nil
+			}
+		}
 	}
 }
+
+// A table costs what the pools do whose backends changed, and each commit may
+// change some of every pool. While a client wrote 100,000 backends as fast as it
+// could, each node spent half of its time on tables that lived for some
+// milliseconds, and Raft's heartbeats came too late for it. So there is a rest
+// behind each table, of restShare times what it took and at most maxRest: the first
+// change after a quiet time is in use at once, and those of small pools nearly so.
+const (
+	restShare = 4
+	maxRest   = 500 * time.Millisecond
+)
+
+func rest(took time.Duration) time.Duration { return min(restShare*took, maxRest) }
 
 // local is this node's own word about backends; the channel is nil without one.
 func (b *Balancer) local() (map[string]fsm.Health, <-chan struct{}) {
