@@ -26,8 +26,13 @@ var (
 )
 
 const (
-	// leaderPatience is how long a write waits for a leader.
-	leaderPatience = time.Second
+	// leaderPatience is how long a write waits while there is no leader: longer
+	// than the change of a leader takes, so that a client does not see one.
+	leaderPatience = 2 * time.Second
+	// electionsPatience is how long a write that was not sent waits in all, if
+	// leaders come and go before they take it: a client that waits for 5 s is to
+	// learn that nothing was written.
+	electionsPatience = 4 * time.Second
 	// repeatPatience is how long a write that was sent is repeated.
 	repeatPatience = 5 * time.Second
 	// repeatPause is between attempts that failed at once.
@@ -39,8 +44,8 @@ const (
 // is Result.Err, not an error; nor is it one if the operation is too large (1
 // MiB when encoded).
 //
-// Without a leader it waits at most 1 s and returns [ErrNoQuorum]. A write
-// that was sent is repeated under the same command id for at most 5 s, and
+// Without a leader it waits 2 s and returns [ErrNoQuorum], which it does after 4 s
+// also if leaders come and go and none has taken the write. A write that was sent is repeated under the same command id for at most 5 s, and
 // then is [ErrOutcomeUnknown], as it is when ctx ends before the outcome is
 // known; ctx's cause is wrapped too. A node that stops returns [ErrStopping].
 // Whatever else is returned, nothing was written. Propose may be called
@@ -130,6 +135,8 @@ type proposal struct {
 	command []byte
 	result  <-chan fsm.Result
 	begun   time.Time
+	// led is when there was last a leader to send it to; zero: never.
+	led time.Time
 	// sent is when the command may first have reached a log; zero: never.
 	sent time.Time
 }
@@ -174,6 +181,18 @@ func (p *proposal) left() time.Duration {
 	return repeatPatience - time.Since(p.sent)
 }
 
+// patience is how long an attempt may wait for a leader.
+func (p *proposal) patience() time.Duration {
+	if !p.sent.IsZero() {
+		return p.left()
+	}
+	since := p.begun
+	if p.led.After(since) {
+		since = p.led
+	}
+	return min(time.Until(since.Add(leaderPatience)), time.Until(p.begun.Add(electionsPatience)))
+}
+
 // giveUp returns the error to end with, or nil to go on.
 func (p *proposal) giveUp(ctx context.Context, err error) error {
 	detached := p.node.detachedError()
@@ -197,7 +216,7 @@ func (p *proposal) giveUp(ctx context.Context, err error) error {
 		return fmt.Errorf("propose: %w: %w", ErrOverloaded, err)
 	case errors.Is(err, errRefused):
 		return fmt.Errorf("propose: %w", err)
-	case time.Since(p.begun) >= leaderPatience:
+	case p.patience() <= 0:
 		return fmt.Errorf("propose: %w: %w", ErrNoQuorum, err)
 	}
 	return nil
@@ -228,14 +247,11 @@ var errRefused = errors.New("the leader refuses the command")
 // when this attempt appended nothing.
 func (p *proposal) attempt(ctx context.Context) error {
 	n := p.node
-	patience := leaderPatience - time.Since(p.begun)
-	if !p.sent.IsZero() {
-		patience = p.left()
-	}
-	leader, err := n.awaitLeader(ctx, patience)
+	leader, err := n.awaitLeader(ctx, p.patience())
 	if err != nil {
 		return err
 	}
+	p.led = time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, p.left(), errSlow)
 	defer cancel()
 	return n.untilLeaderChanges(ctx, leader, func(ctx context.Context) error {

@@ -230,6 +230,41 @@ func TestWriteEndsWithItsContext(t *testing.T) {
 	}
 }
 
+func TestAWriteOutlastsTheChangeOfItsLeader(t *testing.T) {
+	for name, c := range map[string]struct {
+		without time.Duration // a leader, each time
+		want    time.Duration
+	}{
+		"no leader at all":                          {time.Hour, leaderPatience},
+		"leaders that end before they take it":      {500 * time.Millisecond, electionsPatience},
+		"leaders that are more than patience apart": {3 * time.Second, leaderPatience},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &Node{dir: &dataDir{id: identity{UID: "n1"}}, leaders: newLeaders(), detachment: newDetachment()}
+				ctx, stop := context.WithCancel(t.Context())
+				defer stop()
+				go func() {
+					for term := uint64(1); pause(ctx, c.without) == nil; term++ {
+						l := n.leaders.set(ctx, "n1", true, term)
+						close(l.ready) // it leads, and its log takes nothing any more
+						_ = pause(ctx, 20*time.Millisecond)
+						n.leaders.set(ctx, "", false, term)
+					}
+				}()
+				begun := time.Now()
+				p := &proposal{node: n, begun: begun}
+				if _, err := p.run(ctx); !errors.Is(err, ErrNoQuorum) {
+					t.Errorf("got %v, want %v", err, ErrNoQuorum)
+				}
+				if took := time.Since(begun); took < c.want || took > c.want+50*time.Millisecond {
+					t.Errorf("it took %s, want %s", took, c.want)
+				}
+			})
+		})
+	}
+}
+
 func TestAWriteThatWasSentHasOneSpanForAllItsAttempts(t *testing.T) {
 	c := newTestCluster(t)
 	n := c.open(c.config("n1"))

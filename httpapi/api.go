@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// requestTimeout bounds the handling of one request. A write waits at most 1 s
+// requestTimeout bounds the handling of one request. A write waits at most 4 s
 // for a leader and 5 s for an outcome; this is for what should not happen.
 const requestTimeout = 20 * time.Second
 
