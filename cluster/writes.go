@@ -18,6 +18,14 @@ const (
 	// writesLooked is how many of the last writes count. Of five the median is
 	// slow when three are: one that the machine held up says nothing.
 	writesLooked = 5
+	// slowLasts is how long writes are to be slow until that is put down to the
+	// disk, if they are many. A write also takes long where its thread waits for a
+	// core: on two cores that three nodes and their clients kept busy three of five
+	// did every ten seconds or so, and the leadership was handed on for it.
+	slowLasts = time.Second
+	// maxLasting bounds the writes that are looked at for that. If they are more in
+	// a second they are not slow.
+	maxLasting = 64
 	// writesCheck is how often a leader looks at them.
 	writesCheck = 100 * time.Millisecond
 	// handOverPause is the time between two times that a node gives leadership
@@ -31,10 +39,16 @@ type writeTimes struct {
 	mu      sync.Mutex // guards what follows
 	recent  []time.Duration
 	next    int           // of recent, the one to be overwritten
+	ended   []endedWrite  // the last ones of slowLasts, the oldest first
 	last    time.Duration // the newest of recent
 	index   uint64        // the last entry of the write that took last
 	begun   uint64
 	pending map[uint64]pendingWrite // the writes that are under way
+}
+
+type endedWrite struct {
+	at   time.Time
+	took time.Duration
 }
 
 type pendingWrite struct {
@@ -94,6 +108,8 @@ func (w *writeTimes) end(id, index uint64, start time.Time, err error) {
 		return
 	}
 	w.last, w.index = took, index
+	w.ended = append(w.ended, endedWrite{start.Add(took), took})
+	w.ended = slices.Delete(w.ended, 0, max(0, len(w.ended)-maxLasting))
 	if len(w.recent) < writesLooked {
 		w.recent = append(w.recent, took)
 		return
@@ -133,6 +149,24 @@ func (w *writeTimes) typical(now time.Time) time.Duration {
 	return median
 }
 
+// lasting is what three of four writes of the last slowLasts took at least; if they
+// are no more than five it is what is typical.
+func (w *writeTimes) lasting(now time.Time) time.Duration {
+	typical := w.typical(now)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended = slices.DeleteFunc(w.ended, func(e endedWrite) bool { return now.Sub(e.at) > slowLasts })
+	if len(w.ended) <= writesLooked {
+		return typical
+	}
+	all := make([]time.Duration, len(w.ended))
+	for i, e := range w.ended {
+		all[i] = e.took
+	}
+	slices.Sort(all)
+	return min(typical, all[len(all)/4])
+}
+
 // written is what the others are told: what a write takes, the last one
 // included, and the last entry that was written. It returns 0 for what is not
 // known.
@@ -159,7 +193,7 @@ func (n *Node) watchWrites(ctx context.Context, c *consensus) {
 	var since uint64 // the last entry that was written when writes became slow
 	for pause(ctx, writesCheck) == nil {
 		now := time.Now()
-		own := n.writes.typical(now)
+		own := n.writes.lasting(now)
 		if own < slowWrite {
 			since = 0
 			continue

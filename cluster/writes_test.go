@@ -49,6 +49,39 @@ func TestATypicalWriteIsTheMedianOfFive(t *testing.T) {
 	}
 }
 
+func TestWritesAreSlowForTheDisksSakeWhenMostOfASecondsAre(t *testing.T) {
+	const ms = time.Millisecond
+	for name, c := range map[string]struct {
+		took []time.Duration // one after the other, with 1 ms in between
+		slow bool
+	}{
+		"three of five behind many that are fast": {slices.Concat(slices.Repeat([]time.Duration{5 * ms}, 30), slices.Repeat([]time.Duration{78 * ms}, 3)), false},
+		"half of them for a second":               {slices.Repeat([]time.Duration{78 * ms, 78 * ms, 5 * ms}, 10), false},
+		"nearly all of them for a second":         {slices.Repeat([]time.Duration{55 * ms, 55 * ms, 55 * ms, 55 * ms, 55 * ms, 55 * ms, 5 * ms}, 3), true},
+		"50 ms more behind many that are fast":    {slices.Concat(slices.Repeat([]time.Duration{5 * ms}, 100), slices.Repeat([]time.Duration{55 * ms}, 18)), true},
+		"three that take a second each":           {slices.Concat(slices.Repeat([]time.Duration{5 * ms}, 100), slices.Repeat([]time.Duration{1005 * ms}, 3)), true},
+		"a few that are slow, far apart":          {slices.Repeat([]time.Duration{55 * ms}, 5), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWriteTimes()
+				for i, took := range c.took {
+					end := w.begin(uint64(i))
+					time.Sleep(took)
+					end(nil)
+					time.Sleep(ms)
+				}
+				if got := w.lasting(time.Now()); (got >= slowWrite) != c.slow {
+					t.Errorf("writes take %v", got)
+				}
+				if got := w.typical(time.Now()); got < slowWrite {
+					t.Errorf("the last five take %v: this says nothing", got)
+				}
+			})
+		})
+	}
+}
+
 // Of a disk that became slow with the last write the others hear at once.
 func TestTheLastWriteIsAmongWhatTheOthersAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
