@@ -182,7 +182,7 @@ func (w *world) pool() *table.Pool {
 func (w *world) failure(name string) bool {
 	pool := w.pool()
 	b := pool.Backend(name)
-	_, ejected := pool.Failed(b)
+	_, ejected := pool.Failed(b, b.Stats.Attempt(int64(w.now)))
 	if ejected {
 		w.ejector.Report(Report{Pool: pool, Backend: b, Reason: table.FaultConnect})
 	}

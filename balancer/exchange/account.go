@@ -32,8 +32,8 @@ func (l *Loop) BatchEnded() {
 
 // answeredAt notes that the head of the response has come.
 func (x *exchange) answeredAt(now int64) {
-	x.local().FirstByte.Observe(now - x.tryAt)
-	x.target.Stats.Latency.Observe(x.loop.index, now-x.tryAt, now)
+	x.local().FirstByte.Observe(now - x.tries.Began)
+	x.target.Stats.Latency.Observe(x.loop.index, now-x.tries.Began, now)
 }
 
 // blame counts an attempt that got a connection and no complete response.
@@ -52,5 +52,5 @@ const failureTakes = int64(time.Second)
 // disappoint notes a failure as a long response time.
 func (x *exchange) disappoint() {
 	now := x.loop.now()
-	x.target.Stats.Latency.Observe(x.loop.index, max(now-x.tryAt, failureTakes), now)
+	x.target.Stats.Latency.Observe(x.loop.index, max(now-x.tries.Began, failureTakes), now)
 }

@@ -109,7 +109,7 @@ func (x *exchange) begun(b *table.Backend) bool {
 	if x.attempt++; x.attempt > 1 {
 		local.Retries.Add(1)
 	}
-	x.tryAt = x.loop.now()
+	x.tries = b.Stats.Attempt(x.loop.now())
 	if conn := x.loop.idle(b); conn != nil && x.mayUse(conn) {
 		x.attach(conn)
 		x.send()

@@ -19,6 +19,7 @@ type exchange struct {
 	copies   *table.Pool    // where a copy is still to go, nil if nowhere
 	copyTo   *table.Backend // of that pool
 	target   *table.Backend // of the present attempt
+	tries    table.Attempt  // which that is
 	backend  *Backend       // its connection, nil between attempts
 	limits   table.PoolTimeouts
 	attempts int
@@ -32,7 +33,6 @@ type exchange struct {
 	request []byte
 	offer   []byte // the protocols that the client offers to switch to
 	began   int64  // when the head was complete
-	tryAt   int64  // when the present attempt began
 	key     uint64 // what the pool hashes of it
 	attempt int16  // how many there were
 	whole   int64  // when the whole request has to be done; 0: never

@@ -10,22 +10,22 @@ import (
 // close idle connections when they like.
 
 // failed counts an attempt that failed by the backend's fault.
-func (l *Loop) failed(pool *table.Pool, b *table.Backend, fault string) {
-	if first, ejected := pool.Failed(b); first || ejected {
+func (l *Loop) failed(pool *table.Pool, b *table.Backend, a table.Attempt, fault string) {
+	if first, ejected := pool.Failed(b, a); first || ejected {
 		l.world.Suspect(pool, b, fault, ejected)
 	}
 }
 
 // counted counts a response by its status.
-func (l *Loop) counted(pool *table.Pool, b *table.Backend, status int) {
+func (l *Loop) counted(pool *table.Pool, b *table.Backend, a table.Attempt, status int) {
 	b.Stats.Local(l.index).CountResponse(status)
-	if pool.Answered(b, status) {
+	if pool.Answered(b, a, status) {
 		l.world.Suspect(pool, b, table.FaultErrors, true)
 	}
 }
 
 // fault counts the present attempt as failed.
-func (x *exchange) fault(fault string) { x.loop.failed(x.pool, x.target, fault) }
+func (x *exchange) fault(fault string) { x.loop.failed(x.pool, x.target, x.tries, fault) }
 
 // brokenOff counts a connection that ended before a response began.
 func (x *exchange) brokenOff(conn *Backend, err error) {

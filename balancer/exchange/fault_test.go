@@ -109,3 +109,39 @@ func TestAFailureEjectsAndASuccessForgivesIt(t *testing.T) {
 		t.Errorf("told %q, want an ejection", w.suspected)
 	}
 }
+
+// A backend hung, and came back before its requests timed out: those that are
+// still stuck are neither evidence nor a reason to eject it.
+func TestARequestThatIsStuckSinceBeforeARecoveryIsNoEvidence(t *testing.T) {
+	for name, of := range map[string]string{"a request": get, "a copy of one": ""} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, fsm.PoolSpec{}, 1)
+			stuck := w.client()
+			stuck.give(get)
+			w.dialled[0].events.Connected()
+			if of == "" { // the same, on a mirror's connection
+				pool := w.view.Table.PoolNamed("p")
+				b := pool.Backend("b0")
+				m := &mirror{loop: w.loop, pool: pool, target: b, tries: b.Stats.Attempt(w.now), request: []byte(get)}
+				m.link = &wire{events: m, deadline: w.now + int64(time.Minute)}
+				w.dialled[0] = m.link.(*wire)
+				w.loop.load(pool, b, 1)
+				w.loop.mirrors++
+			}
+			w.now += int64(10 * time.Second)
+			w.client().give(get)
+			back := w.dialled[len(w.dialled)-1]
+			back.events.Connected()
+			back.give(response)
+			w.dialled[0].expire(w)
+			if len(w.suspected) > 0 {
+				t.Errorf("told %q", w.suspected)
+			}
+			w.client().give(get)
+			w.dialled[len(w.dialled)-1].expire(w)
+			if len(w.suspected) != 1 {
+				t.Errorf("of one that is stuck now it told %q", w.suspected)
+			}
+		})
+	}
+}

@@ -53,7 +53,7 @@ func (x *exchange) sendMirror() {
 	if !ok || l.retired(b) {
 		return
 	}
-	m := &mirror{loop: l, pool: pool, target: b, method: x.method}
+	m := &mirror{loop: l, pool: pool, target: b, tries: b.Stats.Attempt(l.now()), method: x.method}
 	if most := pool.Limits.BackendRequests; most > 0 {
 		if !l.acquire(b, most) {
 			return
@@ -80,6 +80,7 @@ type mirror struct {
 	link     Link
 	pool     *table.Pool
 	target   *table.Backend
+	tries    table.Attempt
 	method   http1.Method
 	request  []byte
 	progress http1.Progress
@@ -121,7 +122,7 @@ func (m *mirror) connectFailed(err error) {
 		if err == errTimeout {
 			fault = table.FaultTimeout
 		}
-		m.loop.failed(m.pool, m.target, fault)
+		m.loop.failed(m.pool, m.target, m.tries, fault)
 	}
 }
 
@@ -148,13 +149,13 @@ func (m *mirror) Data(p []byte) int {
 		taken += n
 		if response.Status >= 200 {
 			m.began = true
-			m.loop.counted(m.pool, m.target, response.Status)
+			m.loop.counted(m.pool, m.target, m.tries, response.Status)
 			m.body.Reset(response.Framing, response.Length)
 		}
 	}
 	if _, err := m.body.Advance(p[taken:]); err != nil || m.body.Done() {
 		if err == nil {
-			m.pool.Succeeded(m.target)
+			m.pool.Succeeded(m.target, m.tries, m.loop.index)
 		}
 		m.end()
 	} else {

@@ -74,7 +74,7 @@ func (x *exchange) respond(response *http1.Response, p []byte, n int) int {
 		x.badResponse()
 		return len(p)
 	}
-	x.loop.counted(x.pool, x.target, response.Status)
+	x.loop.counted(x.pool, x.target, x.tries, response.Status)
 	if response.Status >= 500 {
 		x.set(serverError)
 	}
@@ -283,7 +283,7 @@ func (x *exchange) broken(fault string) {
 func (x *exchange) finish(clean bool) {
 	x.account()
 	x.local().Whole.Observe(x.loop.now() - x.began)
-	x.pool.Succeeded(x.target)
+	x.pool.Succeeded(x.target, x.tries, x.loop.index)
 	if x.upload.Done() {
 		x.release(clean)
 		return

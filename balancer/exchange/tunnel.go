@@ -13,8 +13,8 @@ func (x *exchange) switchProtocols(response *http1.Response, n, all int) int {
 		x.badResponse()
 		return all
 	}
-	x.loop.counted(x.pool, x.target, 101)
-	x.pool.Succeeded(x.target)
+	x.loop.counted(x.pool, x.target, x.tries, 101)
+	x.pool.Succeeded(x.target, x.tries, x.loop.index)
 	w := http1.ResponseRewrite{Upgrade: true, Via: x.settings.Via}
 	out := response.AppendTo(x.loop.world.Scratch(), &w)
 	x.set(headSent | tunnelling)

@@ -70,12 +70,15 @@ func (e *Ejection) most(all census) int64 {
 type ejecting struct {
 	ejected         atomic.Bool
 	failing, erring atomic.Uint32 // attempts and responses in a row
+	era             atomic.Uint32 // see [Attempt]
 }
 
 // ejected is what is written about it when it fails.
 type ejections struct {
 	count atomic.Uint64
 	told  atomic.Int64 // when evidence was last told, by the loops' clock
+	// outdated are failures of attempts that began in an earlier era.
+	outdated atomic.Uint64
 }
 
 // Ejected tells whether this node keeps requests from the backend because of
@@ -95,11 +98,48 @@ func (s *Stats) MayTell(now int64) bool {
 	return (last == 0 || now-last >= evidencePeriod) && s.ejections.told.CompareAndSwap(last, max(now, 1))
 }
 
+// Attempt is when a request was given to a backend. A request may hang for far
+// longer than it takes a backend to be replaced, and what it then says is of the
+// one that was: so it is no evidence if the backend's era has changed meanwhile,
+// which each ejection and each return to use does, or if an attempt that began
+// later has succeeded.
+type Attempt struct {
+	Began int64 // by the loops' clock
+	Era   uint32
+}
+
+// Attempt returns an attempt that begins now, by the loops' clock.
+func (s *Stats) Attempt(now int64) Attempt { return Attempt{now, s.ejecting.era.Load()} }
+
+// renew begins an era.
+func (s *Stats) renew() { s.ejecting.era.Add(1) }
+
+// present tells whether the attempt began in this era.
+func (s *Stats) present(a Attempt) bool { return a.Era == s.ejecting.era.Load() }
+
+// surpassed tells whether an attempt that began later has succeeded.
+func (s *Stats) surpassed(a Attempt) bool {
+	for i := range s.locals {
+		if local := s.locals[i].Load(); local != nil && local.succeeded.Load() > a.Began {
+			return true
+		}
+	}
+	return false
+}
+
 // Failed counts an attempt that failed by the backend's fault. first tells that
-// the one before it did not, ejected that this one ejects the backend. Any loop
-// may call it.
-func (p *Pool) Failed(b *Backend) (first, ejected bool) {
+// the one before it did not, ejected that this one ejects the backend. Both are
+// false for one that is no evidence any more, see [Attempt]. Any loop may call
+// it.
+func (p *Pool) Failed(b *Backend, a Attempt) (first, ejected bool) {
 	if !p.Ejection.heard {
+		return false, false
+	}
+	if !b.Stats.present(a) {
+		b.Stats.ejections.outdated.Add(1)
+		return false, false
+	}
+	if b.Stats.surpassed(a) {
 		return false, false
 	}
 	row := b.Stats.ejecting.failing.Add(1)
@@ -109,18 +149,21 @@ func (p *Pool) Failed(b *Backend) (first, ejected bool) {
 	return row == 1, ejected
 }
 
-// Succeeded counts an attempt whose response came whole. In the good case it
-// costs one load of what nobody writes.
-func (p *Pool) Succeeded(b *Backend) {
+// Succeeded counts an attempt whose response came whole. Only the loop that made
+// it may call it. In the good case it writes nothing that another loop writes.
+func (p *Pool) Succeeded(b *Backend, a Attempt, loop int) {
+	if local := b.Stats.Local(loop); local.succeeded.Load() < a.Began {
+		local.succeeded.Store(a.Began)
+	}
 	if b.Stats.ejecting.failing.Load() != 0 {
 		b.Stats.ejecting.failing.Store(0)
 	}
 }
 
 // Answered counts a response by its status, and tells whether that ejects the
-// backend.
-func (p *Pool) Answered(b *Backend, status int) (ejected bool) {
-	if p.Ejection.Errors == 0 {
+// backend. One to an attempt of an earlier era does not count.
+func (p *Pool) Answered(b *Backend, a Attempt, status int) (ejected bool) {
+	if p.Ejection.Errors == 0 || !b.Stats.present(a) {
 		return false
 	}
 	if status >= 500 {
@@ -153,6 +196,7 @@ func (p *Pool) Eject(b *Backend) bool {
 		p.Shared.ejected.Add(-1)
 		return false
 	}
+	b.Stats.renew() // what is under way is part of what led to this
 	b.Stats.ejections.count.Add(1)
 	return true
 }

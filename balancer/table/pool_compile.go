@@ -74,7 +74,10 @@ func (src *poolSource) backend(p *Pool, object *fsm.Backend, before *Backend) *B
 		return newBackend(object, own, newStats(src.options.Loops), src.resolver)
 	case before.object == object && before.own == own && before.host == "":
 		return before
-	default:
-		return newBackend(object, own, before.Stats, src.resolver)
 	}
+	after := newBackend(object, own, before.Stats, src.resolver)
+	if after.returns(before) {
+		before.Stats.renew()
+	}
+	return after
 }

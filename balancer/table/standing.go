@@ -83,6 +83,12 @@ func IsDown(object *fsm.Backend) bool {
 // down, this node cannot reach it, or its drain is over.
 func (b *Backend) Useless() bool { return !b.healthy() || b.drained() }
 
+// returns tells whether what was met of the backend as it was before says nothing
+// of it now: it was found up, put back to use, or is another server.
+func (b *Backend) returns(before *Backend) bool {
+	return b.healthy() && !before.healthy() || before.Retired() && !b.Retired() || b.Address != before.Address
+}
+
 // drained tells whether the backend's drain is over: not even clients that it
 // has served before return to it.
 func (b *Backend) drained() bool {

@@ -155,7 +155,7 @@ func TestAnEjectionCountsAtOnceInEveryTable(t *testing.T) {
 			r, builder, _ := ejectingPool(t, fsm.PoolSpec{Strategy: strategy}, three()...)
 			pool := builder.Update(r.State).PoolNamed("p")
 			bad := pool.Backend("b")
-			if first, ejected := pool.Failed(bad); !first || !ejected {
+			if first, ejected := pool.Failed(bad, bad.Stats.Attempt(0)); !first || !ejected {
 				t.Fatalf("first %v, ejected %v", first, ejected)
 			}
 			q := &Choice{Keyed: true}
@@ -211,7 +211,7 @@ func TestEjectionsAreBounded(t *testing.T) {
 			}
 			pool, got := builder.Update(r.State).PoolNamed("p"), 0
 			for _, b := range pool.Backends() {
-				if _, ejected := pool.Failed(b); ejected {
+				if _, ejected := pool.Failed(b, b.Stats.Attempt(0)); ejected {
 					got++
 				}
 			}
@@ -243,10 +243,10 @@ func TestFailuresInARow(t *testing.T) {
 		fails, first, ejected bool
 	}{{true, true, false}, {true, false, false}, {false, false, false}, {true, true, false}, {true, false, false}, {true, false, true}, {true, false, false}} {
 		if !step.fails {
-			pool.Succeeded(a)
+			pool.Succeeded(a, a.Stats.Attempt(0), 0)
 			continue
 		}
-		if first, ejected := pool.Failed(a); first != step.first || ejected != step.ejected {
+		if first, ejected := pool.Failed(a, a.Stats.Attempt(0)); first != step.first || ejected != step.ejected {
 			t.Errorf("step %d: first %v, ejected %v", i, first, ejected)
 		}
 	}
@@ -254,7 +254,7 @@ func TestFailuresInARow(t *testing.T) {
 		status  int
 		ejected bool
 	}{{500, false}, {200, false}, {503, false}, {599, true}} {
-		if got := pool.Answered(b, step.status); got != step.ejected {
+		if got := pool.Answered(b, b.Stats.Attempt(0), step.status); got != step.ejected {
 			t.Errorf("response %d: ejected %v", i, got)
 		}
 	}
@@ -269,7 +269,7 @@ func TestNothingIsEjectedWhereNobodyEndsThatOrBelowItsLevel(t *testing.T) {
 		r.do(fsm.Init{ClusterID: "test", FeatureLevel: c.level, Objects: []fsm.Put{putPool("p")}}, three()[0], three()[1])
 		builder := NewBuilder(newAnswers(), Options{Ejects: c.ejects})
 		pool := builder.Update(r.State).PoolNamed("p")
-		if first, ejected := pool.Failed(pool.Backend("a")); first || ejected {
+		if first, ejected := pool.Failed(pool.Backend("a"), Attempt{}); first || ejected {
 			t.Errorf("%s: first %v, ejected %v", name, first, ejected)
 		}
 	}
@@ -335,5 +335,91 @@ func TestAReductionLeavesAShare(t *testing.T) {
 	}
 	if n != 100 {
 		t.Errorf("a quarter of an equal weight got %d of 900 requests, want 100", n)
+	}
+}
+
+// A request that hung since before a backend came back says nothing of it now.
+func TestWhatBeganBeforeABackendCameBackIsNoEvidence(t *testing.T) {
+	health := func(r *registry, h fsm.Health) { r.vote("p", "a", h) }
+	state := func(r *registry, s fsm.AdminState) { r.do(putBackend("p", "a", "10.0.0.1:1", admin(s))) }
+	for name, c := range map[string]struct {
+		back     func(r *registry, b *Builder, of *Pool, next func())
+		evidence bool
+	}{
+		"nothing happened": {func(*registry, *Builder, *Pool, func()) {}, true},
+		"it was agreed down and up again": {func(r *registry, _ *Builder, _ *Pool, next func()) {
+			health(r, fsm.HealthDown)
+			next()
+			health(r, fsm.HealthUp)
+		}, false},
+		"it was agreed down": {func(r *registry, _ *Builder, _ *Pool, _ func()) { health(r, fsm.HealthDown) }, true},
+		"a veto ended": {func(r *registry, b *Builder, _ *Pool, next func()) {
+			b.SetLocal(map[string]fsm.Health{r.Backend("p", "a").Meta.UID: fsm.HealthDown})
+			next()
+			b.SetLocal(nil)
+		}, false},
+		"it was in maintenance": {func(r *registry, _ *Builder, _ *Pool, next func()) {
+			state(r, fsm.AdminMaint)
+			next()
+			state(r, fsm.AdminReady)
+		}, false},
+		"it moved": {func(r *registry, _ *Builder, _ *Pool, _ func()) { r.do(putBackend("p", "a", "10.0.0.9:1")) }, false},
+		"it was relabelled": {func(r *registry, _ *Builder, _ *Pool, _ func()) {
+			r.do(putBackend("p", "a", "10.0.0.1:1", weight(3)))
+		}, true},
+		"an ejection began and ended": {func(_ *registry, b *Builder, of *Pool, _ func()) {
+			of.Eject(of.Backend("a"))
+			of.Shared.Vacate()
+			of.Backend("a").Stats.Readmit()
+			b.Recompile("p")
+		}, false},
+		"one that began later succeeded": {func(_ *registry, _ *Builder, of *Pool, _ func()) {
+			of.Succeeded(of.Backend("a"), of.Backend("a").Stats.Attempt(11), 1)
+		}, false},
+		"one that began earlier succeeded": {func(_ *registry, _ *Builder, of *Pool, _ func()) {
+			of.Succeeded(of.Backend("a"), of.Backend("a").Stats.Attempt(9), 1)
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spec := putPool("p").Spec.(fsm.PoolSpec)
+			spec.Ejection = &fsm.Ejection{Failures: 1, Errors: 1, Hold: fsm.Duration(time.Second), MaxHold: fsm.Duration(time.Second), MaxPercent: 100}
+			r, _, clock := ejectingPool(t, spec, three()...)
+			builder := NewBuilder(newAnswers(), Options{Loops: 2, Ejects: true, Now: clock.read})
+			next := func() { builder.Update(r.State) }
+			pool := builder.Update(r.State).PoolNamed("p")
+			before := pool.Backend("a").Stats.Attempt(10)
+			c.back(r, builder, pool, next)
+			pool = builder.Update(r.State).PoolNamed("p")
+			a := pool.Backend("a")
+			if first, ejected := pool.Failed(a, before); first != c.evidence || ejected != c.evidence {
+				t.Errorf("a failure of before: first %v, ejected %v, want %v", first, ejected, c.evidence)
+			}
+			if name == "it was agreed down" {
+				return
+			}
+			pool.Shared.Vacate()
+			a.Stats.Readmit()
+			if first, ejected := pool.Failed(a, a.Stats.Attempt(12)); !first || !ejected {
+				t.Errorf("a failure of now: first %v, ejected %v", first, ejected)
+			}
+		})
+	}
+}
+
+// Nor may what hung since then make it seem worse than the others.
+func TestWhatBeganBeforeABackendCameBackIsLeftOutOfItsRate(t *testing.T) {
+	r, builder, _ := ejectingPool(t, fsm.PoolSpec{}, three()...)
+	pool := builder.Update(r.State).PoolNamed("p")
+	a := pool.Backend("a")
+	before, local := a.Stats.Attempt(1), a.Stats.Local(0)
+	a.Stats.renew()
+	local.Failures.Add(1)
+	pool.Failed(a, before)
+	local.CountResponse(200)
+	if attempts, successes := a.Stats.Outcomes(); attempts != 1 || successes != 1 {
+		t.Errorf("%d of %d attempts succeeded, want 1 of 1", successes, attempts)
+	}
+	if pool.Ejection.Errors = 1; pool.Answered(a, before, 503) {
+		t.Error("a response to a request of before ejects")
 	}
 }

@@ -33,7 +33,7 @@ type Stats struct {
 	Leased    atomic.Int64
 	ejections ejections
 
-	_ [40]byte // no two backends share a cache line
+	_ [32]byte // no two backends share a cache line
 }
 
 // Local is what one loop counts of a backend. Only that loop writes it; anybody
@@ -60,7 +60,9 @@ type Local struct {
 	responses [6]atomic.Uint64
 	rotation  uint32 // the next of several addresses; for the loop alone
 
-	_ [8]byte // no two share a cache line
+	// succeeded is when the newest attempt began that succeeded, by the loops' clock.
+	// No two Locals share a cache line: their size is a multiple of it.
+	succeeded atomic.Int64
 }
 
 func newStats(loops int) *Stats {
@@ -110,7 +112,8 @@ func (s *Stats) ConnectFailures() uint64 {
 func (s *Stats) Failures() uint64 { return s.sum(func(l *Local) uint64 { return l.Failures.Load() }) }
 
 // Outcomes returns how many attempts ended, and how many of them with a whole
-// response below 500.
+// response below 500. Those are left out that failed and say nothing any more, as
+// they began before the backend's present era.
 func (s *Stats) Outcomes() (attempts, successes uint64) {
 	for i := range s.locals {
 		local := s.locals[i].Load()
@@ -125,7 +128,7 @@ func (s *Stats) Outcomes() (attempts, successes uint64) {
 		attempts += answered - broken + local.responses[5].Load() + local.ConnectFailures.Load() + local.Failures.Load()
 		successes += answered - broken
 	}
-	return attempts, successes
+	return max(attempts-min(s.ejections.outdated.Load(), attempts), successes), successes
 }
 
 // Connects returns how many connections were established.
