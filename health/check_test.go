@@ -220,7 +220,7 @@ func TestACheckSpeaksTLS(t *testing.T) {
 		"an endless header":                       {overTLS(certificate, forever("HTTP/1.1 200 OK\r\n", "X-More: and more\r\n")), fsm.CheckTLS{Insecure: true}, "over 32 KiB"},
 		"a body of 1 GB":                          {overTLS(certificate, forever("HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n", "x")), fsm.CheckTLS{Insecure: true}, "over 1 MiB"},
 		"an endless body":                         {overTLS(certificate, forever("HTTP/1.1 200 OK\r\n\r\n", strings.Repeat("x", 64<<10))), fsm.CheckTLS{Insecure: true}, "over 1 MiB"},
-		"a redirect loop":                         {overTLS(certificate, answer("HTTP/1.1 302 Found\r\nLocation: https://web.example/\r\nContent-Length: 0\r\n\r\n")), fsm.CheckTLS{Insecure: true}, "redirects the check to its own URL"},
+		"a redirect loop":                         {overTLS(certificate, answer("HTTP/1.1 302 Found\r\nLocation: https://web.example/\r\nContent-Length: 0\r\n\r\n")), fsm.CheckTLS{Insecure: true}, "redirects the check in a circle, for ever: / → /"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			timeout := 20 * time.Second

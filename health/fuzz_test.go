@@ -51,7 +51,9 @@ func FuzzAnswer(f *testing.F) {
 			switch prober := prober.(type) {
 			case *httpProber:
 				most = maxHead + 8*maxBody
-				spared, err = prober.get(ctx, conn)
+				spared, err = prober.get(ctx, conn, func(context.Context) (io.ReadWriter, func(), error) {
+					return &script{Reader: bytes.NewReader(text)}, func() {}, nil
+				})
 			case *tcpProber:
 				err = prober.converse(ctx, conn)
 			}

@@ -23,7 +23,8 @@ const (
 
 // httpProber passes a backend that answers the check's request with a complete
 // response of an expected status and content: its head within 32 KiB, its body
-// within 1 MiB. Redirects are not followed, connections not reused.
+// within 1 MiB. Redirects are followed only as far as it takes to see a circle, see
+// redirect.go. Connections are not reused.
 //
 // It speaks through a connection of its own rather than an [http.Client]: one
 // request needs neither a pool nor the two goroutines that come with it, and
@@ -43,7 +44,7 @@ func (p *httpProber) Probe(ctx context.Context) (int, error) {
 			return err
 		}
 		defer release()
-		spared, err := p.get(ctx, conn)
+		spared, err := p.get(ctx, conn, func(ctx context.Context) (io.ReadWriter, func(), error) { return p.open(ctx, to) })
 		if err != nil {
 			return fmt.Errorf("%s %s at %s: %w", p.check.Method, p.target.RequestURI(), to, err)
 		}
@@ -57,7 +58,7 @@ func (p *httpProber) Probe(ctx context.Context) (int, error) {
 // speak of.
 var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4<<10) }}
 
-func (p *httpProber) get(ctx context.Context, conn io.ReadWriter) (reduction int, err error) {
+func (p *httpProber) get(ctx context.Context, conn io.ReadWriter, again dialer) (reduction int, err error) {
 	if err := p.request(conn); err != nil {
 		return 0, plainError(ctx, err)
 	}
@@ -77,7 +78,10 @@ func (p *httpProber) get(ctx context.Context, conn io.ReadWriter) (reduction int
 	}
 	// Chunks of one byte each take six.
 	input.N = 8 * maxBody
-	return p.spared(response), p.readBody(ctx, response, input)
+	if err := p.readBody(ctx, response, input); err != nil {
+		return 0, err
+	}
+	return p.spared(response), p.follow(ctx, response, again)
 }
 
 // request sends what each backend is asked, in one write.
@@ -130,32 +134,7 @@ func (p *httpProber) judge(response *http.Response) error {
 	if !p.expect.Has(code) {
 		return fmt.Errorf("status %d, expected %s", code, p.expected)
 	}
-	if !p.strict && p.redirectsToItself(response) {
-		return fmt.Errorf("status %d redirects the check to its own URL, for ever", code)
-	}
 	return nil
-}
-
-// redirectsToItself tells a loop of one step, which no client would ever leave,
-// although its status is within the default expectation. Longer loops need
-// following to be seen, and a check follows nothing.
-func (p *httpProber) redirectsToItself(response *http.Response) bool {
-	location := response.Header.Get("Location")
-	if response.StatusCode/100 != 3 || location == "" {
-		return false
-	}
-	target := p.target
-	target.Host = p.host
-	to, err := target.Parse(location)
-	if err != nil {
-		return false
-	}
-	port := ":80"
-	if target.Scheme == "https" {
-		port = ":443"
-	}
-	return to.Scheme == target.Scheme && to.RequestURI() == target.RequestURI() &&
-		strings.EqualFold(strings.TrimSuffix(to.Host, port), strings.TrimSuffix(target.Host, port))
 }
 
 // explain says what an error of reading means; exhausted is what it means when

@@ -65,14 +65,42 @@ func answer(text string) func(net.Conn) {
 	}
 }
 
-func readRequest(conn net.Conn) {
+// readRequest reads a request's head and returns its first line.
+func readRequest(conn net.Conn) (first string) {
 	reader := bufio.NewReader(conn)
 	for {
 		line, err := reader.ReadString('\n')
 		if err != nil || line == "\r\n" {
-			return
+			return first
+		}
+		if first == "" {
+			first = line
 		}
 	}
+}
+
+// redirects answers with where each URL leads, and with a good answer to all
+// others; to one that leads to "" it answers nothing.
+func redirects(to map[string]string) func(net.Conn) {
+	return func(conn net.Conn) {
+		_, rest, _ := strings.Cut(readRequest(conn), " ")
+		at, _, _ := strings.Cut(rest, " ")
+		text := "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+		switch location, leads := to[at]; {
+		case leads && location == "":
+			return
+		case leads:
+			text = "HTTP/1.1 302 Found\r\nLocation: " + location + "\r\nContent-Length: 0\r\n\r\n"
+		}
+		_, _ = io.WriteString(conn, text) // the prober may have left
+	}
+}
+
+// redirectsOn answers each number with a redirect to the next.
+func redirectsOn(conn net.Conn) {
+	var n int
+	_, _ = fmt.Sscanf(readRequest(conn), "GET /%d", &n) // 0 for other URLs
+	_, _ = fmt.Fprintf(conn, "HTTP/1.1 302 Found\r\nLocation: /%d\r\nContent-Length: 0\r\n\r\n", n+1)
 }
 
 // forever writes a head and then a text again and again.
@@ -127,13 +155,19 @@ func TestAnHTTPCheckJudgesTheAnswer(t *testing.T) {
 		"an answer of HTTP/1.0 passes":                         {answer("HTTP/1.0 200 OK\r\n\r\nok"), "", ""},
 		"a chunked answer passes":                              {answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"), "", ""},
 		"interim answers are skipped":                          {answer("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), "", ""},
-		"a redirect elsewhere passes by default":               {answer("HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n"), "", ""},
+		"a redirect elsewhere passes by default":               {redirects(map[string]string{"/check": "/login"}), "", ""},
+		"a redirect in two steps fails":                        {redirects(map[string]string{"/check": "/login?a=%0A", "/login?a=%0A": "check#top"}), "", "status 302 redirects the check in a circle, for ever: /check → /login?a=%0A → /check"},
+		"a redirect into a circle fails":                       {redirects(map[string]string{"/check": "//LOCALHOST/a", "/a": "http://localhost:80/b", "/b": "/a"}), "", "in a circle, for ever: /a → /b → /a"},
+		"a circle of other hosts passes":                       {redirects(map[string]string{"/check": "/a", "/a": "http://example.com/check"}), "", ""},
+		"a circle passes if its status is asked":               {redirects(map[string]string{"/check": "/a", "/a": "/check"}), "302", ""},
+		"redirects without end fail":                           {redirectsOn, "", "redirects the check more than 9 times: /check → /1 → /2 → … → /10"},
+		"a redirect to what breaks off passes":                 {redirects(map[string]string{"/check": "/a", "/a": ""}), "", ""},
 		"a redirect to another scheme passes":                  {answer("HTTP/1.1 301 Moved\r\nLocation: https://localhost/check?x=1\r\nContent-Length: 0\r\n\r\n"), "", ""},
 		"a status that is asked for passes":                    {answer("HTTP/1.1 418 Teapot\r\nContent-Length: 0\r\n\r\n"), "418", ""},
 		"a server error fails":                                 {answer("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"), "", "status 503, expected 200-399"},
 		"a status that is not asked for fails":                 {answer("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), "204,300-399", "status 200, expected 204,300-399"},
 		"a switch of protocols fails":                          {answer("HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"), "", "status 101"},
-		"a redirect to itself fails":                           {answer("HTTP/1.1 302 Found\r\nLocation: /check\r\nContent-Length: 0\r\n\r\n"), "", "redirects the check to its own URL"},
+		"a redirect to itself fails":                           {answer("HTTP/1.1 302 Found\r\nLocation: /check\r\nContent-Length: 0\r\n\r\n"), "", "status 302 redirects the check in a circle, for ever: /check → /check"},
 		"a redirect to itself passes if its status is asked":   {answer("HTTP/1.1 302 Found\r\nLocation: /check\r\nContent-Length: 0\r\n\r\n"), "302", ""},
 		"garbage fails":                                        {answer("\x15\x03\x01\x00\x02\x02\x16"), "", "malformed HTTP"},
 		"garbage of a line fails":                              {answer("220 mail.example ESMTP\r\n"), "", "malformed HTTP"},
@@ -161,7 +195,7 @@ func TestAnHTTPCheckJudgesTheAnswer(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			check := fsm.Check{Type: fsm.CheckHTTP, Path: "/check", Expect: c.expect}
+			check := fsm.Check{Type: fsm.CheckHTTP, Path: "/check", Expect: c.expect, Host: "localhost"}
 			timeout := 10 * time.Second
 			if strings.Contains(c.want, "300ms") {
 				timeout = 300 * time.Millisecond
