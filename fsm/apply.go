@@ -87,7 +87,7 @@ func (d *draft) perform(c Command) (AnyObject, *Error) {
 	if len(c.Actor) > maxActor {
 		return nil, refuse(CodeInvalid, "/actor", "has %d bytes, at most %d are taken", len(c.Actor), maxActor)
 	}
-	if err := Validate(c.Op); err != nil {
+	if err := validate(c.Op, new(faults)); err != nil {
 		return nil, err
 	}
 	if err := d.CheckLevel(c.Op); err != nil {

@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -13,6 +14,9 @@ const maxFaults = 100
 // writer learns of all of it at once.
 type faults struct {
 	list []Fault
+	// writing is set for what is about to be written, and not for what is applied:
+	// there rules count as well that came after the feature level.
+	writing bool
 }
 
 // add reports one fault; the message names the value, what is wrong with it
@@ -24,6 +28,11 @@ func (f *faults) add(pointer, format string, args ...any) {
 	case len(f.list) == maxFaults:
 		f.list = append(f.list, Fault{Message: fmt.Sprintf("there are more faults than the %d listed", maxFaults)})
 	}
+}
+
+// has tells whether something was reported of the place.
+func (f *faults) has(pointer string) bool {
+	return slices.ContainsFunc(f.list, func(fault Fault) bool { return fault.Pointer == pointer })
 }
 
 // err returns the collected faults as a refusal, or nil if there are none.

@@ -24,35 +24,38 @@ const (
 )
 
 // Validate reports every fault of an operation that can be seen without a
-// state, or nil. Apply checks the same again, and the rest.
-func Validate(op Operation) *Error {
-	var f faults
+// state, or nil. It is for those who write; Apply checks the same again and the
+// rest, but for rules that logs of before do not keep: those of
+// [Check.validateWritten].
+func Validate(op Operation) *Error { return validate(op, &faults{writing: true}) }
+
+func validate(op Operation, f *faults) *Error {
 	switch op := op.(type) {
 	case Init:
-		op.validate(&f)
+		op.validate(f)
 	case Put:
-		op.validate(&f)
+		op.validate(f)
 	case Delete:
-		checkRef(&f, op.Ref)
-		op.If.validate(&f)
+		checkRef(f, op.Ref)
+		op.If.validate(f)
 	case CastVotes:
-		op.validate(&f)
+		op.validate(f)
 	case SetNode:
-		op.Node.validate(&f)
+		op.Node.validate(f)
 	case ForgetNode:
-		checkUID(&f, "/uid", op.UID)
+		checkUID(f, "/uid", op.UID)
 	case RaiseLevel:
 		if op.Level < 1 || op.Level > FeatureLevel {
 			f.add("/level", "%d is not from 1 to %d", op.Level, FeatureLevel)
 		}
 	case RestorePart:
-		op.validate(&f)
+		op.validate(f)
 	case SetOverride:
-		op.validate(&f)
+		op.validate(f)
 	case Expire:
-		op.validate(&f)
+		op.validate(f)
 	case ReportIdle:
-		op.validate(&f)
+		op.validate(f)
 	default:
 		f.add("", "operation %T is not known", op)
 	}

@@ -1,10 +1,13 @@
 package fsm
 
 import (
+	"crypto/x509"
 	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -34,6 +37,14 @@ func (c *Check) validate(f *faults) {
 		checkNeedle(f, "/spec/check/receive", c.Receive)
 	default:
 		f.add("/spec/check/type", "%q is not a type of check: use %s or %s", clip(c.Type), CheckTCP, CheckHTTP)
+		if f.writing { // what no type takes is wrong whatever is meant
+			c.validateHTTP(f)
+			checkNeedle(f, "/spec/check/send", c.Send)
+			checkNeedle(f, "/spec/check/receive", c.Receive)
+		}
+	}
+	if f.writing {
+		c.validateWritten(f)
 	}
 	for _, other := range c.ofOtherType() {
 		if other.used {
@@ -92,6 +103,20 @@ func (c *Check) validateFields(f *faults) {
 			f.add(at+"/name", "%q cannot be given: it frames the message or belongs to one connection, and Evenkeel writes it itself", field.Name)
 		}
 		checkFieldValue(f, at+"/value", field.Value)
+	}
+}
+
+// validateWritten reports what the probers of this build refuse, and builds of
+// before wrote into their logs.
+func (c *Check) validateWritten(f *faults) {
+	if c.TLS != nil && c.TLS.CA != "" && len(c.TLS.CA) <= maxCheckCA {
+		checkUsable(f, "/spec/check/tls/ca", c.TLS.CA)
+	}
+	if c.Type == CheckTCP || c.Path == "" || f.has("/spec/check/path") {
+		return
+	}
+	if _, err := url.ParseRequestURI(c.Path); err != nil {
+		f.add("/spec/check/path", "%q is not escaped as in a request: write the percent sign itself as %%25", clip(c.Path))
 	}
 }
 
@@ -188,6 +213,26 @@ func checkCertificates(f *faults, pointer, text string) {
 		}
 		if rest = []byte(strings.TrimSpace(string(rest))); len(rest) == 0 {
 			return
+		}
+	}
+}
+
+// checkUsable reports certificates in PEM that this build cannot use: it would
+// pass over them without a word.
+func checkUsable(f *faults, pointer, text string) {
+	rest := []byte(text)
+	for number := 1; ; number++ {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			return
+		}
+		if block.Type != "CERTIFICATE" || !isSequence(block.Bytes) {
+			continue // reported already
+		}
+		if len(block.Headers) > 0 {
+			f.add(pointer, "item %d has lines such as %q before the certificate: leave them out", number, clip(slices.Sorted(maps.Keys(block.Headers))[0]))
+		} else if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+			f.add(pointer, "item %d is not a certificate that can be used: %s", number, clip(err.Error()))
 		}
 	}
 }

@@ -30,7 +30,7 @@ func wantFaults(t *testing.T, op Operation, want ...string) {
 
 func TestTheSpecsOfTheGoldenFilesAreValid(t *testing.T) {
 	for name, command := range encodings() {
-		if err := Validate(command.Op); err != nil {
+		if err := validate(command.Op, new(faults)); err != nil { // as logs have them
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -36,6 +36,10 @@ func TestValidateNamesEveryFault(t *testing.T) {
 		{"a TCP check with HTTP's fields", Put{Name: "p", Spec: PoolSpec{Strategy: "random", Check: &Check{Type: "tcp", Path: "/x", Interval: Duration(time.Second), Timeout: Duration(time.Second), Rise: 1, Fall: 1, Expect: "200"}}},
 			[]string{"/spec/check/path", "/spec/check/expect"}},
 		{"an unknown check type", Put{Name: "p", Spec: PoolSpec{Strategy: "random", Check: &Check{Type: "icmp", Interval: Duration(time.Second), Timeout: Duration(time.Second), Rise: 1, Fall: 1}}}, []string{`/spec/check/type "icmp"`}},
+		{"all faults of a check of an unknown type at once", Put{Name: "p", Spec: PoolSpec{Strategy: "random", Check: &Check{Type: "icmp", Interval: Duration(time.Second), Timeout: Duration(2 * time.Second), Fall: 1,
+			Path: "x", Method: "TRACE", ExpectRegexp: "(", Receive: strings.Repeat("x", 1025), Fields: []CheckField{{"host", "x"}}, TLS: &CheckTLS{ServerName: "a:1"}, Port: -1}}},
+			[]string{`/spec/check/type "icmp" is not a type of check: use tcp or http`, "/spec/check/path", "/spec/check/method", "/spec/check/fields/0/name", "/spec/check/expect_regexp", "/spec/check/receive",
+				"/spec/check/tls/server_name", "/spec/check/timeout", "/spec/check/rise", "/spec/check/port"}},
 		{"a TCP check with all that is HTTP's", Put{Name: "p", Spec: PoolSpec{Strategy: "random", Check: &Check{Type: "tcp", Interval: Duration(time.Second), Timeout: Duration(time.Second), Rise: 1, Fall: 1,
 			Method: "GET", Host: "a", Fields: []CheckField{{"A", "b"}}, ExpectText: "x", ExpectRegexp: "x", WeightField: "X"}}},
 			[]string{"/spec/check/method", "/spec/check/host", "/spec/check/fields", "/spec/check/expect_text", "/spec/check/expect_regexp", "/spec/check/weight_field"}},
@@ -202,5 +206,33 @@ func TestACheckTakesCertificatesAlone(t *testing.T) {
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// What probers refuse is refused where it is written, and still applied where an
+// earlier build wrote it: a replica that refused its log would diverge.
+func TestWhatNoProberTakesIsRefusedWhereItIsWritten(t *testing.T) {
+	for name, c := range map[string]struct {
+		check Check
+		want  string // of the fault
+	}{
+		"a path with a damaged escape":    {Check{Path: "/%zz"}, `/spec/check/path "/%zz" is not escaped`},
+		"what only looks like PEM's":      {Check{TLS: &CheckTLS{CA: "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n"}}, "/spec/check/tls/ca item 1 is not a certificate that can be used"},
+		"a certificate with header lines": {Check{TLS: &CheckTLS{CA: "-----BEGIN CERTIFICATE-----\nA: b\n\nMAMCAQE=\n-----END CERTIFICATE-----\n"}}, `/spec/check/tls/ca item 1 has lines such as "A"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.check.Type, c.check.Interval, c.check.Timeout, c.check.Rise, c.check.Fall = CheckHTTP, Duration(time.Second), Duration(time.Second), 1, 1
+			put := Put{Name: "p", Spec: PoolSpec{Strategy: StrategyRandom, Check: &c.check}}
+			wantFaults(t, put, c.want)
+			_, results := Apply(New(), []Command{
+				{ID: CommandID{Origin: "n", Seq: 1}, Op: Init{ClusterID: "c", FeatureLevel: FeatureLevel, Objects: DefaultObjects()}},
+				{ID: CommandID{Origin: "n", Seq: 2}, Op: put},
+			})
+			for _, result := range results {
+				if result.Err != nil {
+					t.Errorf("a log that has it is refused: %v", result.Err)
+				}
+			}
+		})
 	}
 }
