@@ -28,7 +28,7 @@ type BackendSpec struct {
 	AdminState AdminState `json:"admin_state"`
 	// DrainTimeout is how long a drain waits for requests in flight, 1 s to 24 h;
 	// 0: [DefaultDrainTimeout].
-	DrainTimeout Duration `json:"drain_timeout,omitempty"`
+	DrainTimeout Duration `json:"drain_timeout,omitempty" zero:"refused"`
 }
 
 // DefaultDrainTimeout is [BackendSpec.DrainTimeout]'s default.

@@ -31,12 +31,12 @@ type Check struct {
 	// FastInterval is the interval while the backend is down or in doubt: while
 	// an observer's opinion is not up, or its last probe says otherwise than its
 	// opinion. 100 ms to Interval; 0: Interval.
-	FastInterval Duration `json:"fast_interval,omitempty"`
+	FastInterval Duration `json:"fast_interval,omitempty" zero:"refused"`
 	// Port is probed instead of the traffic's, 1 to 65535; 0: the traffic's.
-	Port int `json:"port,omitempty"`
+	Port int `json:"port,omitempty" zero:"refused"`
 	// Observers is how many nodes probe the backend, 1 to 15; 0:
 	// [DefaultObservers]. With fewer nodes all of them do.
-	Observers int `json:"observers,omitempty"`
+	Observers int `json:"observers,omitempty" zero:"refused"`
 	// Method is an HTTP check's: GET, HEAD, OPTIONS or POST, without a body; GET
 	// if empty.
 	Method string `json:"method,omitempty"`

@@ -49,13 +49,13 @@ func (f *Forwarding) SetDefaults() { f.XForwarded, f.Forwarded = true, true }
 type ListenerTimeouts struct {
 	// ClientHead bounds a request's head from its first byte (or from the
 	// connection's acceptance) to its last: 10 s by default, 10 ms to 1 h.
-	ClientHead Duration `json:"client_head,omitempty"`
+	ClientHead Duration `json:"client_head,omitempty" zero:"refused"`
 	// ClientIdle is how long a connection may wait for its next request: 60 s by
 	// default, 10 ms to 24 h.
-	ClientIdle Duration `json:"client_idle,omitempty"`
+	ClientIdle Duration `json:"client_idle,omitempty" zero:"refused"`
 	// Body is how long a request's or response's body may stand still because of
 	// the client: 5 m by default, 10 ms to 24 h.
-	Body Duration `json:"body,omitempty"`
+	Body Duration `json:"body,omitempty" zero:"refused"`
 }
 
 // ListenerLimits bound what clients may send. Zero means the default.
@@ -65,11 +65,11 @@ type ListenerLimits struct {
 	// of the process; at most 1,000,000.
 	Connections int `json:"connections,omitempty"`
 	// HeadBytes bounds a request's head: 65,536 by default, 1,024 to 1,048,576.
-	HeadBytes int `json:"head_bytes,omitempty"`
+	HeadBytes int `json:"head_bytes,omitempty" zero:"refused"`
 	// LineBytes bounds each line of it: 16,384 by default, 256 to HeadBytes.
-	LineBytes int `json:"line_bytes,omitempty"`
+	LineBytes int `json:"line_bytes,omitempty" zero:"refused"`
 	// Fields bounds the number of its fields: 128 by default, 8 to 4,096.
-	Fields int `json:"fields,omitempty"`
+	Fields int `json:"fields,omitempty" zero:"refused"`
 }
 
 // EffectiveForwarding returns the settings with the defaults filled in.

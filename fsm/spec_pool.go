@@ -61,7 +61,7 @@ type PoolSpec struct {
 	Damping  *Damping  `json:"damping,omitempty"`
 	// SlowStart is how long the weight of a backend that became up grows to its
 	// full value, on all nodes together: 1 s to 1 h; 0: it has it at once.
-	SlowStart Duration `json:"slow_start,omitempty"`
+	SlowStart Duration `json:"slow_start,omitempty" zero:"refused"`
 	// PanicPercent makes the pool choose among all backends that are ready,
 	// whatever their health, while fewer than this share of them is usable: 1 to
 	// 100 percent; 0: never.
@@ -113,23 +113,23 @@ func (s *Sticky) SetDefaults() { s.Cookie, s.HTTPOnly = "evenkeel", true }
 // PoolTimeouts are how long backends may take. Zero means the default.
 type PoolTimeouts struct {
 	// Connect bounds one connect: 3 s by default, 1 ms to 10 m.
-	Connect Duration `json:"connect,omitempty"`
+	Connect Duration `json:"connect,omitempty" zero:"refused"`
 	// FirstByte bounds the wait for a response's head after the request was sent:
 	// 60 s by default, 1 ms to 24 h.
-	FirstByte Duration `json:"first_byte,omitempty"`
+	FirstByte Duration `json:"first_byte,omitempty" zero:"refused"`
 	// Body is how long a response may stand still because of the backend: 5 m by
 	// default, 1 ms to 24 h.
-	Body Duration `json:"body,omitempty"`
+	Body Duration `json:"body,omitempty" zero:"refused"`
 	// Request bounds a whole request, from the last byte of its head to the last
 	// byte of its response, upgraded connections aside. 0: no bound; else 1 ms
 	// to 24 h.
 	Request Duration `json:"request,omitempty"`
 	// Tunnel is how long an upgraded connection may be silent: 1 h by default,
 	// 1 ms to 24 h.
-	Tunnel Duration `json:"tunnel,omitempty"`
+	Tunnel Duration `json:"tunnel,omitempty" zero:"refused"`
 	// Idle is how long a connection to a backend is kept for reuse: 4 s by
 	// default, 1 ms to 1 h. It is to be shorter than the backend's own.
-	Idle Duration `json:"idle,omitempty"`
+	Idle Duration `json:"idle,omitempty" zero:"refused"`
 }
 
 // Retries bound how often a request is sent again.
@@ -160,10 +160,10 @@ type PoolLimits struct {
 	Queue int `json:"queue,omitempty"`
 	// QueueTimeout bounds the wait: 5 s by default, 1 ms to 10 m. A request that
 	// waited for so long gets 503.
-	QueueTimeout Duration `json:"queue_timeout,omitempty"`
+	QueueTimeout Duration `json:"queue_timeout,omitempty" zero:"refused"`
 	// IdleConnections is how many connections to one backend each node keeps for
 	// reuse: 512 by default, 1 to 100,000.
-	IdleConnections int `json:"idle_connections,omitempty"`
+	IdleConnections int `json:"idle_connections,omitempty" zero:"refused"`
 }
 
 // EffectiveTimeouts returns the timeouts with the defaults filled in.

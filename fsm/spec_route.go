@@ -193,8 +193,8 @@ func (p *ErrorPage) SetDefaults() { p.ContentType = "text/html; charset=utf-8" }
 // RouteTimeouts replace timeouts of the pool. Zero keeps the pool's.
 type RouteTimeouts struct {
 	// Request and FirstByte are as in [PoolTimeouts].
-	Request   Duration `json:"request,omitempty"`
-	FirstByte Duration `json:"first_byte,omitempty"`
+	Request   Duration `json:"request,omitempty" zero:"refused"`
+	FirstByte Duration `json:"first_byte,omitempty" zero:"refused"`
 }
 
 // RouteRetries replace retries of the pool.

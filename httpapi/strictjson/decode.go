@@ -24,14 +24,25 @@ type Ignored struct{}
 // what it is decoded into.
 type Fields map[string]any
 
+// nonzero is the target of a field whose zero is what it has when it is absent,
+// and no value that anybody may give it: a struct says so with the tag
+// zero:"refused". Who writes 0 means something by it, and would get a default.
+type nonzero struct{ target any }
+
 // FieldsOf returns the fields of the struct that target points to, by the
 // names that encoding/json gives them.
 func FieldsOf(target any) Fields {
 	fields := Fields{}
 	value := reflect.ValueOf(target).Elem()
 	for i := range value.NumField() {
-		if name := fieldName(value.Type().Field(i)); name != "" {
-			fields[name] = value.Field(i).Addr().Interface()
+		field := value.Type().Field(i)
+		name := fieldName(field)
+		if name == "" {
+			continue
+		}
+		fields[name] = value.Field(i).Addr().Interface()
+		if field.Tag.Get("zero") == "refused" {
+			fields[name] = nonzero{fields[name]}
 		}
 	}
 	return fields
@@ -124,7 +135,18 @@ func (d *decoder) members(v *Value, fields Fields, at string) {
 			d.faults.add(pointer, "%s", unknownField(member.Name, fields))
 			continue
 		}
+		if given, strict := target.(nonzero); strict {
+			d.given(member.Value, reflect.ValueOf(given.target).Elem(), pointer)
+			continue
+		}
 		d.decode(member.Value, reflect.ValueOf(target).Elem(), pointer)
+	}
+}
+
+func (d *decoder) given(v *Value, target reflect.Value, at string) {
+	before := len(d.faults.list)
+	if d.decode(v, target, at); len(d.faults.list) == before && target.IsZero() {
+		d.faults.add(at, "%q is no value for it: leave the field out for its default", clip(v.Text, 80))
 	}
 }
 
