@@ -51,7 +51,8 @@ type Check struct {
 	ExpectRegexp string `json:"expect_regexp,omitempty"`
 	// WeightField names a field of an HTTP check's answer in which the backend
 	// tells how much of its weight it wants, "0" to "100" in percent, a "%" may
-	// follow. An answer without it, or with anything else in it, asks for all.
+	// follow. An answer without it asks for all; one with anything else in it
+	// leaves the weight as it is. Opinions tell of both.
 	WeightField string `json:"weight_field,omitempty"`
 	// TLS makes the check speak TLS.
 	TLS *CheckTLS `json:"tls,omitempty"`

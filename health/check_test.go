@@ -128,7 +128,8 @@ func TestAnHTTPCheckAsksAsItIsTold(t *testing.T) {
 
 func TestABackendSaysItsWeight(t *testing.T) {
 	for value, want := range map[string]int{
-		"100": 0, "0": 100, "75": 25, "75%": 25, " 30 % ": 70, "": 0, "101": 0, "-5": 0, "x": 0, "1e2": 0, "50.5": 0, "9999999999999999999999": 0,
+		"100": 0, "0": 100, "75": 25, "75%": 25, " 30 % ": 70, "": unreadWeight, "101": unreadWeight, "-5": unreadWeight,
+		"x": unreadWeight, "1e2": unreadWeight, "50.5": unreadWeight, "9999999999999999999999": unreadWeight, "100\r\nX-Load: 7": 0,
 	} {
 		address := serve(t, answer("HTTP/1.1 200 OK\r\nX-Load: "+value+"\r\nContent-Length: 0\r\n\r\n"))
 		prober, err := NewProber(fsm.Check{Type: fsm.CheckHTTP, WeightField: "x-load"}, address, "evenkeel")
@@ -137,6 +138,32 @@ func TestABackendSaysItsWeight(t *testing.T) {
 		}
 		if got, err := prober.Probe(t.Context()); err != nil || got != want {
 			t.Errorf("%q: reduction %d, error %v, want %d", value, got, err, want)
+		}
+	}
+	prober, err := NewProber(fsm.Check{Type: fsm.CheckHTTP, WeightField: "x-load"}, serve(t, answer("HTTP/1.1 204 No Content\r\n\r\n")), "evenkeel")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := prober.Probe(t.Context()); err != nil || got != untoldWeight {
+		t.Errorf("without the field: reduction %d, error %v", got, err)
+	}
+}
+
+// A weight that cannot be read must not look like none: nobody would notice that
+// a backend which asks to be spared gets everything.
+func TestAWeightThatCannotBeReadIsTold(t *testing.T) {
+	target := target{check: &fsm.Check{WeightField: "X-Load"}}
+	for _, step := range []struct {
+		told, reduction int
+		says            string
+	}{
+		{40, 40, ""}, {unreadWeight, 40, `field "X-Load" is no weight from 0 to 100, so the last one counts on`},
+		{0, 0, ""}, {70, 70, ""}, {untoldWeight, 0, `has no field "X-Load", so it gets all of its weight`},
+	} {
+		target.weigh(step.told)
+		opinion := target.opinion()
+		if opinion.Reduction != step.reduction || !strings.Contains(opinion.WeightError, step.says) || (step.says == "") != (opinion.WeightError == "") {
+			t.Errorf("after %d: reduction %d, %q", step.told, opinion.Reduction, opinion.WeightError)
 		}
 	}
 }

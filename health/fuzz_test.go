@@ -60,7 +60,7 @@ func FuzzAnswer(f *testing.F) {
 			if err != nil && (Void(err) || len(shorten(err.Error())) > maxReason) {
 				t.Errorf("%+v: got %v", check, err)
 			}
-			if conn.read > most || spared < 0 || spared > 100 {
+			if conn.read > most || spared < untoldWeight || spared > 100 {
 				t.Errorf("%+v: read %d bytes, reduction %d", check, conn.read, spared)
 			}
 		}

@@ -98,17 +98,27 @@ func (p *httpProber) request(conn io.Writer) error {
 	return err
 }
 
-// spared returns how many percent of its weight the backend wants to be spared:
-// 0 unless it says otherwise in a way that is understood.
+// What a prober returns instead of a reduction.
+const (
+	unreadWeight = -1 // the field that has the weight is there and holds none
+	untoldWeight = -2 // it is not there
+)
+
+// spared returns how many percent of its weight the backend wants to be spared,
+// or one of the constants above.
 func (r *recipe) spared(response *http.Response) int {
 	if r.check.WeightField == "" {
 		return 0
 	}
-	text := strings.TrimSpace(response.Header.Get(r.check.WeightField))
+	values := response.Header.Values(r.check.WeightField)
+	if len(values) == 0 {
+		return untoldWeight
+	}
+	text := strings.TrimSpace(values[0])
 	text = strings.TrimSpace(strings.TrimSuffix(text, "%"))
 	weight, err := strconv.ParseUint(text, 10, 8)
 	if err != nil || weight > 100 {
-		return 0
+		return unreadWeight
 	}
 	return 100 - int(weight)
 }

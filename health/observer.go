@@ -86,7 +86,7 @@ type result struct {
 	start   int // of the target, as of the probe's begin
 	err     error
 	latency time.Duration
-	// reduction is what a backend that passed asked for.
+	// reduction is what a backend that passed asked for, as [Prober] says.
 	reduction int
 }
 
@@ -277,7 +277,7 @@ func (o *Observer) record(r result, evidence bool) {
 	case r.err == nil:
 		o.counters.Passed++
 		t.last.reason = ""
-		t.reduction = r.reduction
+		t.weigh(r.reduction)
 		changed = t.tally.Record(true)
 	case Void(r.err):
 		o.counters.Void++

@@ -29,6 +29,8 @@ type Opinion struct {
 	// Reduction is how many percent of its weight the backend asked to be spared
 	// when it passed last.
 	Reduction int `json:"reduction,omitempty"`
+	// WeightError is what was wrong with the weight that it told then.
+	WeightError string `json:"weight_error,omitempty"`
 	// Run is the number of equal results in a row, negative for failures.
 	Run int `json:"run"`
 	// Reason is why the last probe that counted failed, "" if it passed.
@@ -84,7 +86,7 @@ func (t *target) opinion() Opinion {
 	opinion := Opinion{
 		Pool: t.pool, Name: t.backend, UID: t.uid, Generation: t.generation,
 		Health: t.tally.Opinion(), Observes: t.observes, Doubted: t.doubted,
-		Evidence: t.last.evidence, Reduction: t.reduction, Run: t.tally.Run(),
+		Evidence: t.last.evidence, Reduction: t.reduction, WeightError: t.last.weight, Run: t.tally.Run(),
 		Reason: t.last.reason, Void: t.last.void,
 		At: t.last.at, Latency: fsm.Duration(t.last.latency),
 		LastError: t.last.lastError, LastErrorAt: t.last.failed,

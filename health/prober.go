@@ -21,10 +21,11 @@ import (
 // Probe returns a nil error if the backend passed, one for which [Void] holds if
 // this node could not find out, and any other error if the backend failed; its
 // text is the reason that people read. Reduction is how many percent of its
-// weight a backend that passed asks to be spared, 0 to 100. The context carries
-// the check's timeout, its cause how to say so; Probe returns as soon as it is
-// done, and takes bounded memory whatever the backend sends. Calls for one Prober
-// never overlap, so it may keep state without a lock.
+// weight a backend that passed asks to be spared, 0 to 100, or [unreadWeight] or
+// [untoldWeight]. The context carries the check's timeout, its cause how to say
+// so; Probe returns as soon as it is done, and takes bounded memory whatever the
+// backend sends. Calls for one Prober never overlap, so it may keep state without
+// a lock.
 type Prober interface {
 	Probe(ctx context.Context) (reduction int, err error)
 }

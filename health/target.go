@@ -2,6 +2,7 @@ package health
 
 import (
 	"context"
+	"fmt"
 	"hash/fnv"
 	"strings"
 	"time"
@@ -72,6 +73,24 @@ type lastProbe struct {
 	// evidence is set if the opinion took one failed probe, because requests had
 	// failed as well.
 	evidence bool
+	// weight is what was wrong with the weight that the last pass told, "" if
+	// nothing was.
+	weight string
+}
+
+// weigh takes what a backend that passed said of its weight. One that says
+// nothing asks for all of it; what cannot be read changes nothing.
+func (t *target) weigh(reduction int) {
+	t.last.weight = ""
+	switch reduction {
+	case untoldWeight:
+		t.reduction = 0
+		t.last.weight = fmt.Sprintf("the answer has no field %q, so it gets all of its weight", t.check.WeightField)
+	case unreadWeight:
+		t.last.weight = fmt.Sprintf("the answer's field %q is no weight from 0 to 100, so the last one counts on", t.check.WeightField)
+	default:
+		t.reduction = reduction
+	}
 }
 
 // start makes the target probe a subject afresh: an observer goes on from its

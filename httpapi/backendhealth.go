@@ -61,6 +61,7 @@ type opinionView struct {
 	Void           string     `json:"void,omitempty"`
 	LastError      string     `json:"last_error,omitempty"`
 	Evidence       bool       `json:"evidence,omitempty"`
+	WeightError    string     `json:"weight_error,omitempty"`
 	AgeSeconds     *float64   `json:"age_seconds,omitempty"`
 	LatencySeconds float64    `json:"latency_seconds"`
 }
@@ -153,7 +154,7 @@ func (h *healthReader) opinion(node, backend string) *opinionView {
 			continue
 		}
 		if o, found := n.opinions[backend]; found {
-			return &opinionView{o.Health, o.Run, o.Error, o.Void, o.LastError, o.Evidence, o.AgeSeconds, o.LatencySeconds}
+			return &opinionView{o.Health, o.Run, o.Error, o.Void, o.LastError, o.Evidence, o.WeightError, o.AgeSeconds, o.LatencySeconds}
 		}
 	}
 	return nil

@@ -53,6 +53,9 @@ type Opinion struct {
 	// tells that one failed probe was enough, because requests had failed too.
 	LastError string `json:"last_error,omitempty"`
 	Evidence  bool   `json:"evidence,omitempty"`
+	// WeightError is what was wrong with the weight that the backend told when it
+	// passed last.
+	WeightError string `json:"weight_error,omitempty"`
 	// AgeSeconds is how long ago the last probe ended, nil before the first, and
 	// LatencySeconds how long it took.
 	AgeSeconds     *float64 `json:"age_seconds,omitempty"`

@@ -45,9 +45,10 @@ const (
 )
 
 func (o Opinion) clipped() (Opinion, int) {
-	o.Error, o.Void, o.LastError = clip(o.Error), clip(o.Void), clip(o.LastError)
+	o.Error, o.Void, o.LastError, o.WeightError = clip(o.Error), clip(o.Void), clip(o.LastError), clip(o.WeightError)
 	size := opinionFrame + jsonSize(o.Pool, o.Name, o.UID, string(o.Health)) + 3*longNumber
-	return o, size + optionalSize("error", o.Error) + optionalSize("void", o.Void) + optionalSize("last_error", o.LastError)
+	return o, size + optionalSize("error", o.Error) + optionalSize("void", o.Void) + optionalSize("last_error", o.LastError) +
+		optionalSize("weight_error", o.WeightError)
 }
 
 func (v Veto) clipped() (Veto, int) {

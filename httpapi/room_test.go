@@ -36,7 +36,7 @@ func TestANodeWithMuchToSaySaysWhatFits(t *testing.T) {
 			var local httpapi.LocalHealth
 			for b := range f.State().PoolBackends("default") {
 				local.Opinions = append(local.Opinions, httpapi.Opinion{
-					Pool: b.Pool, Name: b.Name, UID: b.Meta.UID, Health: "unknown", Run: math.MinInt, Error: c.reason, LastError: c.reason,
+					Pool: b.Pool, Name: b.Name, UID: b.Meta.UID, Health: "unknown", Run: math.MinInt, Error: c.reason, LastError: c.reason, WeightError: c.reason,
 					Evidence: true, AgeSeconds: &most, LatencySeconds: least,
 				})
 				local.Vetoes = append(local.Vetoes, httpapi.Veto{UID: b.Meta.UID, Health: "down", Reason: c.reason, AgeSeconds: most})

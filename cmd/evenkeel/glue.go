@@ -77,7 +77,7 @@ func opinions(observer *health.Observer, pool, uid string) []httpapi.Opinion {
 	for _, o := range observer.OpinionsOf(pool, uid) {
 		opinion := httpapi.Opinion{
 			Pool: o.Pool, Name: o.Name, UID: o.UID, Health: o.Health, Run: o.Run, Error: o.Reason, Void: o.Void,
-			LastError: o.LastError, Evidence: o.Evidence, LatencySeconds: time.Duration(o.Latency).Seconds(),
+			LastError: o.LastError, Evidence: o.Evidence, WeightError: o.WeightError, LatencySeconds: time.Duration(o.Latency).Seconds(),
 		}
 		if !o.At.IsZero() {
 			age := time.Duration(o.Age).Seconds()

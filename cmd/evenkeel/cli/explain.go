@@ -51,6 +51,7 @@ type witnessDoc struct {
 		Health         fsm.Health `json:"health"`
 		Error          string     `json:"error"`
 		Void           string     `json:"void"`
+		WeightError    string     `json:"weight_error"`
 		AgeSeconds     *float64   `json:"age_seconds"`
 		LatencySeconds float64    `json:"latency_seconds"`
 	} `json:"opinion"`
@@ -261,7 +262,11 @@ func (w witnessDoc) explain() string {
 	case o.Error != "":
 		return text + probe + "failed after " + span(o.LatencySeconds) + reason(o.Error) + "."
 	}
-	return text + probe + "passed in " + span(o.LatencySeconds) + "."
+	text += probe + "passed in " + span(o.LatencySeconds)
+	if o.WeightError != "" {
+		text += ", but " + o.WeightError
+	}
+	return text + "."
 }
 
 // explainRest says what else bears on the use of the backend.

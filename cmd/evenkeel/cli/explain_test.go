@@ -62,6 +62,7 @@ func TestWhyABackendIsOrIsNotUsed(t *testing.T) {
 		"a node that is cut off":        {`"nodes":[{"node":"n1","use":"used","cut_off":true}]`, []string{"n1 follows no leader, and goes by its own probes."}},
 		"a witness that departed":       {`"witnesses":[{"node":"n4","current":false,"vote":{"health":"up"}},{"node":"n1","current":true,"vote":{"health":"down","outdated":true}}]`, []string{"n4 voted up; it observes the backend no longer.", "n1 voted down about an address or check before the present one, which does not count."}},
 		"a probe that told nothing":     {`"witnesses":[{"node":"n1","current":true,"opinion":{"health":"unknown","run":0,"void":"no ports","age_seconds":1,"latency_seconds":0}}]`, []string{"n1 has not voted yet; its last probe, 1s ago, told nothing: no ports."}},
+		"a weight that cannot be read":  {`"witnesses":[{"node":"n1","current":true,"vote":{"health":"up"},"opinion":{"health":"up","run":1,"weight_error":"it is no weight","age_seconds":1,"latency_seconds":0.1}}]`, []string{"n1 voted up; its last probe, 1s ago, passed in 100ms, but it is no weight."}},
 		"a use of a newer build":        {all("resting"), []string{"n1, n2 and n3 say resting, which this build does not know."}},
 		"no node at all":                {`"nodes":[]`, []string{"web/web1: no node takes traffic."}},
 	} {
