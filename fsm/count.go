@@ -27,13 +27,10 @@ func (d *draft) seated(h *hearing, vote Vote) bool {
 	return vote.Generation == h.generation && h.panel.has(d.candidates, vote.Observer)
 }
 
-// standIns returns votes of nodes that observe the backend no longer, in place
-// of observers that have not voted yet: no more than there are of those, and of
-// more votes than that those of the nodes with the highest scores, since they
-// were observers last.
-func (d *draft) standIns(h *hearing, votes []Vote) []Vote {
-	vacant := h.panel.size
-	departed := 0
+// absent counts the observers that have not voted yet, and the votes of nodes that
+// observe the backend no longer.
+func (d *draft) absent(h *hearing, votes []Vote) (vacant, departed int) {
+	vacant = h.panel.size
 	for _, vote := range votes {
 		switch {
 		case d.seated(h, vote):
@@ -42,6 +39,15 @@ func (d *draft) standIns(h *hearing, votes []Vote) []Vote {
 			departed++
 		}
 	}
+	return vacant, departed
+}
+
+// standIns returns votes of nodes that observe the backend no longer, in place
+// of observers that have not voted yet: no more than there are of those, and of
+// more votes than that those of the nodes with the highest scores, since they
+// were observers last.
+func (d *draft) standIns(h *hearing, votes []Vote) []Vote {
+	vacant, departed := d.absent(h, votes)
 	if vacant <= 0 || departed == 0 {
 		return nil
 	}
@@ -76,12 +82,14 @@ func (t *tally) add(vote Vote) {
 // count adds up the votes that count, which are at most one per observer.
 func (d *draft) count(h *hearing, votes []Vote) tally {
 	var t tally
+	vacant, departed := d.absent(h, votes)
+	all := departed <= vacant // the usual case: nobody has to be chosen among them
 	for _, vote := range votes {
-		if d.seated(h, vote) {
+		if vote.Generation == h.generation && (all || d.seated(h, vote)) {
 			t.add(vote)
 		}
 	}
-	if t.up+t.down < h.panel.size {
+	if !all {
 		for _, vote := range d.standIns(h, votes) {
 			t.add(vote)
 		}

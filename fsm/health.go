@@ -1,6 +1,10 @@
 package fsm
 
-import "time"
+import (
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+)
 
 // What follows is how votes become what a backend is used by, from feature level
 // 4 on. The verdict is the majority of the current observers' votes. A vote of an
@@ -145,28 +149,21 @@ func (d *draft) beginHealth() {
 
 // redrawPanels draws anew the verdicts of the backends that the node was or is an
 // observer of, and looks again at drains, all of which wait for each node.
+//
+// The replica applies nothing else meanwhile, so what does not change is passed
+// over at the cost of a few scores, and nothing is kept of it. What changes is
+// stored in the end, because a Txn must not change under an iterator.
 func (d *draft) redrawPanels(before []candidate) {
-	wider := d.candidates
-	if len(before) > len(wider) {
-		wider = before
-	}
-	moved := movedBetween(before, d.candidates)
+	wider, moved := movedBetween(before, d.candidates)
 	pools := poolCache{draft: d}
-	for _, b := range below(d.backends, "") {
+	var changed [][2]*Backend // as they were, and as they will be
+	it := d.backends.Root().Iterator()
+	for _, b, more := it.Next(); more; _, b, more = it.Next() {
 		draining := b.Status.Drain != nil && b.Status.Drain.State == DrainUnderWay
 		if len(b.Status.Votes) == 0 && !draining {
 			continue
 		}
-		pool := pools.of(b)
-		h := d.hearingOf(b, pool)
-		was := h.panel
-		if len(before) > len(d.candidates) {
-			was = elect(before, h.backend, observersWanted(pool))
-		}
-		heard := b
-		if was.has(wider, moved) && d.turns(b, h) {
-			heard = d.hear(b, h, b.Status.Votes)
-		}
+		heard := d.rehear(b, pools.of(b), wider, moved)
 		if !draining && heard == b {
 			continue
 		}
@@ -174,21 +171,39 @@ func (d *draft) redrawPanels(before []candidate) {
 		if draining {
 			d.settleDrain(&next.Status)
 		}
-		d.storeIfChanged(b, &next)
+		changed = append(changed, [2]*Backend{b, &next})
+	}
+	for _, pair := range changed {
+		d.storeIfChanged(pair[0], pair[1])
 	}
 }
 
-// movedBetween returns the UID of the node that only one of the two has.
-func movedBetween(a, b []candidate) string {
+// rehear returns the backend as its votes leave it after a node came or went, b
+// itself if that changes nothing. wider are the candidates with the node that
+// moved: who is not elected among those is no observer without it either.
+func (d *draft) rehear(b *Backend, pool *Pool, wider []candidate, moved int) *Backend {
+	h := hearing{pool: pool, backend: xxhash.Sum64String(b.Meta.UID)}
+	observers := observersWanted(pool)
+	if !elects(wider, moved, h.backend, observers) {
+		return b
+	}
+	h.panel, h.generation = elect(d.candidates, h.backend, observers), checkGeneration(pool, b)
+	if !d.turns(b, &h) {
+		return b
+	}
+	return d.hear(b, &h, b.Status.Votes)
+}
+
+// movedBetween returns the longer one of two lists, and where in it the node is that
+// the other one lacks.
+func movedBetween(a, b []candidate) (wider []candidate, moved int) {
 	if len(a) < len(b) {
 		a, b = b, a
 	}
-	for i := range b {
-		if a[i].uid != b[i].uid {
-			return a[i].uid
-		}
+	for moved < len(b) && a[moved].uid == b[moved].uid {
+		moved++
 	}
-	return a[len(b)].uid
+	return a, moved
 }
 
 // storeIfChanged stores what became of a backend. Slices and pointers of its

@@ -89,6 +89,20 @@ func elect(candidates []candidate, backend uint64, k int) panel {
 	return p
 }
 
+// elects tells whether elect takes the candidate at a place, for less than that: it
+// looks for k better ones.
+func elects(candidates []candidate, place int, backend uint64, k int) bool {
+	own, better := rendezvous(candidates[place].hash, backend), 0
+	for i, c := range candidates {
+		if score := rendezvous(c.hash, backend); score > own || score == own && i < place {
+			if better++; better == k {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // rendezvous is a node's score for a backend, from hashes of their UIDs: the
 // finalizer of MurmurHash3 (Appleby), every bit of which depends on every bit of
 // both.
