@@ -30,7 +30,8 @@ type Check struct {
 	Expect string `json:"expect,omitempty"`
 	// FastInterval is the interval while the backend is down or in doubt: while
 	// an observer's opinion is not up, or its last probe says otherwise than its
-	// opinion. 100 ms to Interval; 0: Interval.
+	// opinion. 100 ms to Interval, and not below Timeout; 0: see
+	// [State.ProbeIntervals].
 	FastInterval Duration `json:"fast_interval,omitempty" zero:"refused"`
 	// Port is probed instead of the traffic's, 1 to 65535; 0: the traffic's.
 	Port int `json:"port,omitempty" zero:"refused"`
@@ -66,6 +67,25 @@ type Check struct {
 // SetDefaults fills a new check with the defaults.
 func (c *Check) SetDefaults() {
 	*c = Check{Type: CheckTCP, Interval: Duration(2 * time.Second), Timeout: Duration(time.Second), Rise: 2, Fall: 3}
+}
+
+// ProbeIntervals returns the time from one probe's start to the next one's while
+// the last probe says otherwise than an observer's opinion (doubt), and while that
+// is down and the last probe says so too.
+//
+// Without a fast interval doubt is settled as fast as probes can follow each other,
+// so that a backend that hangs is down within interval + fall × timeout, and what
+// stays down is probed at the interval, so that many dead backends cost no more than
+// living ones. Below feature level 4 both are the interval.
+func (s *State) ProbeIntervals(c *Check) (doubt, down time.Duration) {
+	interval := time.Duration(c.Interval)
+	switch fast := time.Duration(c.FastInterval); {
+	case fast > 0:
+		return fast, fast
+	case s.featureLevel < levelHealth:
+		return interval, interval
+	}
+	return min(max(time.Duration(c.Timeout), minCheckInterval), interval), interval
 }
 
 // CheckField is a field of a check's request.

@@ -81,6 +81,7 @@ func TestProbesAtOnceAreBounded(t *testing.T) {
 func TestAVerdictFollowsTheProbes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := newRegistry(t, "n1"), newWorld(t)
+		r.must(putCheck(func(c *fsm.Check) { c.FastInterval = c.Interval }))
 		r.must(backends(0, 3)...)
 		o := observe(t, r, w)
 		time.Sleep(3 * time.Second)

@@ -114,6 +114,7 @@ func (o *Observer) plan(s *fsm.State, b *fsm.Backend, suspected bool) *target {
 		o.targets[t.name] = t
 	}
 	t.sweep = o.sweep
+	t.whileDoubted, t.whileDown = s.ProbeIntervals(pool.Spec.Check)
 	unseen := same && !t.observes && t.tally.Run() == 0
 	o.assign(t, rank >= 0, doubted)
 	if !same {

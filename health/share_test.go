@@ -158,7 +158,7 @@ func TestTheFastIntervalIsForDoubt(t *testing.T) {
 func TestASuccessorIsWary(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := newRegistry(t, "n1", "n2", "n3"), newWorld(t)
-		r.must(putCheck(func(c *fsm.Check) { c.Rise = 5 }))
+		r.must(putCheck(func(c *fsm.Check) { c.Rise, c.FastInterval = 5, c.Interval }))
 		r.must(backends(0, 1)...)
 		o := newObserver(w)
 		o.observers = func(s *fsm.State, _ *fsm.Backend) []string {

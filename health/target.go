@@ -30,6 +30,8 @@ type target struct {
 	subject
 	check  *fsm.Check
 	prober Prober
+	// whileDoubted and whileDown are what [fsm.State.ProbeIntervals] says.
+	whileDoubted, whileDown time.Duration
 	// planned is false for a target that is probed no longer and is only
 	// kept until its last probe has ended, so that probes never overlap.
 	planned bool
@@ -123,13 +125,12 @@ func (t *target) begin() {
 
 // advance moves the due time on: to the next whole interval from the anchor, so
 // that the schedule does not drift however late a probe began or ended, or by
-// the fast interval while the backend is down or in doubt. Probes that should
+// a shorter one while the backend is down or in doubt. Probes that should
 // have begun meanwhile are left out but for one, which is due at once.
 func (t *target) advance(now time.Duration) {
-	span := time.Duration(t.check.Interval)
-	switch fast := time.Duration(t.check.FastInterval); {
-	case fast > 0 && t.inDoubt():
-		span = fast
+	span := t.span()
+	switch {
+	case span < time.Duration(t.check.Interval):
 		t.due += span
 	case t.due < t.anchor: // evidence came before the first probe
 		t.due = t.anchor
@@ -141,10 +142,18 @@ func (t *target) advance(now time.Duration) {
 	}
 }
 
-// inDoubt reports whether the backend is not up, or its last probe was against
-// that.
-func (t *target) inDoubt() bool {
-	return t.tally.Opinion() != fsm.HealthUp || t.tally.Run() < 0
+// span is how long after a probe the next one is due. A probe that does not count
+// settles no doubt, and a node that lacks something must not try faster for it.
+func (t *target) span() time.Duration {
+	opinion, run := t.tally.Opinion(), t.tally.Run()
+	doubted := run < 0 && opinion != fsm.HealthDown || run > 0 && opinion != fsm.HealthUp
+	switch {
+	case doubted && t.last.void == "":
+		return t.whileDoubted
+	case doubted, opinion != fsm.HealthUp:
+		return t.whileDown
+	}
+	return time.Duration(t.check.Interval)
 }
 
 // votesFor returns what this node should vote, or "" if its vote in the state

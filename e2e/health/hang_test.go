@@ -51,14 +51,8 @@ func TestAHangingBackendIsAgreedDownByEvidence(t *testing.T) {
 func TestAHangingBackendWithoutTrafficIsAgreedDown(t *testing.T) {
 	onlyInCampaign(t)
 	b := newBed(t)
-	check := checkOf("http")
-	b.hang("defaults", check, func(spans []time.Duration) {
-		note(t, "the same without traffic, no fast interval", "median %s, worst %s of %d", millis(quantile(spans, 0.5)), millis(quantile(spans, 1)), len(spans))
-	})
-	fast := checkOf("http")
-	fast["fast_interval"] = checkTimeout.String()
-	b.hang("fast", fast, func(spans []time.Duration) {
-		judgeSpans(t, "the same without traffic, fast interval 1 s", spans, 0, checkInterval+checkFall*checkTimeout)
+	b.hang("defaults", checkOf("http"), func(spans []time.Duration) {
+		judgeSpans(t, "the same without traffic", spans, 0, checkInterval+checkFall*checkTimeout)
 	})
 }
 
