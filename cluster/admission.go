@@ -120,7 +120,8 @@ func (n *Node) admit(ctx context.Context, caller string, from hello) (admitRespo
 }
 
 // promote gives a vote to each node that has caught up, and then takes the
-// place of its dead predecessor from it. It makes at most one change.
+// place of its dead predecessor from it. It makes at most one change. Where more
+// have caught up than may vote, those that serve traffic come before witnesses.
 func (n *Node) promote(ctx context.Context, c *consensus, own *leadership) error {
 	return c.changeServers(ctx, func(servers []raft.Server) (raft.Future, error) { return n.promotion(c, own, servers), nil })
 }
@@ -133,7 +134,7 @@ func (n *Node) promotion(c *consensus, own *leadership, servers []raft.Server) r
 			voters++
 		}
 	}
-	for _, server := range servers {
+	for _, server := range servingFirst(servers, n.isWitness) {
 		replaced := n.predecessor(c, own, servers, server)
 		if server.Suffrage == raft.Nonvoter && n.deservesVote(c, own, string(server.ID)) &&
 			(voters < maxVoters || replaced != nil && replaced.Suffrage == raft.Voter) {

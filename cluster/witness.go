@@ -37,6 +37,19 @@ func (n *Node) serving(ids []raft.ServerID) []raft.ServerID {
 	return slices.DeleteFunc(slices.Clone(ids), func(id raft.ServerID) bool { return n.isWitness(string(id)) })
 }
 
+// servingFirst returns all servers, witnesses last, in their order otherwise.
+func servingFirst(servers []raft.Server, isWitness func(uid string) bool) []raft.Server {
+	return slices.SortedStableFunc(slices.Values(servers), func(a, b raft.Server) int {
+		switch first, second := isWitness(string(a.ID)), isWitness(string(b.ID)); {
+		case first == second:
+			return 0
+		case second:
+			return -1
+		}
+		return 1
+	})
+}
+
 // yieldAsWitness hands the leadership of this node, a witness, to a voter that
 // serves whenever one has caught up, until ctx ends. A witness is often a small
 // machine far from the others, and each write would pass it; but it leads as

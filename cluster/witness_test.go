@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -143,5 +144,26 @@ func TestAWitnessHandsOverNowAndThen(t *testing.T) {
 	pace.look(0, begun.Add(4*time.Hour))
 	if at := yields(3, 6*time.Hour, 6*time.Hour+2*minYieldPause); len(at) != 2 {
 		t.Errorf("after a long peace it hands over at %v", at)
+	}
+}
+
+func TestAWitnessIsTheLastToGetAVote(t *testing.T) {
+	isWitness := func(uid string) bool { return strings.HasPrefix(uid, "w") }
+	servers := func(uids string) (all []raft.Server) {
+		for _, uid := range strings.Fields(uids) {
+			all = append(all, raft.Server{ID: raft.ServerID(uid)})
+		}
+		return all
+	}
+	for given, want := range map[string]string{
+		"":            "",
+		"w1":          "w1",
+		"w1 n1":       "n1 w1",
+		"n2 w1 n1 w0": "n2 n1 w1 w0",
+	} {
+		all := servers(given)
+		if got := servingFirst(all, isWitness); !slices.Equal(got, servers(want)) || !slices.Equal(all, servers(given)) {
+			t.Errorf("of %q: %v, want %q", given, got, want)
+		}
 	}
 }
