@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"io"
 	"sync"
 	"time"
 
@@ -65,4 +66,54 @@ func (s *sending) spare(to uint64, now time.Time) uint64 {
 		to = min(to, max(sent.last, 1)-1)
 	}
 	return to
+}
+
+const (
+	// A snapshot that a peer could not store is sent again after a pause of
+	// sendingShare times what the attempt took: a disk that fills up late costs a
+	// whole transfer each time. The pause is never less than maxRepeat and never
+	// more than maxSendPause.
+	sendingShare = 4
+	maxSendPause = 5 * time.Second
+)
+
+// rewindable is the state of a snapshot that can be read again from its beginning.
+type rewindable interface{ rewind() error }
+
+// InstallSnapshot implements [raft.Transport]. It sends the snapshot until the peer
+// has stored it, or raft does not want it any more: told of each failure raft would
+// back off to 10 s, and a peer whose disk has room again waits so long. The log is
+// kept behind it only while it is sent; if that has gone on meanwhile, raft sends the
+// newest one next.
+func (t *transport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	state, again := data.(rewindable)
+	for {
+		begun := time.Now()
+		err := t.sendSnapshot(id, target, args, resp, data)
+		if err == nil && resp.Success || resp.Term > args.Term || !again {
+			return err
+		}
+		wait := min(max(sendingShare*time.Since(begun), maxRepeat), maxSendPause)
+		if !t.pauseFor(wait) || !t.wanted(id, args.Term) {
+			return err
+		}
+		if failed := state.rewind(); failed != nil {
+			return failed
+		}
+		*resp = raft.InstallSnapshotResponse{} // decoding leaves what is not there
+	}
+}
+
+// sendSnapshot makes one attempt, once the peer is there.
+func (t *transport) sendSnapshot(id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	t.lag(id)
+	t.rest(id, args.Term)
+	t.sending.begin(id, args.LastLogIndex)
+	err := t.NetworkTransport.InstallSnapshot(id, target, args, resp, data)
+	if err != nil || !resp.Success {
+		t.sending.failed(id)
+		return err
+	}
+	t.sending.arrived(id, time.Now())
+	return nil
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -87,10 +88,30 @@ func (s durableSnapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, er
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := checkMeta(filepath.Join(s.dir, id), meta); err != nil {
-		return nil, nil, errors.Join(err, source.Close())
+	if err := errors.Join(checkMeta(filepath.Join(s.dir, id), meta), source.Close()); err != nil {
+		return nil, nil, err
 	}
-	return meta, source, nil
+	file, err := os.Open(filepath.Join(s.dir, id, fileSnapshotState))
+	if err != nil {
+		return nil, nil, err
+	}
+	return meta, &snapshotState{bufio.NewReader(file), file}, nil
+}
+
+// snapshotState is the state of a snapshot that was held against its checksum.
+type snapshotState struct {
+	*bufio.Reader
+	file *os.File
+}
+
+var _ rewindable = (*snapshotState)(nil)
+
+func (s *snapshotState) Close() error { return s.file.Close() }
+
+func (s *snapshotState) rewind() error {
+	_, err := s.file.Seek(0, io.SeekStart)
+	s.Reset(s.file)
+	return err
 }
 
 const (

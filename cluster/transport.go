@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"io"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -45,7 +44,8 @@ const (
 //     are at most half a heartbeat timeout apart however many have failed, and
 //     a connect that nobody answers is given up after transportTimeout.
 //   - What a peer could not store is sent again four times a second until it
-//     could, for the same reason. See repeat.
+//     could, for the same reason, and a snapshot as often as it costs little. See
+//     repeat, and sending.go.
 //   - It records who answered what was sent when, for linearizable reads and
 //     for the leader's view of who is alive.
 //   - Heartbeats and votes that nobody answers are sent again on another
@@ -207,21 +207,6 @@ func (t *transport) append(id raft.ServerID, target raft.ServerAddress, args *ra
 	err := t.NetworkTransport.AppendEntries(id, target, args, resp)
 	t.note(id, args, resp, sent, err)
 	return err
-}
-
-// InstallSnapshot implements [raft.Transport]. A peer that cannot store it costs
-// a whole transfer each time, so those are left to raft's back-off.
-func (t *transport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
-	t.lag(id)
-	t.rest(id, args.Term)
-	t.sending.begin(id, args.LastLogIndex)
-	err := t.NetworkTransport.InstallSnapshot(id, target, args, resp, data)
-	if err != nil || !resp.Success {
-		t.sending.failed(id)
-		return err
-	}
-	t.sending.arrived(id, time.Now())
-	return nil
 }
 
 // pace holds back a heartbeat that comes early.

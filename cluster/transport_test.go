@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,7 @@ type simNode struct {
 	raft      *raft.Raft
 	transport *transport
 	log       *simLog
+	snapshots *simSnapshots
 	accepted  chan net.Conn
 	closed    chan struct{}
 	close     sync.Once
@@ -72,6 +74,39 @@ func (l *simLog) StoreLogs(logs []*raft.Log) error {
 		<-time.After(takes)
 	}
 	return l.LogStore.StoreLogs(logs)
+}
+
+// simSnapshots are in memory, and take none while they are full.
+type simSnapshots struct {
+	raft.SnapshotStore
+	full     atomic.Bool
+	refusals atomic.Int64
+}
+
+func (s *simSnapshots) Create(version raft.SnapshotVersion, index, term uint64, configuration raft.Configuration, configurationIndex uint64, trans raft.Transport) (raft.SnapshotSink, error) {
+	if s.full.Load() {
+		s.refusals.Add(1)
+		return nil, errFull
+	}
+	return s.SnapshotStore.Create(version, index, term, configuration, configurationIndex, trans)
+}
+
+func (s *simSnapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
+	meta, source, err := s.SnapshotStore.Open(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	data, err := io.ReadAll(source)
+	return meta, &simState{bytes.NewReader(data)}, errors.Join(err, source.Close())
+}
+
+type simState struct{ *bytes.Reader }
+
+func (s *simState) Close() error { return nil }
+
+func (s *simState) rewind() error {
+	_, err := s.Seek(0, io.SeekStart)
+	return err
 }
 
 // simMachine is a state machine of which nothing is asked.
@@ -126,7 +161,8 @@ func (s *simulation) start(ctx context.Context, addr raft.ServerAddress, members
 	n.transport = newTransport(n, string(addr), p.heartbeat, logger)
 	config := raftConfig(string(addr), p, logger)
 	s.config(config)
-	snapshots := raft.NewInmemSnapshotStore()
+	snapshots := &simSnapshots{SnapshotStore: raft.NewInmemSnapshotStore()}
+	n.snapshots = snapshots
 	if err := raft.BootstrapCluster(config, n.log, store, snapshots, n.transport, members); err != nil {
 		s.t.Fatal(err)
 	}
@@ -332,6 +368,34 @@ func TestAFollowerIsCaughtUpWithinASecondOfWhenItCanWriteAgain(t *testing.T) {
 			s.within(time.Second, leader, follower)
 			if most := 10 + int64(full/maxRepeat); asked == 0 || asked > most {
 				t.Errorf("in %s it was asked %d times, want 1 to %d", full, asked, most)
+			}
+		}
+	})
+}
+
+func TestAFollowerThatCouldNotStoreASnapshotIsCaughtUpWithinASecondOfWhenItCan(t *testing.T) {
+	simulate(t, cutLog, func(s *simulation, leader, follower *simNode) {
+		for _, full := range []time.Duration{50 * time.Millisecond, 25 * time.Second, 29 * time.Second, 10 * time.Minute} {
+			snapshot := func() {
+				s.write(leader, 10)
+				if err := leader.raft.Snapshot().Error(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			follower.goAway(true)
+			snapshot()
+			before := follower.snapshots.refusals.Load()
+			follower.snapshots.full.Store(true)
+			follower.goAway(false)
+			<-time.After(full / 2)
+			snapshot() // the one that is sent is not the newest any more
+			<-time.After(full / 2)
+			asked := follower.snapshots.refusals.Load() - before
+			follower.snapshots.full.Store(false)
+			s.within(time.Second, leader, follower)
+			// It makes snapshots of its own at times, too.
+			if most := 10 + int64(full/maxRepeat+full/snapshotInterval); full > time.Second && asked == 0 || asked > most {
+				t.Errorf("in %s it was sent %d snapshots, want 1 to %d", full, asked, most)
 			}
 		}
 	})
