@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,7 +99,12 @@ func (n *Node) dismissFormer(c *consensus, own *leadership, from hello) error {
 		}
 		member = true
 		if uid == n.UID() || time.Since(c.transport.answered(raft.ServerID(uid), own.term)) < contactFresh {
-			return fmt.Errorf("the node that it was (%s) is not known to be dead: wait, or stop the other process that has a copy of its data directory", uid)
+			addr, _ := n.directory.lookup(uid)
+			if uid == n.UID() {
+				addr = n.advertise.String()
+			}
+			return fmt.Errorf("the node that it was (%s) answers still, at %s: wait if that is about to end; if it runs on another machine, one of the two has a copy of its data directory: "+
+				"stop this one, move its data directory aside and start it with an empty one and a --name of its own", uid, cmp.Or(addr, "an unknown address"))
 		}
 	}
 	if !member {

@@ -307,10 +307,13 @@ func TestTheSuccessorOfANodeThatLivesIsNotLetIn(t *testing.T) {
 	c := newTestCluster(t)
 	c.form(3)
 	leader, alive := c.leader(), c.follower()
-	for name, uid := range map[string]string{"a follower": alive.UID(), "the leader": leader.UID()} {
-		from := hello{meta: meta{Protocol: protocolVersion, Name: "copy", FeatureLevel: fsm.FeatureLevel}, Addr: "127.0.0.1:1", Was: []string{uid}}
-		if _, err := leader.admit(t.Context(), newUID(), from); err == nil || !strings.Contains(err.Error(), "copy of its data directory") {
-			t.Errorf("the successor of %s: %v", name, err)
+	for name, n := range map[string]*testNode{"a follower": alive, "the leader": leader} {
+		from := hello{meta: meta{Protocol: protocolVersion, Name: "copy", FeatureLevel: fsm.FeatureLevel}, Addr: "127.0.0.1:1", Was: []string{n.UID()}}
+		_, err := leader.admit(t.Context(), newUID(), from)
+		for _, part := range []string{n.UID(), c.binds[n.Name()], "copy of its data directory", "move its data directory aside"} {
+			if err == nil || !strings.Contains(err.Error(), part) {
+				t.Errorf("the successor of %s: %v, want %q", name, err, part)
+			}
 		}
 		if members, _ := leader.gossip.view(); members[alive.UID()].State != gossipAlive {
 			t.Errorf("the node counts as gone")

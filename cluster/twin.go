@@ -28,8 +28,8 @@ func (j *joiner) begin() {
 // metTwin ends this node if it is young. Otherwise it says so now and then:
 // the twin is told the same.
 func (n *Node) metTwin(met error) {
-	reason := fmt.Errorf("another process has this node's identity, so data directory %q was copied: "+
-		"stop one of the two and start it with an empty directory: %w", n.dir.path, met)
+	reason := fmt.Errorf("another process has this node's identity, so the directory of %q was copied: "+
+		"stop one of the two, move its data directory aside and start it with an empty one: %w", n.dir.file(fileIdentity), met)
 	n.joiner.mu.Lock()
 	begun := n.joiner.begun
 	n.joiner.mu.Unlock()

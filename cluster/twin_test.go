@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -27,9 +28,12 @@ func TestCopyOfADataDirectoryGivesWayToTheNodeThatRuns(t *testing.T) {
 			c := newTestCluster(t)
 			nodes := c.form(3)
 			c.put(nodes[0], numbered(1))
-			err := c.open(c.copyOf("n3", joins(c)...)).Run(t.Context())
-			if err == nil || !strings.Contains(err.Error(), "was copied: stop one of the two") {
-				t.Errorf("the copy ended with %v", err)
+			twin := c.copyOf("n3", joins(c)...)
+			err := c.open(twin).Run(t.Context())
+			for _, part := range []string{filepath.Join(twin.DataDir, fileIdentity), "was copied: stop one of the two, move its data directory aside"} {
+				if err == nil || !strings.Contains(err.Error(), part) {
+					t.Errorf("the copy ended with %v, want %q", err, part)
+				}
 			}
 			c.settled(nodes...)
 			c.put(nodes[2], numbered(2))
