@@ -331,6 +331,46 @@ func TestWaitersStayWithinTheMemoryOfResults(t *testing.T) {
 	}
 }
 
+// Writes that wait at once reach the log in any order, and the registry refuses what
+// is too far behind the newest number of its origin: the bounds on what waits keep
+// the oldest one within that.
+func TestAWriteThatWaitsIsNeverTooOldForTheRegistry(t *testing.T) {
+	for name, pending := range map[string]bool{"one waits and the others have ended": false, "all wait": true} {
+		t.Run(name, func(t *testing.T) {
+			noWait, cancel := context.WithCancel(t.Context())
+			cancel()
+			w := newWaiters(newUID(), 5<<epochShift)
+			first, _, err := w.add(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			newest := first
+			for err == nil {
+				var id fsm.CommandID
+				if id, _, err = w.add(noWait); err == nil {
+					newest = id
+					if !pending {
+						w.remove(id)
+					}
+				}
+			}
+			state := fsm.New()
+			for i, id := range []fsm.CommandID{{Origin: newUID(), Seq: 1}, newest, first} {
+				var op fsm.Operation = fsm.Init{ClusterID: "c", FeatureLevel: fsm.FeatureLevel, Objects: fsm.DefaultObjects()}
+				if i > 0 {
+					op = numbered(i)
+				}
+				var results []fsm.Result
+				state, results = fsm.Apply(state, []fsm.Command{{ID: id, Op: op}})
+				if results[0].Err != nil || results[0].Repeat {
+					t.Errorf("command %d of %d to %d: %+v", id.Seq, first.Seq, newest.Seq, results[0])
+				}
+			}
+			t.Logf("the newest is %d ahead of the oldest", newest.Seq-first.Seq)
+		})
+	}
+}
+
 func TestFullQueueIsAnErrorAtOnce(t *testing.T) {
 	s := newSubmitter()
 	for range maxQueued {
