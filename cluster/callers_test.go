@@ -24,10 +24,13 @@ func TestAStopLeavesNoWriteWithoutItsOutcome(t *testing.T) {
 			for range 16 {
 				writers.Go(func() {
 					for {
+						begun := time.Now()
 						result, err := n.Propose(t.Context(), "test", numbered(int(number.Add(1))))
 						switch {
 						case errors.Is(err, ErrStopping):
 							return
+						case errors.Is(err, ErrOutcomeUnknown) && time.Since(begun) >= repeatPatience:
+							// Not the stop's doing: on a starved machine elections outlast a write's patience.
 						case errors.Is(err, ErrOutcomeUnknown) && !strings.Contains(c.logs.String(), "left behind"):
 							t.Errorf("a write has no outcome: %v", err)
 						case err == nil && result.Err != nil:
