@@ -2,7 +2,9 @@ package fsm
 
 import (
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // Bounds of what is said about health besides checks, part of the feature
@@ -86,6 +88,9 @@ func (o SetOverride) validate(f *faults) {
 	}
 	if len(o.Reason) > maxReason {
 		f.add("/reason", "has %d bytes, at most %d are taken", len(o.Reason), maxReason)
+	}
+	if f.writing && strings.ContainsFunc(o.Reason, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		f.add("/reason", "%q holds what cannot be printed in a line: write a text of one line", clip(o.Reason))
 	}
 	o.If.validate(f)
 }

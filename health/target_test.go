@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
@@ -57,6 +58,9 @@ func TestPhasesAreSpread(t *testing.T) {
 func TestReasonsAreShortPrintableLines(t *testing.T) {
 	if got := shorten("status 503,\r\nexpected\x00 200-399"); got != "status 503,  expected  200-399" {
 		t.Errorf("got %q", got)
+	}
+	if got := shorten("up \u202enwod\u202c \u2028 \x9b2J \x1b[2J"); strings.ContainsFunc(got, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		t.Errorf("a reason drives the terminal: %q", got)
 	}
 	if got := shorten(strings.Repeat("ä", 128)); got != strings.Repeat("ä", 128) {
 		t.Errorf("a reason of 256 bytes was cut to %d", len(got))

@@ -78,10 +78,11 @@ func badBackends() map[string]badInput {
 // badOverrides are of an operator's word about a backend.
 func badOverrides() map[string]badInput {
 	return map[string]badInput{
-		"an override of nothing":        {"PUT", webPath + "/override", `{}`, 400, "invalid-object", map[string]string{"/health": "is missing"}},
-		"an override for no time":       {"PUT", webPath + "/override", `{"health":"down","for":"0s"}`, 400, "invalid-object", map[string]string{"/for": `"0s" is not from "1s"`}},
-		"an override with all faults":   {"PUT", webPath + "/override", `{"health":"sick","for":"1ms","reson":"x"}`, 400, "invalid-object", map[string]string{"/health": `"sick" is not one of up, down`, "/for": `"1ms" is not from "1s"`, "/reson": `did you mean "reason"`}},
-		"an override that is no object": {"PUT", webPath + "/override", `[]`, 400, "invalid-object", map[string]string{"": "must be an object"}},
+		"an override of nothing":         {"PUT", webPath + "/override", `{}`, 400, "invalid-object", map[string]string{"/health": "is missing"}},
+		"an override for no time":        {"PUT", webPath + "/override", `{"health":"down","for":"0s"}`, 400, "invalid-object", map[string]string{"/for": `"0s" is not from "1s"`}},
+		"an override with a hidden turn": {"PUT", webPath + "/override", `{"health":"down","reason":"disk \u202e swap"}`, 400, "invalid-object", map[string]string{"/reason": "cannot be printed"}},
+		"an override with all faults":    {"PUT", webPath + "/override", `{"health":"sick","for":"1ms","reson":"x"}`, 400, "invalid-object", map[string]string{"/health": `"sick" is not one of up, down`, "/for": `"1ms" is not from "1s"`, "/reson": `did you mean "reason"`}},
+		"an override that is no object":  {"PUT", webPath + "/override", `[]`, 400, "invalid-object", map[string]string{"": "must be an object"}},
 	}
 }
 

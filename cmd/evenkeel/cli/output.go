@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -132,11 +133,13 @@ func (t *table) print(w io.Writer) error {
 	return nil
 }
 
+// printable replaces what drives a terminal, and what turns the order of the
+// text around it or hides in it (Unicode's formats, UAX 9).
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return '?'
+		if unicode.IsPrint(r) || r == '\u00a0' {
+			return r
 		}
-		return r
+		return '?'
 	}, text)
 }

@@ -33,3 +33,19 @@ list:
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// What a backend, a peer or a user wrote is shown as it is meant, or with a mark.
+func TestNoTextDrivesTheTerminal(t *testing.T) {
+	for text, want := range map[string]string{
+		"plain ä 漢 ✓":                 "plain ä 漢 ✓",
+		"\x1b[31mred\x1b[0m\r\n\t":    "?[31mred?[0m???",
+		"c1 \u009b2J":                 "c1 ?2J",
+		"up \u202enwod\u202c":         "up ?nwod?",
+		"\u2066a\u2069 \u200f \u200b": "?a? ? ?",
+		"line\u2028end\u2029":         "line?end?",
+	} {
+		if got := printable(text); got != want {
+			t.Errorf("%q is printed as %q, want %q", text, got, want)
+		}
+	}
+}
