@@ -73,7 +73,7 @@ func (o *Observer) speak(t *target) {
 	health := fsm.Health("")
 	switch opinion := t.tally.Opinion(); {
 	case !t.planned || opinion == fsm.HealthUnknown:
-	case o.cutOff, opinion == fsm.HealthDown && t.verdict != fsm.HealthDown:
+	case o.cutOff, t.vetoes():
 		health = opinion
 	}
 	if health == t.word {

@@ -68,8 +68,9 @@ func TestANodeThatAloneCannotReachABackendVetoesIt(t *testing.T) {
 		if l := local(o); l.Health[r.uid("b0")] != fsm.HealthDown {
 			t.Errorf("local is %+v", l)
 		}
+		time.Sleep(2 * time.Second) // the probe that was planned before
 		w.set("10.0.0.0:80", nil)
-		time.Sleep(5 * time.Second)
+		time.Sleep(1100 * time.Millisecond) // two passes, a quarter of the interval apart
 		if l := local(o); len(l.Health) != 0 {
 			t.Errorf("after rise passes local is %+v", l)
 		}

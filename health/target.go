@@ -142,18 +142,37 @@ func (t *target) advance(now time.Duration) {
 	}
 }
 
+// A veto is looked at vetoPace times an interval, at most every vetoGap: nobody
+// but this node is kept from the backend, and waiting for rise passes at the
+// usual pace would cost it that for seconds after its own link was mended.
+const (
+	vetoPace = 4
+	vetoGap  = 100 * time.Millisecond
+)
+
 // span is how long after a probe the next one is due. A probe that does not count
 // settles no doubt, and a node that lacks something must not try faster for it.
 func (t *target) span() time.Duration {
 	opinion, run := t.tally.Opinion(), t.tally.Run()
 	doubted := run < 0 && opinion != fsm.HealthDown || run > 0 && opinion != fsm.HealthUp
+	interval := time.Duration(t.check.Interval)
+	span := interval
+	counts := t.last.void == ""
 	switch {
-	case doubted && t.last.void == "":
-		return t.whileDoubted
+	case doubted && counts:
+		span = t.whileDoubted
 	case doubted, opinion != fsm.HealthUp:
-		return t.whileDown
+		span = t.whileDown
 	}
-	return time.Duration(t.check.Interval)
+	if counts && t.vetoes() && (!t.observes || t.vote == fsm.HealthDown) { // it is not about to be agreed
+		span = min(span, max(interval/vetoPace, min(vetoGap, interval)))
+	}
+	return span
+}
+
+// vetoes reports whether this node alone finds the backend down.
+func (t *target) vetoes() bool {
+	return t.tally.Opinion() == fsm.HealthDown && t.verdict != fsm.HealthDown
 }
 
 // votesFor returns what this node should vote, or "" if its vote in the state
