@@ -243,7 +243,7 @@ func TestACheckSpeaksTLS(t *testing.T) {
 		"a server that hangs":                     {hang, fsm.CheckTLS{Insecure: true}, "no answer within 300ms"},
 		"a server that sends garbage without end": {forever("", strings.Repeat("\x16\x03\x03\x40\x00", 1000)), fsm.CheckTLS{Insecure: true}, ""},
 		"a server error":                          {overTLS(certificate, answer("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")), fsm.CheckTLS{Insecure: true}, "status 503"},
-		"garbage inside of TLS":                   {overTLS(certificate, answer("\x00\x01\r\n\r\n")), fsm.CheckTLS{Insecure: true}, "malformed HTTP"},
+		"garbage inside of TLS":                   {overTLS(certificate, answer("\x00\x01\r\n\r\n")), fsm.CheckTLS{Insecure: true}, "the answer is not HTTP/1: it begins with"},
 		"an endless header":                       {overTLS(certificate, forever("HTTP/1.1 200 OK\r\n", "X-More: and more\r\n")), fsm.CheckTLS{Insecure: true}, "over 32 KiB"},
 		"a body of 1 GB":                          {overTLS(certificate, forever("HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n", "x")), fsm.CheckTLS{Insecure: true}, "over 1 MiB"},
 		"an endless body":                         {overTLS(certificate, forever("HTTP/1.1 200 OK\r\n\r\n", strings.Repeat("x", 64<<10))), fsm.CheckTLS{Insecure: true}, "over 1 MiB"},

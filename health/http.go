@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -131,11 +132,59 @@ func (r *recipe) readHead(reader *bufio.Reader) (*http.Response, error) {
 		asked = &http.Request{Method: http.MethodHead} // its answer has no body
 	}
 	for {
+		begins, err := beginning(reader)
+		if err != nil {
+			return nil, err
+		}
+		isHTTP, text := isStatusLine(begins), ""
+		if !isHTTP {
+			text = string(begins) // which reading on takes
+		}
 		response, err := http.ReadResponse(reader, asked)
+		if err != nil && !isHTTP && !isOfConnection(err) {
+			return nil, fmt.Errorf("the answer is not HTTP/1: it begins with %q", text)
+		}
 		if err != nil || response.StatusCode >= 200 || response.StatusCode == http.StatusSwitchingProtocols {
 			return response, err
 		}
 	}
+}
+
+// maxBeginning is how much of an answer that is no HTTP a reason quotes.
+const maxBeginning = 32
+
+// beginning returns the first bytes of what comes next, as many as came at once.
+func beginning(reader *bufio.Reader) ([]byte, error) {
+	if _, err := reader.Peek(1); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	begins, err := reader.Peek(min(reader.Buffered(), maxBeginning)) // is there already
+	return begins, err
+}
+
+// isStatusLine tells whether an answer begins as one of HTTP/1 does (RFC 9112,
+// section 4), as far as it goes.
+func isStatusLine(begins []byte) bool {
+	const form = "HTTP/1.d ddd "
+	for i, c := range begins[:min(len(begins), len(form))] {
+		switch digit := c >= '0' && c <= '9'; {
+		case form[i] == 'd' && digit, form[i] == c:
+		case i == len(form)-1 && c == '\r': // without a reason
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// isOfConnection tells whether reading ended for the connection's sake, or with
+// it, and not for what was read.
+func isOfConnection(err error) bool {
+	_, of := errors.AsType[net.Error](err)
+	return of || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // judge decides by the head alone.

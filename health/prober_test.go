@@ -169,8 +169,8 @@ func TestAnHTTPCheckJudgesTheAnswer(t *testing.T) {
 		"a switch of protocols fails":                          {answer("HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"), "", "status 101"},
 		"a redirect to itself fails":                           {answer("HTTP/1.1 302 Found\r\nLocation: /check\r\nContent-Length: 0\r\n\r\n"), "", "status 302 redirects the check in a circle, for ever: /check → /check"},
 		"a redirect to itself passes if its status is asked":   {answer("HTTP/1.1 302 Found\r\nLocation: /check\r\nContent-Length: 0\r\n\r\n"), "302", ""},
-		"garbage fails":                                        {answer("\x15\x03\x01\x00\x02\x02\x16"), "", "malformed HTTP"},
-		"garbage of a line fails":                              {answer("220 mail.example ESMTP\r\n"), "", "malformed HTTP"},
+		"garbage fails":                                        {answer("\x15\x03\x01\x00\x02\x02\x16"), "", `the answer is not HTTP/1: it begins with "\x15\x03\x01\x00\x02\x02\x16"`},
+		"garbage of a line fails":                              {answer("220 mail.example ESMTP\r\n"), "", `the answer is not HTTP/1: it begins with "220 mail.example ESMTP\r\n"`},
 		"endless garbage fails":                                {forever("", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"), "", "head of the answer is over 32 KiB"},
 		"an endless header fails":                              {forever("HTTP/1.1 200 OK\r\n", "X-More: and more and more and more\r\n"), "", "head of the answer is over 32 KiB"},
 		"a header line without end fails":                      {forever("HTTP/1.1 200 OK\r\nX: ", strings.Repeat("x", 4096)), "", "head of the answer is over 32 KiB"},
@@ -188,7 +188,7 @@ func TestAnHTTPCheckJudgesTheAnswer(t *testing.T) {
 		"a server that hangs in the head fails":                {func(c net.Conn) { answer("HTTP/1.1 200 OK\r\n")(c); hang(c) }, "", "no answer within 300ms"},
 		"a server that hangs in the body fails":                {func(c net.Conn) { answer("HTTP/1.1 200 OK\r\n\r\nok")(c); hang(c) }, "", "no answer within 300ms"},
 		"a server that drips its head fails at the timeout":    {drip, "", "no answer within 300ms"},
-		"control characters of a backend stay out of messages": {answer("HTTP/1.1 2\x1b[31m OK\r\n\r\n"), "", "malformed HTTP"},
+		"control characters of a backend stay out of messages": {answer("HTTP/1.1 2\x1b[31m OK\r\n\r\n"), "", `begins with "HTTP/1.1 2\x1b[31m OK\r\n\r\n"`},
 	}
 	// Its reason differs by what the system notices first.
 	fails := map[string]bool{"a connection that closes at once fails": true}

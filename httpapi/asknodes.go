@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -94,6 +96,13 @@ func (n nodeHealth) why() string {
 		return "the node runs an older build, which does not tell"
 	case errors.Is(n.err, context.DeadlineExceeded):
 		return "the node did not answer within " + healthTimeout.String()
+	}
+	if op, ok := errors.AsType[*net.OpError](n.err); ok {
+		cause := op.Err
+		if call, ok := errors.AsType[*os.SyscallError](cause); ok {
+			cause = call.Err
+		}
+		return "the node cannot be reached: " + clip(cause.Error())
 	}
 	return clip(n.err.Error())
 }

@@ -289,6 +289,7 @@ func TestUsageErrors(t *testing.T) {
 		"status --api ftp://x":              "is neither HOST:PORT nor",
 		"status --api ,":                    "names no node",
 		"status --timeout -1s":              `--timeout "-1s" is no time to wait`,
+		"health web/web1":                   `"web/web1" names a backend, and health shows pools: write health --why web/web1 for that backend`,
 		"status --timeout 0":                `--timeout "0s" is no time to wait`,
 		"status --token a --token-file b":   "exclude each other",
 		"pool ls x":                         "accepts 0 arg(s)",

@@ -178,14 +178,18 @@ var several = [...][2]string{
 	{"gives ", "give "},
 	{"uses ", "use "},
 	{"says ", "say "},
-	{"did not tell its ", "did not tell their "},
+	{"did not tell its part", "did not tell their parts"},
 }
+
+// ofNodes turns what the API says of one node into what holds for several.
+var ofNodes = strings.NewReplacer("the node is ", "they are ", "the node runs ", "they run ", "the node did ", "they did ",
+	"the node cannot ", "they cannot ")
 
 // sentence is what one or several nodes do.
 func sentence(nodes []string, text string) string {
 	for _, begin := range several {
 		if rest, found := strings.CutPrefix(text, begin[0]); found && len(nodes) > 1 {
-			text = begin[1] + rest
+			text = begin[1] + ofNodes.Replace(rest)
 			break
 		}
 	}

@@ -59,6 +59,8 @@ func (a *App) healthCommand() *cobra.Command {
 		switch {
 		case *why:
 			return h.why(cmd, args[0])
+		case len(args) == 1 && strings.Contains(args[0], "/"):
+			return usage(fmt.Sprintf("%q names a backend, and health shows pools: write health --why %s for that backend", args[0], args[0]))
 		case len(args) == 1:
 			return h.pool(cmd, args[0])
 		}
