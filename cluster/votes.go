@@ -11,8 +11,8 @@ import (
 
 const (
 	// A member may send a command with votes every votePeriod in the long run, and
-	// voteBurst of them at once. A healthy observer sends half as many and a fifth
-	// of the burst, see health.
+	// voteBurst of them at once. A healthy observer never sends more than half as
+	// many and a tenth of the burst, see health.
 	votePeriod = 50 * time.Millisecond
 	voteBurst  = 50
 	// maxPaid bounds the memory of who sent votes.

@@ -11,11 +11,23 @@ import (
 const (
 	// coalesce is how long the first due vote waits for company.
 	coalesce = 5 * time.Millisecond
-	// A command with votes may follow another every votePeriod in the long
-	// run, and voteBurst of them at once after a quiet time: a single death is
-	// told at once, and a thousand spread over an interval cost few commits.
-	votePeriod = 100 * time.Millisecond
-	voteBurst  = 10
+	// A command with votes may follow another every votePeriod, and voteBurst of
+	// them at once after a quiet time, which gives back one of these every
+	// burstPeriod: a single death is told at once. Each command that had to wait
+	// makes the next one wait twice as long, up to maxPeriod,
+	// until votes come at less than half of that pace: however many die, and however
+	// long their probes take to come to it, that is some tens of commits. What
+	// requests have met as well waits for maxUrgentPeriod at most.
+	votePeriod      = 100 * time.Millisecond
+	voteBurst       = 4
+	burstPeriod     = 500 * time.Millisecond
+	maxPeriod       = 16 * votePeriod
+	maxUrgentPeriod = 8 * votePeriod
+	// An opinion that a backend which flaps is up has to stand for a part of the
+	// hold that would follow, before it is told: what does not hold that long would
+	// be commits that change nothing.
+	settlePart = 4
+	maxSettle  = 10 * time.Second
 	// maxVotes and maxVoteBytes bound one command; the bytes are estimated.
 	maxVotes     = 5000
 	maxVoteBytes = 512 << 10
@@ -52,11 +64,16 @@ func (e *ballotEntry) reset() { *e = ballotEntry{queued: e.queued, ripe: never} 
 // along. It has no clock and proposes nothing itself. At most one command is
 // under way, which keeps votes in order and follows the cluster's own pace.
 type ballot struct {
-	due  []*target
-	ripe time.Duration // of due, the earliest or sooner
-	open bool          // a command is under way
-	// paid is until when the commands so far have used up the pace.
+	due []*target
+	// ripe is of due the earliest, or sooner; urgent that of those which requests
+	// have met as well.
+	ripe, urgent time.Duration
+	open         bool // a command is under way
+	// paid is until when the commands so far have used up the burst (the generic cell
+	// rate algorithm, ITU-T I.371).
 	paid     time.Duration
+	last     time.Duration // when the last command went
+	waited   int           // how often the period has doubled
 	failures int           // commands in a row that failed
 	retry    time.Duration // not before this after a failure
 }
@@ -75,28 +92,66 @@ func (b *ballot) consider(t *target, now time.Duration) {
 	if health == "" {
 		return
 	}
-	ripe := max(t.retry, now+coalesce)
-	if health == t.vote { // it is for the weight alone
-		ripe = max(ripe, t.cast+weightPeriod)
+	ripe := max(t.notBefore(health), now+coalesce)
+	if len(b.due) == 0 {
+		b.ripe, b.urgent = never, never
+	}
+	if t.urgent() {
+		b.urgent = min(b.urgent, ripe)
 	}
 	if t.queued && ripe >= t.ripe {
 		return
 	}
-	if len(b.due) == 0 || ripe < b.ripe {
-		b.ripe = ripe
-	}
+	b.ripe = min(b.ripe, ripe)
 	if !t.queued {
 		b.due = append(b.due, t)
 	}
 	t.queued, t.ripe = true, ripe
 }
 
+// notBefore returns when the target's vote may be proposed at the earliest.
+func (t *target) notBefore(health fsm.Health) time.Duration {
+	switch {
+	case health == t.vote: // it is for the weight alone
+		return max(t.retry, t.cast+weightPeriod)
+	case health == fsm.HealthUp:
+		return max(t.retry, t.turned+min(t.hold/settlePart, maxSettle))
+	}
+	return t.retry
+}
+
+// urgent reports whether the vote that is due is down for what requests have met.
+func (t *target) urgent() bool { return t.last.evidence && t.vote != fsm.HealthDown }
+
 // next returns when collect has something to do, never if it has not.
 func (b *ballot) next() time.Duration {
 	if b.open || len(b.due) == 0 {
 		return never
 	}
-	return max(b.ripe, b.retry, b.paid-(voteBurst-1)*votePeriod)
+	return max(b.retry, min(max(b.ripe, b.pace(maxPeriod)), max(b.urgent, b.pace(maxUrgentPeriod))))
+}
+
+// pace returns when the next command may go, the periods being bounded.
+func (b *ballot) pace(most time.Duration) time.Duration {
+	next := b.last + min(votePeriod<<b.waited, most)
+	if b.waited == 0 {
+		next = min(next, b.paid-(voteBurst-1)*burstPeriod)
+	}
+	return next
+}
+
+// went takes account of a command. Behind one that was full the next waits no longer:
+// it is full too, or the last one.
+func (b *ballot) went(now time.Duration, full bool) {
+	period := votePeriod << b.waited
+	switch {
+	case full, now-b.last > 2*period:
+		b.waited = 0
+	case b.pace(maxPeriod) > b.ripe && period < maxPeriod:
+		b.waited++
+	}
+	b.open, b.last = true, now
+	b.paid = min(max(b.paid, now)+burstPeriod, now+voteBurst*burstPeriod)
 }
 
 // collect returns the votes of the next command if its time has come. It drops
@@ -108,15 +163,19 @@ func (b *ballot) collect(now time.Duration) []cast {
 	var casts []cast
 	size := 0
 	left := b.due[:0]
-	b.ripe = never
+	ripe, urgent := never, never // of those that are left
 	for _, t := range b.due {
 		health := t.votesFor()
 		if health == "" {
 			t.queued = false
 			continue
 		}
+		t.ripe = max(t.ripe, t.notBefore(health)) // the opinion may be a newer one
 		if t.ripe > now+coalesce || len(casts) == maxVotes || size >= maxVoteBytes {
-			b.ripe = min(b.ripe, t.ripe)
+			ripe = min(ripe, t.ripe)
+			if t.urgent() {
+				urgent = min(urgent, t.ripe)
+			}
 			left = append(left, t)
 			continue
 		}
@@ -127,9 +186,9 @@ func (b *ballot) collect(now time.Duration) []cast {
 	clear(b.due[len(left):])
 	b.due = left
 	if len(casts) > 0 {
-		b.open = true
-		b.paid = max(b.paid, now) + votePeriod
+		b.went(now, len(casts) == maxVotes || size >= maxVoteBytes)
 	}
+	b.ripe, b.urgent = ripe, urgent
 	return casts
 }
 

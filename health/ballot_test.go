@@ -167,6 +167,96 @@ func TestAFloodOfChangesIsPaced(t *testing.T) {
 	}
 }
 
+// busyBallot has carried votes for so long that its pace is the slowest; now is
+// when its last command was concluded.
+func busyBallot() (b *ballot, now time.Duration) {
+	b = new(ballot)
+	target := downTarget(0)
+	for ; now-b.last < maxPeriod-time.Millisecond || b.last == 0; now += time.Millisecond {
+		target.vote = ""
+		b.consider(target, now)
+		if casts := b.collect(now); casts != nil {
+			target.vote = fsm.HealthDown
+			b.conclude(casts, false, now)
+		}
+	}
+	for now = b.next(); b.collect(now) == nil; now += time.Millisecond {
+	}
+	target.vote = fsm.HealthDown
+	b.conclude(nil, false, now)
+	return b, now
+}
+
+func TestUnderPressureWhatRequestsMetGoesFirst(t *testing.T) {
+	for name, c := range map[string]struct {
+		evidence bool
+		within   time.Duration
+	}{
+		"a probe alone":         {false, maxPeriod},
+		"with evidence as well": {true, maxUrgentPeriod},
+	} {
+		b, now := busyBallot()
+		probed := downTarget(1)
+		b.consider(probed, now)
+		target := downTarget(2)
+		target.last.evidence = c.evidence
+		b.consider(target, now)
+		if got := b.next() - now; got != c.within {
+			t.Errorf("%s: the vote goes after %s, want %s", name, got, c.within)
+		}
+		if casts := b.collect(b.next()); len(casts) != 2 {
+			t.Errorf("%s: %d votes went, want all that are due", name, len(casts))
+		}
+	}
+}
+
+func TestAfterAQuietTimeVotesGoAtOnce(t *testing.T) {
+	b, now := busyBallot()
+	for n := range voteBurst {
+		now += 2*maxPeriod + time.Millisecond
+		target := downTarget(n)
+		b.consider(target, now)
+		if got := b.next() - now; got != coalesce {
+			t.Fatalf("vote %d goes after %s, want %s", n, got, coalesce)
+		}
+		casts := b.collect(b.next())
+		target.vote = fsm.HealthDown
+		b.conclude(casts, false, now+coalesce)
+	}
+}
+
+// A backend that was up a moment too short for its opinion to be told is told of
+// from when it comes up again.
+func TestAnOpinionThatWouldBeHeldHasToStand(t *testing.T) {
+	var b ballot
+	target := downTarget(1)
+	target.vote, target.verdict, target.hold = fsm.HealthDown, fsm.HealthDown, 8*time.Second
+	rise := func(at time.Duration) {
+		target.tally, target.turned = NewTally(1, 1, fsm.HealthUp), at
+		b.consider(target, at)
+	}
+	rise(time.Second)
+	target.tally, target.turned = NewTally(1, 1, fsm.HealthDown), 2*time.Second
+	b.consider(target, 2*time.Second)
+	rise(2900 * time.Millisecond)
+	for now := 2900 * time.Millisecond; now < 4800*time.Millisecond; now += 10 * time.Millisecond {
+		if casts := b.collect(now); casts != nil {
+			t.Fatalf("it is told after %s", now-2900*time.Millisecond)
+		}
+	}
+	if casts := b.collect(4900 * time.Millisecond); len(casts) != 1 || casts[0].health != fsm.HealthUp {
+		t.Errorf("after a quarter of the hold the votes are %v", casts)
+	}
+	target.hold = time.Hour
+	if got := target.notBefore(fsm.HealthUp) - target.turned; got != maxSettle {
+		t.Errorf("with a hold of an hour it is told after %s, want %s", got, maxSettle)
+	}
+	target.vote = fsm.HealthUp
+	if got := target.notBefore(fsm.HealthDown); got > target.turned {
+		t.Errorf("down waits until %s", got)
+	}
+}
+
 // upTarget has voted up and may ask for less weight.
 func upTarget(n int) *target {
 	t := downTarget(n)

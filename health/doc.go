@@ -16,7 +16,9 @@
 // about an older address or check), a vote is due: it is level-triggered, so
 // nothing needs to be remembered across errors, restarts and changes of leader,
 // and nothing is proposed while all is well. Due votes are collected for a few
-// milliseconds and share one command. The weight that a backend asks for goes
+// milliseconds and share one command; while they keep coming, for longer. An opinion
+// that a backend is up which would be held for its flaps has to stand for a part of
+// the hold first. The weight that a backend asks for goes
 // with the vote; for it alone a vote goes only every few seconds, and only for a
 // difference that matters.
 //

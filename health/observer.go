@@ -291,6 +291,7 @@ func (o *Observer) record(r result, evidence bool) {
 		}
 	}
 	if changed {
+		t.turned = o.now()
 		t.last.evidence = evidence && t.tally.Opinion() == fsm.HealthDown
 		o.logOpinion(t, before)
 	}

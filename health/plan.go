@@ -121,6 +121,10 @@ func (o *Observer) plan(s *fsm.State, b *fsm.Backend, suspected bool) *target {
 		o.silence(t)
 	}
 	t.verdict = b.Status.Health
+	t.hold = 0
+	if t.verdict == fsm.HealthDown {
+		t.hold = pool.Spec.EffectiveDamping().HoldAfter(b.Status.Flaps)
+	}
 	t.vote, t.voted = ownVote(b, o.self, of.generation)
 	if unseen { // who begins to vote has to have looked
 		t.begin()

@@ -56,7 +56,9 @@ type target struct {
 	vote    fsm.Health
 	voted   int
 	verdict fsm.Health
-	word    fsm.Health // what Local says about it, "" for nothing
+	hold    time.Duration // for how long it would be held if it came up now
+	turned  time.Duration // when the opinion changed last
+	word    fsm.Health    // what Local says about it, "" for nothing
 	ballotEntry
 
 	last lastProbe
