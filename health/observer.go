@@ -74,7 +74,8 @@ type Observer struct {
 	queue    queue
 	ballot   ballot
 	words    words
-	journal  journal
+	journal  journal // of what is agreed
+	diary    journal // of this node's opinions
 	cutOff   bool
 	inFlight int
 	counters Counters
@@ -114,6 +115,8 @@ func New(config Config) *Observer {
 		words:      words{byUID: map[string]word{}},
 		connection: connection{connected: config.Connected},
 		recipes:    recipes{userAgent: agent, byPool: map[string]*recipe{}},
+		journal:    journal{summed: "agreed health of many backends changed"},
+		diary:      journal{summed: "health checks of many backends changed their opinion"},
 		started:    time.Now(),
 		results:    make(chan result, maxInFlight),
 		outcomes:   make(chan outcome, 1),
@@ -178,7 +181,7 @@ func (o *Observer) catchUp(source Source) <-chan struct{} {
 func (o *Observer) idle() time.Duration {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	next := min(o.ballot.next(), o.words.next(), o.journal.next(), o.connection.next())
+	next := min(o.ballot.next(), o.words.next(), o.journal.next(), o.diary.next(), o.connection.next())
 	if t := o.queue.first(); t != nil && o.inFlight < maxInFlight {
 		next = min(next, (t.due+tick-1)/tick*tick)
 	}
@@ -299,8 +302,11 @@ func (o *Observer) record(r result, evidence bool) {
 
 func (o *Observer) logOpinion(t *target, before fsm.Health) {
 	log := o.logger.Info
-	if before == fsm.HealthUnknown && t.tally.Opinion() == fsm.HealthUp {
+	switch opinion := t.tally.Opinion(); {
+	case before == fsm.HealthUnknown && opinion == fsm.HealthUp:
 		log = o.logger.Debug // expected, and one per backend at every start
+	case !o.diary.admits(opinion, o.now()):
+		return
 	}
 	log("health check changed its opinion", "pool", t.pool, "backend", t.backend,
 		"health", t.tally.Opinion(), "before", before, "reason", t.last.reason, "evidence", t.last.evidence)

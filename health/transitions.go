@@ -6,7 +6,8 @@ import (
 	"evenkeel/fsm"
 )
 
-// The bound of lines about agreed transitions: so many at once after a quiet
+// The bound of lines about agreed transitions, and of those about this node's own
+// opinions: so many at once after a quiet
 // time, one every period in the long run. The rest is summed up in a line.
 const (
 	transitionBurst  = 50
@@ -14,8 +15,9 @@ const (
 	summaryDelay     = time.Second
 )
 
-// journal writes agreed transitions to the log, few of them one by one.
+// journal writes transitions of one kind to the log, few of them one by one.
 type journal struct {
+	summed         string        // what the line about the rest says
 	paid           time.Duration // until when the lines so far have used up the pace
 	summary        time.Duration // when the rest is to be summed up
 	rest, down, up int
@@ -117,10 +119,10 @@ func (j *journal) next() time.Duration {
 func (o *Observer) sumUp() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	j := &o.journal
-	if j.next() > o.now() {
-		return
+	for _, j := range []*journal{&o.journal, &o.diary} {
+		if j.next() <= o.now() {
+			o.logger.Info(j.summed+", not listed one by one", "changes", j.rest, "down", j.down, "up", j.up)
+			j.rest, j.down, j.up = 0, 0, 0
+		}
 	}
-	o.logger.Info("agreed health of many backends changed, not listed one by one", "changes", j.rest, "down", j.down, "up", j.up)
-	j.rest, j.down, j.up = 0, 0, 0
 }

@@ -95,9 +95,14 @@ func TestAThousandTransitionsAreSummedUp(t *testing.T) {
 		if len(all) > transitionBurst+5 {
 			t.Errorf("%d lines", len(all))
 		}
-		summed := log.with("many backends")
-		if want := fmt.Sprintf("changes=%[1]d down=%[1]d up=0", count-transitionBurst); !strings.Contains(summed[len(summed)-1], want) {
-			t.Errorf("summed up as %q, want %s", summed, want)
+		if all := log.with("changed its opinion"); len(log.with("DEBUG")) != count || len(all) > count+transitionBurst+5 {
+			t.Errorf("%d lines about opinions", len(all))
+		}
+		want := fmt.Sprintf("changes=%[1]d down=%[1]d up=0", count-transitionBurst)
+		for _, text := range []string{"agreed health of many backends", "health checks of many backends"} {
+			if summed := log.with(text); !strings.Contains(summed[len(summed)-1], want) {
+				t.Errorf("summed up as %q, want %s", summed, want)
+			}
 		}
 	})
 }
