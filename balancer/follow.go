@@ -9,8 +9,8 @@ import (
 )
 
 // follow swaps in a new table for each new state, address of a backend, word of
-// this node about one, ejection or step of a slow start. What comes while it rests
-// from the last one shares a table.
+// this node about one, ejection or step of a slow start; one for all of a moment
+// while they come faster than its pace.
 func (b *Balancer) follow(ctx context.Context, source Source) error {
 	builder := table.NewBuilder(b.resolver, table.Options{
 		Loops: b.engine.Loops(), Zone: b.config.Zone, StickyKeys: b.config.StickyKeys,
@@ -18,7 +18,7 @@ func (b *Balancer) follow(ctx context.Context, source Source) error {
 	})
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	last := fsm.New()
+	last, tables := fsm.New(), pace{}
 	for {
 		// A veto is withdrawn behind the verdict that says the same. In the other
 		// order a table could have neither.
@@ -26,7 +26,9 @@ func (b *Balancer) follow(ctx context.Context, source Source) error {
 		local, said := b.local()
 		state, replaced := source.Watch()
 		builder.SetLocal(local)
-		b.swap(builder, state)
+		if b.swap(builder, state) {
+			tables.spend(begun, b.now()-begun)
+		}
 		// A registry that never had anything says nothing yet: a node that waits
 		// for its cluster is not ready.
 		if state.Version() > 0 {
@@ -36,7 +38,6 @@ func (b *Balancer) follow(ctx context.Context, source Source) error {
 			b.loaded.Store(true)
 		}
 		last = state
-		ended := b.now()
 		timer.Reset(b.idle(builder))
 		select {
 		case <-replaced:
@@ -47,8 +48,8 @@ func (b *Balancer) follow(ctx context.Context, source Source) error {
 		case <-ctx.Done():
 			return nil
 		}
-		if pause := rest(ended-begun) - (b.now() - ended); pause > 0 {
-			timer.Reset(pause)
+		if wait := tables.next() - b.now(); wait > 0 {
+			timer.Reset(wait)
 			select {
 			case <-timer.C:
 			case <-ctx.Done():
@@ -58,19 +59,6 @@ func (b *Balancer) follow(ctx context.Context, source Source) error {
 	}
 }
 
-// A table costs what the pools do whose backends changed, and each commit may
-// change some of every pool. While a client wrote 100,000 backends as fast as it
-// could, each node spent half of its time on tables that lived for some
-// milliseconds, and Raft's heartbeats came too late for it. So there is a rest
-// behind each table, of restShare times what it took and at most maxRest: the first
-// change after a quiet time is in use at once, and those of small pools nearly so.
-const (
-	restShare = 4
-	maxRest   = 500 * time.Millisecond
-)
-
-func rest(took time.Duration) time.Duration { return min(restShare*took, maxRest) }
-
 // local is this node's own word about backends; the channel is nil without one.
 func (b *Balancer) local() (map[string]fsm.Health, <-chan struct{}) {
 	if b.config.Local == nil {
@@ -79,8 +67,9 @@ func (b *Balancer) local() (map[string]fsm.Health, <-chan struct{}) {
 	return b.config.Local()
 }
 
-// swap makes the table of the state and of this node's own ejections.
-func (b *Balancer) swap(builder *table.Builder, state *fsm.State) {
+// swap makes the table of the state and of this node's own ejections, and tells
+// whether it is another one than before.
+func (b *Balancer) swap(builder *table.Builder, state *fsm.State) (changed bool) {
 	for _, r := range b.ejector.Rate(builder.Rated(), b.now()) {
 		b.ejector.Report(r)
 		b.tell(r)
@@ -90,7 +79,8 @@ func (b *Balancer) swap(builder *table.Builder, state *fsm.State) {
 	}
 	next := builder.Update(state)
 	swap := b.engine.Swap(next)
-	b.newest.Store(&applied{next, swap})
+	last := b.newest.Swap(&applied{next, swap})
+	return last == nil || last.table != next
 }
 
 // idle is how long there is nothing to do by time alone.
