@@ -20,12 +20,23 @@ import (
 // is (Raft thesis, section 4.2.3, has the rule by which a vote is refused).
 
 // receive stands between the network and raft's main loop until the transport is
-// closed.
+// closed. What waits for the main loop is bounded by the number of connections: each
+// carries one call at a time.
 func (t *transport) receive() {
+	var waiting []raft.RPC
 	for {
+		var next raft.RPC
+		var calls chan<- raft.RPC // nil, which takes nothing, while nothing waits
+		if len(waiting) > 0 {
+			next, calls = waiting[0], t.calls
+		}
 		select {
 		case call := <-t.NetworkTransport.Consumer():
-			t.take(call)
+			if call, forRaft := t.take(call); forRaft {
+				waiting = append(waiting, call)
+			}
+		case calls <- next:
+			waiting = slices.Delete(waiting, 0, 1)
 		case <-t.over:
 			return
 		}
@@ -35,18 +46,23 @@ func (t *transport) receive() {
 // Consumer implements [raft.Transport].
 func (t *transport) Consumer() <-chan raft.RPC { return t.calls }
 
-func (t *transport) take(call raft.RPC) {
+// take returns a call as raft's main loop is to have it; forRaft is false if the
+// transport answers it, or hands it over later.
+func (t *transport) take(call raft.RPC) (changed raft.RPC, forRaft bool) {
 	if t.leaving.declines(call) {
-		return
+		return call, false
 	}
 	switch request := call.Command.(type) {
 	case *raft.AppendEntriesRequest, *raft.InstallSnapshotRequest:
+		if t.answerForRaft(call) {
+			return call, false
+		}
 		call = t.working(call)
 	case *raft.RequestPreVoteRequest:
 		// Others go on while it waits. A peer asks once at a time on each of its
 		// connections, whose number is bounded.
 		t.tasks.Go(func() { t.judge(call, request) })
-		return
+		return call, false
 	case *raft.RequestVoteRequest:
 		if caller := t.caller.Load(); caller != nil && t.followsSilent(caller, request.Addr) {
 			// raft has no other way to be told that its leader does not count.
@@ -55,7 +71,7 @@ func (t *transport) take(call raft.RPC) {
 			call.Command = &copied
 		}
 	}
-	t.hand(call)
+	return call, true
 }
 
 func (t *transport) hand(call raft.RPC) {

@@ -249,6 +249,8 @@ type raftStore struct {
 	stuck  func(error) // until writes work again
 	// sending is asked before the beginning of the log is removed; nil is not.
 	sending *sending
+	// writing is told of writes to the log; nil is not.
+	writing *writing
 	// cut tells that raft has had the end of the log removed and has put nothing
 	// in its place yet.
 	cut atomic.Bool
@@ -299,6 +301,7 @@ func (r *raftStore) StoreLogs(logs []*raft.Log) error {
 		return nil
 	}
 	end := r.writes.begin(logs[len(logs)-1].Index)
+	defer r.writing.begin()()
 	err := contained(func() error { return r.log.StoreLogs(logs) })
 	end(err)
 	if err != nil && r.cut.Load() {
@@ -323,8 +326,11 @@ func (r *raftStore) DeleteRange(from, to uint64) error {
 		}
 	}
 	defer r.writes.beginOther()()
-	err = contained(func() error { return r.log.DeleteRange(from, to) })
-	if err == nil && to >= last { // else a snapshot has what is at the beginning
+	atEnd := to >= last // else a snapshot has what is at the beginning
+	if atEnd {
+		defer r.writing.begin()() // raft is about to write what the leader sent in its place
+	}
+	if err = contained(func() error { return r.log.DeleteRange(from, to) }); err == nil && atEnd {
 		r.cut.Store(true)
 	}
 	return err

@@ -28,11 +28,13 @@ const (
 	staleRetries = pooledConns
 )
 
-// transport is raft's network transport with nine differences.
+// transport is raft's network transport with ten differences.
 //
 //   - Heartbeats take the main loop of the receiver: its fast path lets a node
 //     whose main loop hangs look alive to its leader, and lets a leader that
 //     hangs keep its followers (hashicorp/raft#695).
+//   - But for a short while, in which the main loop writes what the leader sent,
+//     they are answered without it. See writing.go.
 //   - Followers are told of a commit at once, by an empty AppendEntries,
 //     instead of with the next entry or CommitTimeout. See push.
 //   - Heartbeats are sent at most five times in a heartbeat timeout, not up to
@@ -66,6 +68,7 @@ type transport struct {
 	calls    chan raft.RPC // what raft's main loop gets of the network
 	attached time.Time     // when raft had begun; set before caller
 	atWork   atomic.Int32  // calls of a leader that raft has not answered yet
+	writing  writing       // whether raft's main loop writes its log
 	gave     atomic.Int64  // when another was last told that it may win, in ns since 1970
 	waking   sync.Mutex    // held while raft is woken
 	tasks    sync.WaitGroup
@@ -158,8 +161,7 @@ func (t *transport) attach(caller *raft.Raft) {
 
 // AppendEntries implements [raft.Transport].
 func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
-	heartbeat := args.PrevLogEntry == 0 && args.PrevLogTerm == 0 && len(args.Entries) == 0 && args.LeaderCommitIndex == 0
-	if heartbeat {
+	if isHeartbeat(args) {
 		t.pace(id)
 		return hedged(t, heartbeats, id, resp, func(resp *raft.AppendEntriesResponse) error { return t.append(id, target, args, resp) })
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 )
 
 // simulation is raft on three nodes over this transport, within a bubble of
@@ -40,6 +41,7 @@ type simNode struct {
 	transport *transport
 	log       *simLog
 	snapshots *simSnapshots
+	stable    *simStable
 	accepted  chan net.Conn
 	closed    chan struct{}
 	close     sync.Once
@@ -109,6 +111,45 @@ func (s *simState) rewind() error {
 	return err
 }
 
+// simStable takes its time too.
+type simStable struct {
+	raft.StableStore
+	takes atomic.Int64 // what a write takes, in ns
+}
+
+func (s *simStable) write(call func() error) error {
+	if takes := time.Duration(s.takes.Load()); takes > 0 {
+		<-time.After(takes)
+	}
+	return call()
+}
+
+func (s *simStable) Set(key, value []byte) error {
+	return s.write(func() error { return s.StableStore.Set(key, value) })
+}
+
+func (s *simStable) SetUint64(key []byte, value uint64) error {
+	return s.write(func() error { return s.StableStore.SetUint64(key, value) })
+}
+
+// known tells what is not there as the store of a node does.
+func known(err error) error {
+	if err != nil && err.Error() == raftboltdb.ErrKeyNotFound.Error() {
+		return raftboltdb.ErrKeyNotFound
+	}
+	return err
+}
+
+func (s *simStable) Get(key []byte) ([]byte, error) {
+	value, err := s.StableStore.Get(key)
+	return value, known(err)
+}
+
+func (s *simStable) GetUint64(key []byte) (uint64, error) {
+	value, err := s.StableStore.GetUint64(key)
+	return value, known(err)
+}
+
 // simMachine is a state machine of which nothing is asked.
 type simMachine struct{}
 
@@ -150,7 +191,7 @@ func simulate(t *testing.T, config func(*raft.Config), test func(s *simulation, 
 func (s *simulation) start(ctx context.Context, addr raft.ServerAddress, members raft.Configuration) {
 	logger := newRaftLogger(slog.New(slog.DiscardHandler), "raft")
 	store := raft.NewInmemStore()
-	n := &simNode{of: s, addr: addr, log: &simLog{LogStore: store}, accepted: make(chan net.Conn), closed: make(chan struct{})}
+	n := &simNode{of: s, addr: addr, log: &simLog{LogStore: store}, stable: &simStable{StableStore: store}, accepted: make(chan net.Conn), closed: make(chan struct{})}
 	s.mu.Lock()
 	s.nodes[addr] = n
 	s.mu.Unlock()
@@ -163,10 +204,12 @@ func (s *simulation) start(ctx context.Context, addr raft.ServerAddress, members
 	s.config(config)
 	snapshots := &simSnapshots{SnapshotStore: raft.NewInmemSnapshotStore()}
 	n.snapshots = snapshots
-	if err := raft.BootstrapCluster(config, n.log, store, snapshots, n.transport, members); err != nil {
+	failed := func(err error) { s.t.Errorf("the store of %s: %v", addr, err) }
+	disk := &raftStore{log: n.log, stable: n.stable, writes: newWriteTimes(), broken: failed, stuck: failed, writing: &n.transport.writing}
+	if err := raft.BootstrapCluster(config, disk, disk, snapshots, n.transport, members); err != nil {
 		s.t.Fatal(err)
 	}
-	if n.raft, err = raft.NewRaft(config, simMachine{}, n.log, store, snapshots, n.transport); err != nil {
+	if n.raft, err = raft.NewRaft(config, simMachine{}, disk, disk, snapshots, n.transport); err != nil {
 		s.t.Fatal(err)
 	}
 	n.transport.attach(n.raft)
