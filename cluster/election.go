@@ -61,6 +61,7 @@ func (t *transport) take(call raft.RPC) (changed raft.RPC, forRaft bool) {
 	case *raft.RequestPreVoteRequest:
 		// Others go on while it waits. A peer asks once at a time on each of its
 		// connections, whose number is bounded.
+		call = t.via(call, func(answer raft.RPCResponse) raft.RPCResponse { return t.unlessPledged(request, answer) }, func() {})
 		t.tasks.Go(func() { t.judge(call, request) })
 		return call, false
 	case *raft.RequestVoteRequest:
@@ -84,18 +85,56 @@ func (t *transport) hand(call raft.RPC) {
 // working counts a call as the leader's presence until raft has answered it: its
 // main loop may wait for the disk meanwhile.
 func (t *transport) working(call raft.RPC) raft.RPC {
+	t.atWork.Add(1)
+	return t.via(call, func(answer raft.RPCResponse) raft.RPCResponse { return answer }, func() { t.atWork.Add(-1) })
+}
+
+// via has what answers a call go through pass. ended is called after that, or when
+// the transport is closed.
+func (t *transport) via(call raft.RPC, pass func(raft.RPCResponse) raft.RPCResponse, ended func()) raft.RPC {
 	to, answers := call.RespChan, make(chan raft.RPCResponse, 1)
 	call.RespChan = answers
-	t.atWork.Add(1)
 	t.tasks.Go(func() {
-		defer t.atWork.Add(-1)
+		defer ended()
 		select {
 		case answer := <-answers:
-			to <- answer // has room for one
+			to <- pass(answer) // has room for one
 		case <-t.over:
 		}
 	})
 	return call
+}
+
+// pledge is the newest vote that this node has given since its start.
+type pledge struct {
+	term uint64
+	to   raft.ServerAddress
+	at   time.Time
+}
+
+// voted is told by the store of a vote that is written, before raft answers for it.
+func (t *transport) voted(term uint64, candidate []byte) {
+	t.pledge.Store(&pledge{term, raft.ServerAddress(candidate), time.Now()})
+}
+
+// unlessPledged has an answer to who asks for a pre-vote say that this node would not
+// vote for it, if it has just voted for another in that term. raft does not look at
+// that, so that a candidate whose votes are on their way to slow disks would get a
+// rival with each who asks meanwhile. After the time that it waits for votes raft's
+// word counts again: who is asked may be behind, and the other one is to get past its
+// term.
+func (t *transport) unlessPledged(request *raft.RequestPreVoteRequest, answer raft.RPCResponse) raft.RPCResponse {
+	last, given := t.pledge.Load(), false
+	would, ok := answer.Response.(*raft.RequestPreVoteResponse)
+	if ok && last != nil && last.term == request.Term && last.to != raft.ServerAddress(request.Addr) {
+		given = time.Since(last.at) < time.Duration(t.election.Load())
+	}
+	if given && would.Granted {
+		refused := *would
+		refused.Granted = false
+		answer.Response = &refused
+	}
+	return answer
 }
 
 // heard is when raft last heard of a leader, or gave its vote to somebody.
@@ -255,11 +294,12 @@ func (t *transport) due(caller *raft.Raft, rank func([]raft.Server, raft.ServerI
 	}
 	_, leader := caller.LeaderWithID()
 	heard := t.heard(caller)
-	// Who was told that it may win has that long.
+	at = heard.Add(t.timeout)
+	// Who was told that it may win has as long as it waits for votes.
 	if gave := time.Unix(0, t.gave.Load()); gave.After(heard) {
-		heard = gave
+		at = gave.Add(time.Duration(t.election.Load()))
 	}
-	return heard.Add(t.timeout + time.Duration(rank(members.Configuration().Servers, leader))*t.beat), true
+	return at.Add(time.Duration(rank(members.Configuration().Servers, leader)) * t.beat), true
 }
 
 // rank is this node's place among the voters that may follow a leader: witnesses

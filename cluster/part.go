@@ -94,6 +94,7 @@ func (n *Node) runPart(ctx context.Context, c *consensus) {
 	tasks.Go(func() { n.lead(part) })
 	tasks.Go(func() { n.expire(part) })
 	tasks.Go(func() { n.watchWrites(part, c) })
+	tasks.Go(func() { n.watchElectionTimeout(part, c) })
 	tasks.Go(func() { n.watchHang(part) })
 	if n.config.Witness {
 		tasks.Go(func() { n.yieldAsWitness(part, c) })

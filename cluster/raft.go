@@ -86,7 +86,7 @@ func (n *Node) startRaft(ctx context.Context, s *store) (c *consensus, over <-ch
 	n.views.rewind()
 	transport := c.transport // c is another one by the time that a late start reads it
 	replica := &replica{views: n.views, waiters: n.waiters, detach: n.detach, state: fsm.New(), committed: transport.committed, applied: n.applied, ignored: &n.votes.ignored}
-	disk := &raftStore{log: s.cache, stable: s.terms, writes: n.writes, broken: n.storeBroken, stuck: n.storeStuck, sending: transport.sending, writing: &transport.writing}
+	disk := &raftStore{log: s.cache, stable: s.terms, writes: n.writes, broken: n.storeBroken, stuck: n.storeStuck, sending: transport.sending, writing: &transport.writing, voted: transport.voted}
 	done := make(chan startedRaft, 1)
 	// A goroutine of its own, because raftStore ends the one that meets damage.
 	go func() {

@@ -251,6 +251,10 @@ type raftStore struct {
 	sending *sending
 	// writing is told of writes to the log; nil is not.
 	writing *writing
+	// voted is told of votes once they are written; nil is not.
+	voted func(term uint64, candidate []byte)
+	// votesIn is the term of the vote that raft writes next; of its main loop.
+	votesIn uint64
 	// cut tells that raft has had the end of the log removed and has put nothing
 	// in its place yet.
 	cut atomic.Bool
@@ -338,8 +342,13 @@ func (r *raftStore) DeleteRange(from, to uint64) error {
 
 // Set implements [raft.StableStore].
 func (r *raftStore) Set(key, value []byte) error {
-	defer r.writes.beginOther()()
-	return contained(func() error { return r.stable.Set(key, value) })
+	end := r.writes.beginTerm()
+	err := contained(func() error { return r.stable.Set(key, value) })
+	end(err)
+	if err == nil && string(key) == string(votedForKey) && r.voted != nil {
+		r.voted(r.votesIn, value)
+	}
+	return err
 }
 
 // Get implements [raft.StableStore].
@@ -351,9 +360,12 @@ func (r *raftStore) Get(key []byte) (value []byte, err error) {
 // SetUint64 implements [raft.StableStore]. Of a failure to write its term raft
 // dies, so that must not get through.
 func (r *raftStore) SetUint64(key []byte, value uint64) error {
-	end := r.writes.beginOther()
+	end := r.writes.beginTerm()
 	err := contained(func() error { return r.stable.SetUint64(key, value) })
-	end()
+	end(err)
+	if string(key) == string(votedTermKey) { // raft writes it before who gets the vote
+		r.votesIn = value
+	}
 	if err != nil && string(key) == string(termKey) {
 		r.stuck(fmt.Errorf("write term %d: %w", value, err))
 		runtime.Goexit()

@@ -64,13 +64,15 @@ type transport struct {
 	sending *sending
 	leaving leaving
 
-	timeout  time.Duration // after which a leader is silent
-	calls    chan raft.RPC // what raft's main loop gets of the network
-	attached time.Time     // when raft had begun; set before caller
-	atWork   atomic.Int32  // calls of a leader that raft has not answered yet
-	writing  writing       // whether raft's main loop writes its log
-	gave     atomic.Int64  // when another was last told that it may win, in ns since 1970
-	waking   sync.Mutex    // held while raft is woken
+	timeout  time.Duration          // after which a leader is silent
+	calls    chan raft.RPC          // what raft's main loop gets of the network
+	attached time.Time              // when raft had begun; set before caller
+	atWork   atomic.Int32           // calls of a leader that raft has not answered yet
+	writing  writing                // whether raft's main loop writes its log
+	gave     atomic.Int64           // when another was last told that it may win, in ns since 1970
+	pledge   atomic.Pointer[pledge] // nil: none since the start
+	election atomic.Int64           // how long a candidate waits for votes at least, in ns
+	waking   sync.Mutex             // held while raft is woken
 	tasks    sync.WaitGroup
 	over     chan struct{} // closed by Close
 	ending   sync.Once
@@ -142,6 +144,7 @@ func newTransport(stream raft.StreamLayer, uid string, heartbeat time.Duration, 
 		calls:    make(chan raft.RPC),
 		over:     make(chan struct{}),
 	}
+	t.election.Store(int64(heartbeat))
 	t.tasks.Go(t.receive)
 	return t
 }

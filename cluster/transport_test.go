@@ -205,7 +205,7 @@ func (s *simulation) start(ctx context.Context, addr raft.ServerAddress, members
 	snapshots := &simSnapshots{SnapshotStore: raft.NewInmemSnapshotStore()}
 	n.snapshots = snapshots
 	failed := func(err error) { s.t.Errorf("the store of %s: %v", addr, err) }
-	disk := &raftStore{log: n.log, stable: n.stable, writes: newWriteTimes(), broken: failed, stuck: failed, writing: &n.transport.writing}
+	disk := &raftStore{log: n.log, stable: n.stable, writes: newWriteTimes(), broken: failed, stuck: failed, writing: &n.transport.writing, voted: n.transport.voted}
 	if err := raft.BootstrapCluster(config, disk, disk, snapshots, n.transport, members); err != nil {
 		s.t.Fatal(err)
 	}
@@ -214,6 +214,12 @@ func (s *simulation) start(ctx context.Context, addr raft.ServerAddress, members
 	}
 	n.transport.attach(n.raft)
 	s.watch.Go(func() { n.transport.watchSilence(ctx, n.raft, n.rank) })
+	s.watch.Go(func() {
+		for pause(ctx, writesCheck) == nil {
+			own := disk.writes.newest(time.Now())
+			n.transport.waitForVotes(n.raft, voteWait(p.heartbeat, own, []time.Duration{own, own}))
+		}
+	})
 }
 
 // rank is by the identity alone.

@@ -26,21 +26,28 @@ const (
 	// maxLasting bounds the writes that are looked at for that. If they are more in
 	// a second they are not slow.
 	maxLasting = 64
-	// writesCheck is how often a leader looks at them.
+	// smallLooked is how many of the last writes to log, term or vote count for how
+	// long votes are waited for. An election makes three, and the next one is to know.
+	smallLooked = 3
+	// smallKept is how long they count: a disk may be another's turn by then.
+	smallKept = time.Minute
+	// writesCheck is how often a node looks at them.
 	writesCheck = 100 * time.Millisecond
 	// handOverPause is the time between two times that a node gives leadership
 	// away for its disk's sake: what the others say of theirs is a little old.
 	handOverPause = time.Minute
 )
 
-// writeTimes are those of the writes to this node's log, and what of all writes
-// to its store is under way. Safe for concurrent use.
+// writeTimes are those of the writes to this node's log, of those that an election
+// waits for, and what of all writes to its store is under way. Safe for concurrent
+// use.
 type writeTimes struct {
 	mu      sync.Mutex // guards what follows
-	recent  []time.Duration
-	next    int           // of recent, the one to be overwritten
-	ended   []endedWrite  // the last ones of slowLasts, the oldest first
-	last    time.Duration // the newest of recent
+	log     lastTimes
+	small   lastTimes     // of log, term and vote
+	smallAt time.Time     // when the newest of small had ended
+	ended   []endedWrite  // the last ones to the log of slowLasts, the oldest first
+	last    time.Duration // the newest of log
 	index   uint64        // the last entry of the write that took last
 	begun   uint64
 	pending map[uint64]pendingWrite // the writes that are under way
@@ -51,24 +58,71 @@ type endedWrite struct {
 	took time.Duration
 }
 
-type pendingWrite struct {
-	start time.Time
-	log   bool // it is one to the log
+// lastTimes are what the last writes took, as many as most.
+type lastTimes struct {
+	took []time.Duration
+	next int // of took, the one to be overwritten
+	most int
 }
 
-func newWriteTimes() *writeTimes { return &writeTimes{pending: map[uint64]pendingWrite{}} }
+func (l *lastTimes) add(took time.Duration) {
+	if len(l.took) < l.most {
+		l.took = append(l.took, took)
+		return
+	}
+	l.took[l.next] = took
+	l.next = (l.next + 1) % l.most
+}
+
+// with are those that there would be if one more had ended.
+func (l *lastTimes) with(took time.Duration) *lastTimes {
+	more := &lastTimes{slices.Clone(l.took), l.next, l.most}
+	more.add(took)
+	return more
+}
+
+// median is the middle one; of two the shorter.
+func (l *lastTimes) median() time.Duration {
+	if len(l.took) == 0 {
+		return 0
+	}
+	return slices.Sorted(slices.Values(l.took))[(len(l.took)-1)/2]
+}
+
+// writeKind is what a write to the store is of.
+type writeKind int
+
+const (
+	ofLog   writeKind = iota
+	ofTerm            // or of the vote
+	ofOther           // which may be of any size
+)
+
+type pendingWrite struct {
+	start time.Time
+	kind  writeKind
+}
+
+func newWriteTimes() *writeTimes {
+	return &writeTimes{log: lastTimes{most: writesLooked}, small: lastTimes{most: smallLooked}, pending: map[uint64]pendingWrite{}}
+}
 
 // begin is called before a write of entries up to an index; what it returns,
 // with the error of the write, after it.
 func (w *writeTimes) begin(index uint64) (end func(error)) {
-	id, start := w.add(true)
+	id, start := w.add(ofLog)
 	return func(err error) { w.end(id, index, start, err) }
 }
 
-// beginOther is called before a write that is none to the log; what it
-// returns, after it.
+// beginTerm is begin for one of raft's term or vote.
+func (w *writeTimes) beginTerm() (end func(error)) {
+	id, start := w.add(ofTerm)
+	return func(err error) { w.end(id, 0, start, err) }
+}
+
+// beginOther is called before any other write; what it returns, after it.
 func (w *writeTimes) beginOther() (end func()) {
-	id, _ := w.add(false)
+	id, _ := w.add(ofOther)
 	return func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -76,12 +130,12 @@ func (w *writeTimes) beginOther() (end func()) {
 	}
 }
 
-func (w *writeTimes) add(log bool) (id uint64, start time.Time) {
+func (w *writeTimes) add(kind writeKind) (id uint64, start time.Time) {
 	start = time.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.begun++
-	w.pending[w.begun] = pendingWrite{start, log}
+	w.pending[w.begun] = pendingWrite{start, kind}
 	return w.begun, start
 }
 
@@ -103,19 +157,19 @@ func (w *writeTimes) end(id, index uint64, start time.Time, err error) {
 	took := time.Since(start)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	kind := w.pending[id].kind
 	delete(w.pending, id)
 	if err != nil {
 		return
 	}
-	w.last, w.index = took, index
-	w.ended = append(w.ended, endedWrite{start.Add(took), took})
-	w.ended = slices.Delete(w.ended, 0, max(0, len(w.ended)-maxLasting))
-	if len(w.recent) < writesLooked {
-		w.recent = append(w.recent, took)
-		return
+	w.small.add(took)
+	w.smallAt = start.Add(took)
+	if kind == ofLog {
+		w.last, w.index = took, index
+		w.log.add(took)
+		w.ended = append(w.ended, endedWrite{start.Add(took), took})
+		w.ended = slices.Delete(w.ended, 0, max(0, len(w.ended)-maxLasting))
 	}
-	w.recent[w.next] = took
-	w.next = (w.next + 1) % writesLooked
 }
 
 // allEnd tells whether no write is under way any more after that time.
@@ -135,15 +189,29 @@ func (w *writeTimes) allEnd(within time.Duration) bool {
 func (w *writeTimes) typical(now time.Time) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.recent) < writesLooked {
+	if len(w.log.took) < writesLooked {
 		return 0
 	}
-	median := middle(w.recent)
+	return w.median(&w.log, now, ofLog)
+}
+
+// newest is the median of the last few writes to log, term or vote, the one that is
+// under way as in typical. It returns 0 if there were none lately.
+func (w *writeTimes) newest(now time.Time) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if now.Sub(w.smallAt) > smallKept {
+		return 0
+	}
+	return w.median(&w.small, now, ofLog, ofTerm)
+}
+
+// median is called with the lock held.
+func (w *writeTimes) median(of *lastTimes, now time.Time, kinds ...writeKind) time.Duration {
+	median := of.median()
 	for _, write := range w.pending {
-		if lasts := now.Sub(write.start); write.log && lasts > median {
-			all := slices.Clone(w.recent)
-			all[w.next] = lasts
-			median = middle(all)
+		if lasts := now.Sub(write.start); lasts > median && slices.Contains(kinds, write.kind) {
+			median = of.with(lasts).median()
 		}
 	}
 	return median
@@ -178,10 +246,6 @@ func (w *writeTimes) written(now time.Time) (takes time.Duration, index uint64) 
 		return 0, w.index
 	}
 	return max(typical, w.last), w.index
-}
-
-func middle(all []time.Duration) time.Duration {
-	return slices.Sorted(slices.Values(all))[len(all)/2]
 }
 
 // watchWrites hands leadership over while this node's disk is slow and

@@ -64,6 +64,43 @@ func TestALeaderWhoseFollowersHangLeavesItsOffice(t *testing.T) {
 	})
 }
 
+func TestALeaderIsFoundWhileAllDisksAreSlow(t *testing.T) {
+	for _, takes := range []time.Duration{50 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond} {
+		t.Run(takes.String(), func(t *testing.T) {
+			simulate(t, keepLog, func(s *simulation, leader, _ *simNode) {
+				s.slow(takes, s.all()...)
+				for range 10 {
+					begun, term := time.Now(), s.term()
+					leader.goAway(true)
+					next := s.leaderOf(leader)
+					found := time.Since(begun)
+					s.write(next, 3)
+					t.Logf("found after %s, in %d terms, wrote after %s", found, s.term()-term, time.Since(begun))
+					if most := 2*time.Second + 20*takes; time.Since(begun) > most {
+						t.Errorf("writes went on after %s, at most %s is wanted", time.Since(begun), most)
+					}
+					leader.goAway(false)
+					<-time.After(5 * time.Second)
+					if next.raft.State() != raft.Leader {
+						t.Errorf("%s leads no more", next.addr)
+					}
+					leader = s.leaderOf()
+				}
+				s.slow(0, s.all()...)
+				for range 3 { // each disk has as many writes as count
+					s.write(leader, 1)
+					<-time.After(5 * time.Second)
+				}
+				for _, n := range s.nodes {
+					if wait := n.raft.ReloadableConfig().ElectionTimeout; wait != n.transport.timeout {
+						t.Errorf("%s waits %s for votes when its disk is fast again, want %s", n.addr, wait, n.transport.timeout)
+					}
+				}
+			})
+		})
+	}
+}
+
 // What else a follower is asked waits for raft, and nothing waits behind it.
 func TestHeartbeatsAreAnsweredBesideCallsThatWait(t *testing.T) {
 	simulate(t, keepLog, func(s *simulation, leader, follower *simNode) {

@@ -40,18 +40,17 @@ func TestF9BothFollowersWriteSlowly(t *testing.T) {
 }
 
 // TestF9AllWriteSlowly: leadership is not passed to and fro between disks that
-// are slow alike. Writes that take as long as the heartbeat timeout need the
-// profile for slow disks: a follower answers no heartbeat while it writes, and
-// a vote is three writes.
+// are slow alike, nor lost when a write takes as long as the leader's lease.
 func TestF9AllWriteSlowly(t *testing.T) {
 	for _, c := range []struct {
 		profile string
 		delay   time.Duration
 	}{
 		{"default", 50 * time.Millisecond},
+		{"default", 200 * time.Millisecond},
 		{"safe", 200 * time.Millisecond},
 	} {
-		t.Run(c.profile, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s, +%v", c.profile, c.delay), func(t *testing.T) {
 			onlyInCampaign(t)
 			b := newBed(t, newRow("F9", fmt.Sprintf("+%v per write, all, profile %s", c.delay, c.profile), 0, 0, 1), bedOptions{
 				extra: []string{"--profile", c.profile}, attempt: patientAttempt, binary: harness.InjectBinary(t), prepare: (*harness.Node).Inject,
@@ -60,6 +59,31 @@ func TestF9AllWriteSlowly(t *testing.T) {
 			b.finish()
 		})
 	}
+}
+
+// TestF9TheLeaderDiesWhileAllWriteSlowly: the others find another, although each of
+// an election's writes takes as long as a candidate waits for votes otherwise.
+func TestF9TheLeaderDiesWhileAllWriteSlowly(t *testing.T) {
+	onlyInCampaign(t)
+	r := newRow("F9", "kill -9 of the leader, +200 ms per write, all", 0, 0, 2)
+	b := newBed(t, r, bedOptions{attempt: patientAttempt, binary: harness.InjectBinary(t), prepare: (*harness.Node).Inject})
+	for range rounds(2) {
+		leader := b.Leader(t)
+		f := b.begin(leader)
+		b.setFaults(harness.Faults{DelayMS: 200}, b.Nodes...)
+		b.waitWrites(5)
+		killed := time.Now()
+		leader.Kill()
+		b.ledByAnother(leader)
+		r.note("another led after %s", seconds(time.Since(killed)))
+		b.waitWrites(5)
+		b.setFaults(harness.Faults{}, b.Nodes...)
+		leader.Start(t)
+		b.WaitFormed(t)
+		b.waitWrites(20)
+		f.end()
+	}
+	b.finish()
 }
 
 // slow has a majority write slowly for a while.

@@ -1,0 +1,124 @@
+package cluster
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+func TestVotesAreWaitedForAsLongAsTheDisksTake(t *testing.T) {
+	const ms = time.Millisecond
+	for name, c := range map[string]struct {
+		timeout, own time.Duration
+		others       []time.Duration
+		want         time.Duration
+	}{
+		"all disks are fast":                       {200 * ms, 5 * ms, []time.Duration{5 * ms, 20 * ms}, 200 * ms},
+		"nothing was written lately":               {200 * ms, 0, []time.Duration{0, 0}, 200 * ms},
+		"all are slow":                             {200 * ms, 200 * ms, []time.Duration{200 * ms, 200 * ms}, 1400 * ms},
+		"one is slow that is not needed":           {200 * ms, 5 * ms, []time.Duration{900 * ms, 5 * ms}, 200 * ms},
+		"two of four others are needed":            {200 * ms, 5 * ms, []time.Duration{900 * ms, 40 * ms, 100 * ms, 900 * ms}, 500 * ms},
+		"this node's is slow":                      {200 * ms, 100 * ms, []time.Duration{5 * ms, 5 * ms}, 500 * ms},
+		"it is a multiple of the step":             {200 * ms, 101 * ms, []time.Duration{5 * ms, 5 * ms}, 550 * ms},
+		"they are so slow that nothing helps":      {200 * ms, time.Minute, []time.Duration{time.Minute, time.Minute}, 3 * time.Second},
+		"the profile waits for longer than that":   {5 * time.Second, time.Second, []time.Duration{time.Second, time.Second}, 5 * time.Second},
+		"it is alone":                              {200 * ms, 100 * ms, nil, 500 * ms},
+		"there is one other, whose vote is needed": {200 * ms, 5 * ms, []time.Duration{100 * ms}, 500 * ms},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := voteWait(c.timeout, c.own, slices.Clone(c.others)); got != c.want {
+				t.Errorf("%v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+// No entry is written before the first leader.
+func TestAnElectionsOwnWritesTellHowFastTheDiskIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWriteTimes()
+		want := func(when string, want time.Duration) {
+			t.Helper()
+			if got := w.newest(time.Now()); got != want {
+				t.Errorf("%s: %v, want %v", when, got, want)
+			}
+		}
+		write := func(begin func() func(error), took time.Duration) {
+			end := begin()
+			time.Sleep(took)
+			end(nil)
+		}
+		log := func() func(error) { return w.begin(1) }
+		want("nothing is written", 0)
+		for range 3 {
+			write(w.beginTerm, 300*time.Millisecond)
+		}
+		want("three slow writes of term and vote", 300*time.Millisecond)
+		if takes := w.typical(time.Now()); takes != 0 {
+			t.Errorf("the log's typical write takes %v, and there was none", takes)
+		}
+		write(log, time.Millisecond)
+		want("a fast one to the log", 300*time.Millisecond)
+		write(log, 2*time.Millisecond)
+		want("two", 2*time.Millisecond)
+		end := w.beginTerm()
+		time.Sleep(time.Second)
+		want("one that hangs", 2*time.Millisecond)
+		end(nil)
+		write(w.beginTerm, time.Second)
+		time.Sleep(smallKept - time.Second)
+		want("two slow ones", time.Second)
+		time.Sleep(2 * time.Second)
+		want("long after that", 0)
+	})
+}
+
+// Who has given its vote does not tell another that it would get it.
+func TestAPreVoteIsRefusedByWhoHasGivenItsVote(t *testing.T) {
+	for name, c := range map[string]struct {
+		term  uint64
+		from  string
+		after time.Duration
+		want  bool
+	}{
+		"another asks":                           {7, "n2", 199 * time.Millisecond, false},
+		"another asks when votes are late":       {7, "n2", 200 * time.Millisecond, true},
+		"who got the vote asks":                  {7, "n3", 0, true},
+		"another asks for the vote of a term on": {8, "n2", 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			simulate(t, keepLog, func(s *simulation, _, voter *simNode) {
+				voter.transport.voted(7, []byte("n3"))
+				<-time.After(c.after)
+				request := &raft.RequestPreVoteRequest{RPCHeader: raft.RPCHeader{Addr: []byte(c.from)}, Term: c.term}
+				would := &raft.RequestPreVoteResponse{Term: 7, Granted: true}
+				answer := voter.transport.unlessPledged(request, raft.RPCResponse{Response: would})
+				if got := answer.Response.(*raft.RequestPreVoteResponse).Granted; got != c.want || !would.Granted {
+					t.Errorf("granted: %v, want %v", got, c.want)
+				}
+				if voter.transport.unlessPledged(request, raft.RPCResponse{Error: errFull}).Error == nil {
+					t.Error("an error is lost")
+				}
+			})
+		})
+	}
+}
+
+// A candidate whose writes are slow is asked by a rival meanwhile, and answers when
+// they have ended.
+func TestTheStoreTellsOfAVoteOnceItIsWritten(t *testing.T) {
+	simulate(t, keepLog, func(s *simulation, leader, _ *simNode) {
+		leader.goAway(true)
+		next := s.leaderOf(leader)
+		term := s.term()
+		for addr, n := range s.nodes {
+			pledge := n.transport.pledge.Load()
+			if n != leader && (pledge == nil || pledge.term != term || pledge.to != next.addr) {
+				t.Errorf("%s has given %+v, want its vote in term %d to %s", addr, pledge, term, next.addr)
+			}
+		}
+	})
+}
