@@ -17,9 +17,14 @@ type Proposer interface {
 
 // The pace of drain reports.
 const (
-	// drainPoll is how often it is looked whether backends that drain are idle:
-	// the loops that know it tell nobody, as that would cost each request.
-	drainPoll     = 25 * time.Millisecond
+	// It is looked whether backends that drain are idle, since the loops that know
+	// it tell nobody: that would cost each request. A drain that just began is
+	// mostly over once its table is in use, so the first look comes after firstLook;
+	// each further one takes twice as long to come, lastLook at most.
+	firstLook = 10 * time.Millisecond
+	lastLook  = 400 * time.Millisecond
+	// returningLook is for when nothing but clients that may return keeps them.
+	returningLook = 5 * time.Second
 	reportTimeout = 15 * time.Second
 	minBackoff    = 50 * time.Millisecond
 	maxBackoff    = 5 * time.Second
@@ -34,6 +39,21 @@ type drainReports struct {
 	open     map[fsm.Ref]drainSeen
 	failures int
 	notUntil time.Time
+	// wait is how long the last look was waited for, 0 for a drain that is new;
+	// returning that it found nothing but drains of sticky pools.
+	wait      time.Duration
+	returning bool
+}
+
+// pace returns how long it is to the next look.
+func (d *drainReports) pace() time.Duration {
+	if len(d.open) == 0 {
+		return time.Hour
+	}
+	if d.wait = min(max(2*d.wait, firstLook), lastLook); d.returning && d.wait == lastLook {
+		return returningLook
+	}
+	return d.wait
 }
 
 // drainSeen is a drain, and the swap of the first table that had it; 0 if none
@@ -60,8 +80,8 @@ func (b *Balancer) ReportDrains(ctx context.Context, source Source, proposer Pro
 		if reports.self != "" {
 			reports.follow(state)
 			if len(reports.open) > 0 {
-				wait = drainPoll
 				b.report(ctx, &reports, source, proposer)
+				wait = reports.pace()
 			}
 		}
 		timer.Reset(wait)
@@ -105,6 +125,7 @@ func (d *drainReports) consider(object *fsm.Backend) {
 	}
 	if seen := d.open[ref]; seen.uid != object.Meta.UID || seen.epoch != drain.Epoch {
 		d.open[ref] = drainSeen{uid: object.Meta.UID, epoch: drain.Epoch}
+		d.wait = 0
 	}
 }
 
@@ -112,8 +133,14 @@ func (d *drainReports) consider(object *fsm.Backend) {
 func (b *Balancer) report(ctx context.Context, d *drainReports, source Source, proposer Proposer) {
 	op := fsm.ReportIdle{Node: d.self}
 	newest := b.newest.Load()
+	d.returning = newest != nil
 	for ref, seen := range d.open {
-		if len(op.Backends) < maxReports && newest != nil && b.idles(d, ref, seen, newest) {
+		if newest == nil || len(op.Backends) == maxReports {
+			break
+		}
+		idle, returning := b.idles(d, ref, seen, newest)
+		d.returning = d.returning && returning
+		if idle {
 			op.Backends = append(op.Backends, fsm.IdleBackend{Pool: ref.Pool, Name: ref.Name, UID: seen.uid, Epoch: seen.epoch})
 		}
 	}
@@ -153,19 +180,23 @@ func (d *drainReports) closed(op fsm.ReportIdle) bool {
 	return false
 }
 
-// idles tells whether this node has done its part of a drain.
-func (b *Balancer) idles(d *drainReports, ref fsm.Ref, seen drainSeen, newest *applied) bool {
+// idles tells whether this node has done its part of a drain, and if not, whether
+// that is because clients may return to the backend.
+func (b *Balancer) idles(d *drainReports, ref fsm.Ref, seen drainSeen, newest *applied) (idle, returning bool) {
 	pool := newest.table.PoolNamed(ref.Pool)
 	if pool == nil {
-		return false
+		return false, false
 	}
 	at := pool.Backend(ref.Name)
-	if at == nil || at.UID != seen.uid || at.Drain() == nil || at.Drain().Epoch != seen.epoch || pool.Takes(at) {
-		return false
+	if at == nil || at.UID != seen.uid || at.Drain() == nil || at.Drain().Epoch != seen.epoch {
+		return false, false
+	}
+	if pool.Takes(at) {
+		return false, true
 	}
 	if seen.swap == 0 {
 		seen.swap = newest.swap
 		d.open[ref] = seen
 	}
-	return b.engine.Applied(seen.swap) && at.Stats.InFlight() == 0
+	return b.engine.Applied(seen.swap) && at.Stats.InFlight() == 0, false
 }

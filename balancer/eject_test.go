@@ -2,7 +2,6 @@ package balancer
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -106,7 +105,8 @@ func TestAVetoCountsAtOnceAndEnds(t *testing.T) {
 	eventually(t, "the veto has ended", func() bool { return n.uses("b", "good") })
 }
 
-// proposer takes drain reports and puts them into the registry's state.
+// proposer takes drain reports and puts them into the registry's state, as the
+// cluster does.
 type proposer struct {
 	r       *registry
 	refuse  atomic.Int32
@@ -117,33 +117,29 @@ func (p *proposer) Propose(_ context.Context, _ string, op fsm.Operation) (fsm.R
 	if p.refuse.Add(-1) >= 0 {
 		return fsm.Result{}, context.DeadlineExceeded
 	}
-	report := op.(fsm.ReportIdle)
+	p.r.do(op)
 	p.reports.Add(1)
-	for _, b := range report.Backends {
-		p.r.set(b.Pool, b.Name, func(s *fsm.BackendStatus) {
-			s.Drain = &fsm.Drain{State: fsm.DrainUnderWay, Epoch: b.Epoch, Idle: []string{report.Node}}
-		})
-	}
 	return fsm.Result{}, nil
 }
 
-// set gives a backend a status, as operations would.
-func (r *registry) set(pool, name string, change func(*fsm.BackendStatus)) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	old := r.state.Backend(pool, name)
-	r.seq++
-	next, _ := fsm.Apply(r.state, []fsm.Command{{ID: fsm.CommandID{Origin: "test", Seq: r.seq},
-		Op: fsm.Put{Pool: pool, Name: name, Labels: map[string]string{"n": fmt.Sprint(r.seq)}, Spec: old.Spec}}})
-	change(&next.Backend(pool, name).Status) // a new object that nobody has yet
-	r.state = next
-	close(r.replaced)
-	r.replaced = make(chan struct{})
+// drain begins the drain of a backend.
+func (r *registry) drain(name string) {
+	state, _ := r.Watch()
+	spec := state.Backend("p", name).Spec
+	spec.AdminState = fsm.AdminDrain
+	r.do(fsm.Put{Pool: "p", Name: name, Spec: spec})
 }
 
-func (r *registry) drain(name, address string, state fsm.DrainState) {
-	r.do(fsm.Put{Pool: "p", Name: name, Spec: fsm.BackendSpec{Address: address, Weight: 1, AdminState: fsm.AdminDrain}})
-	r.set("p", name, func(s *fsm.BackendStatus) { s.Drain = &fsm.Drain{State: state, Epoch: 3} })
+func (r *registry) drainOf(name string) *fsm.Drain {
+	state, _ := r.Watch()
+	return state.Backend("p", name).Status.Drain
+}
+
+// expireDrain ends it as the leader does when its time is over.
+func (r *registry) expireDrain(name string) {
+	state, _ := r.Watch()
+	b := state.Backend("p", name)
+	r.do(fsm.Expire{Items: []fsm.Expiry{{What: fsm.ExpireDrain, Pool: "p", Name: name, UID: b.Meta.UID, Epoch: b.Status.Drain.Epoch}}})
 }
 
 func (n *node) reportsDrains(r *registry, p *proposer) {
@@ -180,7 +176,7 @@ func TestADrainIsReportedOnceNothingIsInFlight(t *testing.T) {
 		answer <- got
 	}()
 	await(t, began, "the request at the backend")
-	r.drain("b", address, fsm.DrainUnderWay)
+	r.drain("b")
 	eventually(t, "the table gives it nothing", func() bool { return n.Table().PoolNamed("p").Eligible() == 0 })
 	if _, err := get(http.DefaultClient, web); err != nil || p.reports.Load() != 0 {
 		t.Fatalf("reported %d times with a request in flight, %v", p.reports.Load(), err)
@@ -190,6 +186,81 @@ func TestADrainIsReportedOnceNothingIsInFlight(t *testing.T) {
 		t.Errorf("the request in flight got %q", got)
 	}
 	eventually(t, "it is reported, in spite of errors", func() bool { return p.reports.Load() == 1 })
+	if drain := r.drainOf("b"); drain.State != fsm.DrainDone {
+		t.Errorf("the drain is %+v", drain)
+	}
+}
+
+// Clients return to a backend of a sticky pool for as long as it drains, with new
+// requests too: only its timeout or maintenance ends that.
+func TestADrainOfAStickyPoolLastsForItsTimeout(t *testing.T) {
+	r := withBackend(t, backend(t, hello))
+	r.do(fsm.Put{Name: "p", Spec: fsm.PoolSpec{Strategy: fsm.StrategyRoundRobin, Sticky: &fsm.Sticky{Cookie: "lb"}}}, listener("web", ":0"),
+		fsm.Put{Pool: "p", Name: "other", Spec: fsm.BackendSpec{Address: backend(t, hello), Weight: 1, AdminState: fsm.AdminReady}})
+	n, p := run(t, Config{Bind: "127.0.0.1", Self: "n1", StickyKeys: [][]byte{[]byte("key")}}, r), &proposer{r: r}
+	n.reportsDrains(r, p)
+	web := n.listening("web")
+	eventually(t, "both are used", func() bool { return n.Table().PoolNamed("p").Eligible() == 2 })
+	pool := n.Table().PoolNamed("p")
+	cookie, _, _ := strings.Cut(pool.Cookie(pool.Backend("b")), ";")
+	served := func(name string) uint64 { return n.Table().PoolNamed("p").Backend(name).Stats.Requests() }
+	ask := func(cookie string) {
+		request, err := http.NewRequest("GET", "http://"+web+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Cookie", cookie)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+	}
+	r.drain("b")
+	eventually(t, "the drain has begun", func() bool { return n.Table().PoolNamed("p").Eligible() == 1 })
+	before := served("b")
+	ask(cookie)
+	ask("")
+	if got := served("b") - before; got != 1 || p.reports.Load() != 0 {
+		t.Errorf("the one that drains got %d requests, want that of its client; reported %d times", got, p.reports.Load())
+	}
+	r.expireDrain("b")
+	eventually(t, "the table has its end", func() bool { return !n.Table().PoolNamed("p").Takes(n.Table().PoolNamed("p").Backend("b")) })
+	before = served("b")
+	if ask(cookie); served("b") != before {
+		t.Error("it got a request after its drain")
+	}
+}
+
+// A drain that lasts must not cost a look 40 times a second.
+func TestALongDrainIsLookedAtSeldom(t *testing.T) {
+	d := drainReports{open: map[fsm.Ref]drainSeen{}}
+	if d.pace() < time.Minute {
+		t.Error("it looks although nothing drains")
+	}
+	b := &fsm.Backend{Pool: "p", Name: "b"}
+	b.Meta.UID, b.Status.Drain = "u", &fsm.Drain{State: fsm.DrainUnderWay, Epoch: 1}
+	looks := func(span time.Duration) (n int) {
+		for waited := d.pace(); waited <= span; waited += d.pace() {
+			n++
+		}
+		return n
+	}
+	d.consider(b)
+	if first := looks(100 * time.Millisecond); first < 2 {
+		t.Errorf("%d looks in the first tenth of a second", first)
+	}
+	if n := looks(10 * time.Second); n > 30 {
+		t.Errorf("%d looks in ten seconds", n)
+	}
+	d.returning = true
+	if n := looks(10 * time.Second); n > 2 {
+		t.Errorf("%d looks in ten seconds at a drain that clients keep", n)
+	}
+	b.Status.Drain = &fsm.Drain{State: fsm.DrainUnderWay, Epoch: 2}
+	if d.consider(b); d.pace() != firstLook {
+		t.Error("a drain that begins anew is not looked at at once")
+	}
 }
 
 // TestAReportThatIsTakenIsNoFailure: otherwise each drain would wait for longer.
@@ -197,7 +268,7 @@ func TestAReportThatIsTakenIsNoFailure(t *testing.T) {
 	address := backend(t, hello)
 	r := withBackend(t, address)
 	n, p := run(t, Config{Bind: "127.0.0.1", Self: "n1"}, r), &proposer{r: r}
-	r.drain("b", address, fsm.DrainUnderWay)
+	r.drain("b")
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
@@ -231,14 +302,14 @@ func TestATimedOutDrainCutsWhatIsInFlight(t *testing.T) {
 		answer <- got[:min(len(got), 3)]
 	}()
 	await(t, began, "the request at the backend")
-	r.drain("b", address, fsm.DrainUnderWay)
+	r.drain("b")
 	eventually(t, "the drain has begun", func() bool { return n.Table().PoolNamed("p").Eligible() == 0 })
 	select {
 	case got := <-answer:
 		t.Fatalf("the request was cut while the drain lasts: %q", got)
 	default:
 	}
-	r.set("p", "b", func(s *fsm.BackendStatus) { s.Drain = &fsm.Drain{State: fsm.DrainTimedOut, Epoch: 3} })
+	r.expireDrain("b")
 	if got := <-answer; got != "504" {
 		t.Errorf("the request got %q", got)
 	}

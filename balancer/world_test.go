@@ -94,6 +94,7 @@ func withBackend(t testing.TB, address string) *registry {
 	r := newRegistry(t)
 	r.do(fsm.Init{ClusterID: "test", FeatureLevel: fsm.FeatureLevel,
 		Objects: []fsm.Put{{Name: "p", Spec: fsm.PoolSpec{Strategy: fsm.StrategyRoundRobin}}}},
+		fsm.SetNode{Node: fsm.Node{UID: "n1", Name: "n1", State: fsm.NodeAlive, FeatureLevel: fsm.FeatureLevel}},
 		fsm.Put{Name: "r", Spec: fsm.RouteSpec{Pools: []fsm.WeightedPool{{Name: "p", Weight: 1}}}},
 		fsm.Put{Pool: "p", Name: "b", Spec: fsm.BackendSpec{Address: address, Weight: 1, AdminState: fsm.AdminReady}})
 	return r
