@@ -23,6 +23,7 @@ const (
 	maxCheckFields   = 32
 	maxCheckText     = 1024
 	maxCheckCA       = 64 << 10
+	maxQuoted        = 80 // of a text that is wrong, where it is told in whole
 )
 
 // checkMethods are the methods of HTTP checks.
@@ -62,7 +63,11 @@ func (c *Check) validate(f *faults) {
 func (c *Check) validateHTTP(f *faults) {
 	checkPath(f, "/spec/check/path", c.Path)
 	if _, err := ParseExpect(c.Expect); err != nil {
-		f.add("/spec/check/expect", "%s", err)
+		text := err.Error()
+		if f.writing && len(c.Expect) > maxQuoted {
+			text = fmt.Sprintf("%q is neither a list of status codes nor of ranges such as 200-299", clip(c.Expect))
+		}
+		f.add("/spec/check/expect", "%s", text)
 	}
 	if c.Method != "" && !slices.Contains(checkMethods[:], c.Method) {
 		f.add("/spec/check/method", "%q is not one of %s: leave it out for GET", clip(c.Method), strings.Join(checkMethods[:], ", "))
