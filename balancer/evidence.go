@@ -5,6 +5,7 @@ import (
 
 	"evenkeel/balancer/ejection"
 	"evenkeel/balancer/engine"
+	"evenkeel/balancer/table"
 )
 
 // Evidence is what this node's requests met of a backend that fails: for the
@@ -37,6 +38,20 @@ func (b *Balancer) Ejections() []Ejection {
 		})
 	}
 	return all
+}
+
+// Uses tells by UID what this node does with the backends of a pool: nil if it
+// has no such pool.
+func (b *Balancer) Uses(pool string) map[string]table.Use {
+	p := b.Table().PoolNamed(pool)
+	if p == nil {
+		return nil
+	}
+	uses := make(map[string]table.Use, len(p.Backends()))
+	for _, backend := range p.Backends() {
+		uses[backend.UID] = p.Use(backend)
+	}
+	return uses
 }
 
 // now is the balancer's own clock. It is monotonic.

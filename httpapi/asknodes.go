@@ -33,6 +33,7 @@ type nodeHealth struct {
 	opinions  map[string]Opinion
 	vetoes    map[string]Veto
 	ejections map[string]Ejection
+	uses      map[string]use
 }
 
 // indexed returns a node's answer without whose it is.
@@ -40,6 +41,10 @@ func indexed(local LocalHealth) nodeHealth {
 	n := nodeHealth{
 		cutOff: local.CutOff, leftOff: local.LeftOff, opinions: make(map[string]Opinion, len(local.Opinions)),
 		vetoes: make(map[string]Veto, len(local.Vetoes)), ejections: make(map[string]Ejection, len(local.Ejections)),
+	}
+	n.uses = make(map[string]use, len(local.Uses))
+	for _, u := range local.Uses {
+		n.uses[u.UID] = use(u.Use)
 	}
 	for _, o := range local.Opinions {
 		n.opinions[o.UID] = o

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"cmp"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -105,7 +106,9 @@ type healthReader struct {
 func newHealthReader(v *viewer, s *fsm.State, pool *fsm.Pool, nodes []nodeHealth) *healthReader {
 	h := &healthReader{viewer: v, state: s, pool: pool, backends: slices.Collect(s.PoolBackends(pool.Name)), nodes: nodes}
 	for _, node := range nodes {
-		h.uses = append(h.uses, uses(pool, h.backends, node, s.FeatureLevel()))
+		does := uses(pool, h.backends, node, s.FeatureLevel())
+		maps.Copy(does, node.uses) // it knows best
+		h.uses = append(h.uses, does)
 	}
 	return h
 }
@@ -235,7 +238,7 @@ func (v *backendHealthView) trouble() int {
 	trouble := 0
 	for _, node := range v.Nodes {
 		switch node.Use {
-		case useYes, useTier:
+		case useYes, useTier, useZone:
 		case useUnanswered:
 		default:
 			trouble += 2

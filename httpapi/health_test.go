@@ -105,6 +105,15 @@ func TestTheHealthOfABackendIsToldForEveryNode(t *testing.T) {
 	if items := pool.items(); items[0]["name"] != "web1" || items[1]["name"] != "web2" {
 		t.Errorf("the one in trouble is not first: %v", items)
 	}
+	// What a node says of itself goes before what follows from the rest.
+	c.withNodes(2, map[int]httpapi.LocalHealth{1: {
+		Vetoes: []httpapi.Veto{{UID: uid, Health: "down"}},
+		UsesOf: func(pool, of string) []httpapi.Use { return []httpapi.Use{{UID: uid, Use: "zone"}} },
+	}})
+	if uses := c.send("GET", "/v1/pools/default/backends/web1/health", "").want(200).usesOf(); uses["n1"] != "zone" {
+		t.Errorf("the nodes do %v", uses)
+	}
+	c.withNodes(4, map[int]httpapi.LocalHealth{2: {Vetoes: []httpapi.Veto{{UID: uid, Health: "down"}}}})
 	all := c.send("GET", "/v1/health", "").want(200)
 	if items := all.items(); items[0]["pool"] != "default" || items[0]["avoided"] != 1.0 {
 		t.Errorf("the pools are %v", items)

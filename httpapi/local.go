@@ -28,6 +28,9 @@ type LocalHealth struct {
 	Opinions  []Opinion  `json:"opinions,omitempty"`
 	Vetoes    []Veto     `json:"vetoes,omitempty"`
 	Ejections []Ejection `json:"ejections,omitempty"`
+	// Uses are what it does with the backends of the pool that is asked about, which
+	// is as its table has them. A build that does not tell is reckoned by standing.go.
+	Uses []Use `json:"uses,omitempty"`
 	// LeftOff is how many entries there were beyond 5,000 of each kind and 1.5 MiB
 	// of all. Texts of over 200 bytes are cut.
 	LeftOff int `json:"left_off,omitempty"`
@@ -35,6 +38,15 @@ type LocalHealth struct {
 	// only one with that UID if uid is not "", and Opinions are not heeded: nobody
 	// wants those of all pools. It is called concurrently and must not block.
 	OpinionsOf func(pool, uid string) []Opinion `json:"-"`
+	// UsesOf is the same of Uses.
+	UsesOf func(pool, uid string) []Use `json:"-"`
+}
+
+// Use is whether a node gives a backend new requests, and if not why: one of the
+// API's words for it.
+type Use struct {
+	UID string `json:"uid"`
+	Use string `json:"use"`
 }
 
 // Opinion is what a node's own probes say of a backend.
@@ -122,6 +134,10 @@ func (l LocalHealth) about(q healthQuestion, s *fsm.State) LocalHealth {
 	part.Vetoes = fitting(&room, l.Vetoes, func(v Veto) bool { return asked(pools[v.UID]) })
 	part.Ejections = fitting(&room, l.Ejections, func(e Ejection) bool { return asked(e.Pool) })
 	if q.Pool != "" {
+		if l.UsesOf != nil {
+			l.Uses = l.UsesOf(q.Pool, q.Backend)
+		}
+		part.Uses = fitting(&room, l.Uses, func(u Use) bool { return q.Backend == "" || q.Backend == u.UID })
 		if l.OpinionsOf != nil {
 			l.Opinions = l.OpinionsOf(q.Pool, q.Backend)
 		}

@@ -39,6 +39,7 @@ func fitting[T entry[T]](r *room, all []T, asked func(T) bool) []T {
 // The members' names and what is around them, and a number at its longest.
 const (
 	opinionFrame  = len(`{"pool":,"name":,"uid":,"health":,"run":-,"evidence":true,"age_seconds":,"latency_seconds":},`)
+	useFrame      = len(`{"uid":,"use":},`)
 	vetoFrame     = len(`{"uid":,"health":,"age_seconds":},`)
 	ejectionFrame = len(`{"pool":,"name":,"uid":,"reason":,"age_seconds":,"left_seconds":},`)
 	longNumber    = 24
@@ -49,6 +50,10 @@ func (o Opinion) clipped() (Opinion, int) {
 	size := opinionFrame + jsonSize(o.Pool, o.Name, o.UID, string(o.Health)) + 3*longNumber
 	return o, size + optionalSize("error", o.Error) + optionalSize("void", o.Void) + optionalSize("last_error", o.LastError) +
 		optionalSize("weight_error", o.WeightError)
+}
+
+func (u Use) clipped() (Use, int) {
+	return u, useFrame + jsonSize(u.UID, u.Use)
 }
 
 func (v Veto) clipped() (Veto, int) {

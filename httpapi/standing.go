@@ -22,11 +22,16 @@ const (
 	useEjected     use = "ejected"     // the node's own requests failed
 	useTier        use = "tier"        // a lower tier serves
 	usePanic       use = "panic"       // used although it is not healthy
+	useZone        use = "zone"        // the node's own zone serves; said by nodes alone
+	useAddress     use = "address"     // the node has no address of its name; likewise
 	useUnanswered  use = "no_answer"   // the node did not say
 	levelOfOpinion     = 4             // below it a node has no word of its own
 )
 
 var errDead = errors.New("it is dead")
+
+// What follows reckons what a node does that does not say so itself: one of an
+// older build, or all pools at once. It knows no zones and no names.
 
 // standing is what decides about one backend on one node, in the order of
 // balancer/table/standing.go. It returns "" for one that is healthy there.

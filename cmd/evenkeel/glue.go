@@ -54,6 +54,7 @@ func localHealth(observer *health.Observer, traffic *balancer.Balancer) httpapi.
 	all := httpapi.LocalHealth{
 		CutOff:     local.CutOff,
 		OpinionsOf: func(pool, uid string) []httpapi.Opinion { return opinions(observer, pool, uid) },
+		UsesOf:     func(pool, uid string) []httpapi.Use { return uses(traffic, pool, uid) },
 	}
 	for _, uid := range slices.Sorted(maps.Keys(local.Health)) {
 		veto := httpapi.Veto{UID: uid, Health: local.Health[uid], Reason: local.Reasons[uid].Reason}
@@ -69,6 +70,18 @@ func localHealth(observer *health.Observer, traffic *balancer.Balancer) httpapi.
 		})
 	}
 	return all
+}
+
+// uses are those of one pool's backends, or of the one with that UID.
+func uses(traffic *balancer.Balancer, pool, uid string) []httpapi.Use {
+	all := traffic.Uses(pool)
+	var list []httpapi.Use
+	for _, of := range slices.Sorted(maps.Keys(all)) {
+		if uid == "" || uid == of {
+			list = append(list, httpapi.Use{UID: of, Use: string(all[of])})
+		}
+	}
+	return list
 }
 
 // opinions are those of one pool's backends, or of the one with that UID.

@@ -152,6 +152,10 @@ func (d whyDoc) because(n useDoc) string {
 		return none + "it is held down because it went down too often."
 	case "tier":
 		return fmt.Sprintf("%sit is of tier %d, and backends of a lower tier serve.", none, d.Tier)
+	case "zone":
+		return none + "backends of the own zone serve, and this one comes behind them."
+	case "address":
+		return none + "the backend's host name has no address there."
 	case "panic":
 		return "uses it although it is not healthy: too few backends of the pool are, and it panics."
 	case "no_answer":

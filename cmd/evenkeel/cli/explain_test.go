@@ -65,6 +65,8 @@ func TestWhyABackendIsOrIsNotUsed(t *testing.T) {
 		"a probe that told nothing":     {`"witnesses":[{"node":"n1","current":true,"opinion":{"health":"unknown","run":0,"void":"no ports","age_seconds":1,"latency_seconds":0}}]`, []string{"n1 has not voted yet; its last probe, 1s ago, told nothing: no ports."}},
 		"a weight that cannot be read":  {`"witnesses":[{"node":"n1","current":true,"vote":{"health":"up"},"opinion":{"health":"up","run":1,"weight_error":"it is no weight","age_seconds":1,"latency_seconds":0.1}}]`, []string{"n1 voted up; its last probe, 1s ago, passed in 100ms, but it is no weight."}},
 		"a use of a newer build":        {all("resting"), []string{"n1, n2 and n3 say resting, which this build does not know."}},
+		"one of another zone":           {all("zone"), []string{"n1, n2 and n3 give it no new requests: backends of the own zone serve, and this one comes behind them."}},
+		"one whose name is not known":   {all("address"), []string{"n1, n2 and n3 give it no new requests: the backend's host name has no address there."}},
 		"no node at all":                {`"nodes":[]`, []string{"web/web1: no node takes traffic."}},
 	} {
 		t.Run(name, func(t *testing.T) {
