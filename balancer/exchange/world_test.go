@@ -20,8 +20,10 @@ type world struct {
 	scratch  []byte
 	view     View
 	listener *Listener
-	dialled  []*wire // connections to backends, in the order of their dials
-	refuse   bool    // dials fail at once
+	dialled  []*wire           // connections to backends, in the order of their dials
+	refuse   bool              // dials fail at once
+	newest   *table.Table      // what retries look at; nil: the same
+	retire   func(name string) // drains a backend in the newest table
 	// suspected is what was told of backends: name, fault, whether it was ejected.
 	suspected []string
 }
@@ -55,7 +57,14 @@ func newWorld(t testing.TB, pool fsm.PoolSpec, backends int) *world {
 		}})
 	}
 	w := &world{t: t, scratch: make([]byte, 0, 128<<10), now: int64(time.Second)}
-	w.view.Table = table.NewBuilder(noNames{}, table.Options{Ejects: true}).Update(state)
+	builder := table.NewBuilder(noNames{}, table.Options{Ejects: true})
+	w.view.Table = builder.Update(state)
+	w.retire = func(name string) {
+		spec := state.Backend("p", name).Spec
+		spec.AdminState = fsm.AdminDrain
+		do(fsm.Put{Pool: "p", Name: name, Spec: spec})
+		w.newest = builder.Update(state)
+	}
 	bounds := DefaultBounds()
 	w.loop = NewLoop(w, 0, 1, &bounds)
 	w.listener = &Listener{Name: "web", Counters: make([]Counters, 1), Live: make([]Live, 1)}
@@ -65,12 +74,17 @@ func newWorld(t testing.TB, pool fsm.PoolSpec, backends int) *world {
 	return w
 }
 
-func (w *world) Now() int64                              { return w.now }
-func (w *world) Scratch() []byte                         { return w.scratch[:0] }
-func (w *world) Date() []byte                            { return []byte("Date: Thu, 26 Nov 2026 12:00:00 GMT\r\n") }
-func (w *world) Present(b *table.Backend) *table.Backend { return b }
-func (w *world) Wake(string)                             {}
-func (w *world) IsLocal(err error) bool                  { return err == errLocal }
+func (w *world) Now() int64      { return w.now }
+func (w *world) Scratch() []byte { return w.scratch[:0] }
+func (w *world) Date() []byte    { return []byte("Date: Thu, 26 Nov 2026 12:00:00 GMT\r\n") }
+func (w *world) Present(b *table.Backend) *table.Backend {
+	if w.newest != nil {
+		return w.newest.PoolNamed(b.Pool).Backend(b.Name)
+	}
+	return b
+}
+func (w *world) Wake(string)            {}
+func (w *world) IsLocal(err error) bool { return err == errLocal }
 func (w *world) Suspect(_ *table.Pool, b *table.Backend, fault string, ejected bool) {
 	w.suspected = append(w.suspected, fmt.Sprint(b.Name, " ", fault, " ", ejected))
 }
