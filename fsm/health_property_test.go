@@ -38,9 +38,14 @@ func support(s *State, b *Backend, votes []Vote, health Health) (own, most int) 
 	return own, own + min(departed, len(observers)-voted)
 }
 
+// fataler is who is told that a rule does not hold.
+type fataler interface {
+	Fatalf(format string, args ...any)
+}
+
 // checkVerdicts holds what a command made of the verdicts to the rule: none turns
 // up or down without a majority for it, and none stays against one.
-func checkVerdicts(t *rapid.T, before, after *State) {
+func checkVerdicts(t fataler, before, after *State) {
 	for b := range after.Backends() {
 		majority := len(after.Observers(b))/2 + 1
 		is := agreedOf(b)
@@ -59,7 +64,7 @@ func checkVerdicts(t *rapid.T, before, after *State) {
 }
 
 // checkStatus holds each status to what its fields say of each other.
-func checkStatus(t *rapid.T, before, after *State) {
+func checkStatus(t fataler, before, after *State) {
 	for b := range after.Backends() {
 		s := b.Status
 		if s.Held && (s.Health != HealthDown || s.Override == nil && s.Effective() != HealthDown) {
@@ -101,7 +106,7 @@ func serves(b *Backend) bool {
 
 // checkRamps holds slow starts to when they may begin and go on: with new traffic
 // in a pool that has them, and as long as the backend gets any.
-func checkRamps(t *rapid.T, before, after *State) {
+func checkRamps(t fataler, before, after *State) {
 	for b := range after.Backends() {
 		old := before.Backend(b.Pool, b.Name)
 		served, ramp := false, uint64(0)
@@ -122,7 +127,7 @@ func checkRamps(t *rapid.T, before, after *State) {
 	}
 }
 
-func checkDrain(t *rapid.T, s *State, b *Backend) {
+func checkDrain(t fataler, s *State, b *Backend) {
 	drain := b.Status.Drain
 	if (drain != nil) != (b.Spec.AdminState == AdminDrain) {
 		t.Fatalf("%s is %s with the drain %+v", b.Ref(), b.Spec.AdminState, drain)
@@ -231,4 +236,53 @@ func volatile(t testing.TB) *State {
 func standInsOf(s *State, b *Backend) []Vote {
 	d := newDraft(s)
 	return d.standIns(d.hearingOf(b, s.Pool(b.Pool)), b.Status.Votes)
+}
+
+// complaints counts what a check finds wrong.
+type complaints int
+
+func (c *complaints) Fatalf(string, ...any) { *c++ }
+
+// TestTheChecksSeeAWrongRule plants in a state what a wrong rule would make of
+// it: checks that pass over that would prove nothing of the right ones.
+func TestTheChecksSeeAWrongRule(t *testing.T) {
+	for name, c := range map[string]struct {
+		down  int // of three observers
+		plant func(s *BackendStatus)
+	}{
+		"nothing is wrong with one vote":    {1, func(*BackendStatus) {}},
+		"nothing is wrong with two":         {2, func(*BackendStatus) {}},
+		"one vote of three decides":         {1, func(s *BackendStatus) { s.Health = HealthDown }},
+		"a majority does not decide":        {2, func(s *BackendStatus) { s.Health = HealthUp }},
+		"a majority for down makes unknown": {2, func(s *BackendStatus) { s.Health = HealthUnknown }},
+		"a hold that keeps nothing out":     {1, func(s *BackendStatus) { s.Held = true }},
+		"a slow start of what is not used":  {2, func(s *BackendStatus) { s.Ramp = 1 }},
+		"a drain of what does not drain":    {1, func(s *BackendStatus) { s.Drain = &Drain{State: DrainUnderWay} }},
+		"an override of the future":         {1, func(s *BackendStatus) { s.Override = &Override{Health: HealthUp, Epoch: s.Epoch + 1} }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := atLevel(t, FeatureLevel, 3)
+			b := r.must(backend("planted", "10.0.9.9:80")).Object.(*Backend)
+			vote := func(observer string, health Health) {
+				r.must(CastVotes{observer, []BackendVote{{Pool: b.Pool, Name: b.Name, UID: b.Meta.UID, Generation: r.CheckGeneration(b), Health: health}}})
+			}
+			observers := r.Observers(b)
+			for _, observer := range observers {
+				vote(observer, HealthUp)
+			}
+			for _, observer := range observers[:c.down-1] {
+				vote(observer, HealthDown)
+			}
+			before := r.State
+			vote(observers[c.down-1], HealthDown)
+			c.plant(&r.Backend(b.Pool, b.Name).Status) // a new object, which before does not have
+			var found complaints
+			checkVerdicts(&found, before, r.State)
+			checkStatus(&found, before, r.State)
+			checkRamps(&found, before, r.State)
+			if planted := name[:7] != "nothing"; planted != (found > 0) {
+				t.Errorf("%d complaints", found)
+			}
+		})
+	}
 }
