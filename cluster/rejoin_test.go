@@ -285,6 +285,39 @@ func TestNodesWithDamagedStoresWaitForAMajorityThatHasState(t *testing.T) {
 	}
 }
 
+// A build that did not know of successors writes the identity without what the node
+// waits for. Nobody can tell then what it was.
+func TestAWaitingNodeThatAnOlderBuildRanOnSaysWhatToDo(t *testing.T) {
+	c := newTestCluster(t)
+	nodes := c.withSnapshot(3)
+	for _, n := range nodes {
+		c.stop(n.Name())
+	}
+	flipBits(t, c.dirs["n3"])
+	waits := c.start(c.config("n3", c.joins()...))
+	eventually(t, "it asks to be let in", func() bool { return waits.waits.Load() != nil })
+	c.stop("n3")
+
+	path := filepath.Join(c.dirs["n3"], fileIdentity)
+	var id identity
+	if _, err := readJSON(path, &id); err != nil {
+		t.Fatal(err)
+	}
+	id.Rejoin, id.NamedAfter = nil, ""
+	if err := replaceJSON(path, id); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"n1", "n2"} {
+		c.start(c.config(name, c.joins()...))
+	}
+	back := c.start(c.config("n3", c.joins()...))
+	c.has(back, "b1", "b3")
+	eventually(t, "it says what to do", func() bool {
+		reason := back.Status().Detached
+		return strings.Contains(reason, "no member") && strings.Contains(reason, c.dirs["n3"]) && strings.Contains(reason, "aside and start it again")
+	})
+}
+
 func TestANodeThatWasRemovedIsNotLetInByDamage(t *testing.T) {
 	c := newTestCluster(t)
 	c.withSnapshot(3)
