@@ -48,6 +48,7 @@ func encodings() map[string]Command {
 
 		"put_pool_health":     command(Put{Name: "a", Spec: healthPool()}),
 		"put_pool_health_tcp": command(Put{Name: "a", Spec: PoolSpec{Strategy: "random", Check: tcpCheck()}}),
+		"put_pool_reuse":      command(Put{Name: "a", Spec: PoolSpec{Strategy: "random", Check: reusingCheck()}}),
 		"put_backend_drain":   command(Put{Pool: "a", Name: "web1", Spec: BackendSpec{Address: "10.0.0.5:9000", Weight: 1, AdminState: "drain", DrainTimeout: Duration(time.Minute)}}),
 		"votes_reduction":     command(CastVotes{"n1", []BackendVote{{Pool: "a", Name: "web1", UID: "u1", Generation: 12, Health: "up", Reduction: 25}}}),
 		"override":            command(SetOverride{"a", "web1", "down", Duration(time.Hour), "disk is replaced", Precondition{Revision: 12}}),

@@ -50,6 +50,13 @@ func healthPool() PoolSpec {
 	}
 }
 
+// reusingCheck has what healthPool's check cannot have as well.
+func reusingCheck() *Check {
+	return &Check{
+		Type: "http", Interval: Duration(2 * time.Second), Timeout: Duration(time.Second), Rise: 2, Fall: 3, ReuseConnection: true,
+	}
+}
+
 // tcpCheck has what only TCP checks have.
 func tcpCheck() *Check {
 	return &Check{

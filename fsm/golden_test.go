@@ -14,7 +14,7 @@ var newerThanTheFirst = map[string]uint64{
 	"put_listener_http": 2, "put_pool_http": 2,
 	"put_route_http": 2, "put_route_redirect": 2, "put_route_moved": 2, "put_route_respond": 2, "put_route_path": 2, "put_route_regexp": 2,
 	"restore": 3, "restore_abort": 3,
-	"put_pool_health": 4, "put_pool_health_tcp": 4, "put_backend_drain": 4, "votes_reduction": 4,
+	"put_pool_health": 4, "put_pool_health_tcp": 4, "put_pool_reuse": 4, "put_backend_drain": 4, "votes_reduction": 4,
 	"override": 4, "override_back": 4, "expire": 4, "idle": 4,
 }
 

@@ -123,6 +123,7 @@ func (c *Check) newFields() []newField {
 		{"/spec/check/expect_text", 4, c.ExpectText != ""},
 		{"/spec/check/expect_regexp", 4, c.ExpectRegexp != ""},
 		{"/spec/check/weight_field", 4, c.WeightField != ""},
+		{"/spec/check/reuse_connection", 4, c.ReuseConnection},
 		{"/spec/check/tls", 4, c.TLS != nil},
 		{"/spec/check/send", 4, c.Send != ""},
 		{"/spec/check/receive", 4, c.Receive != ""},

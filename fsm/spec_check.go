@@ -55,6 +55,10 @@ type Check struct {
 	// follow. An answer without it asks for all; one with anything else in it
 	// leaves the weight as it is. Opinions tell of both.
 	WeightField string `json:"weight_field,omitempty"`
+	// ReuseConnection lets an HTTP check of an interval of at most 30 s, without TLS
+	// and not by POST, send up to ten requests over one connection. A backend that
+	// is not up is asked over new ones.
+	ReuseConnection bool `json:"reuse_connection,omitempty"`
 	// TLS makes the check speak TLS.
 	TLS *CheckTLS `json:"tls,omitempty"`
 	// Send is what a TCP check sends once connected, and Receive a text that must

@@ -24,6 +24,9 @@ const (
 	maxCheckText     = 1024
 	maxCheckCA       = 64 << 10
 	maxQuoted        = 80 // of a text that is wrong, where it is told in whole
+	// maxReuseInterval is shorter than the time in which firewalls forget
+	// connections without traffic.
+	maxReuseInterval = 30 * time.Second
 )
 
 // checkMethods are the methods of HTTP checks.
@@ -85,6 +88,23 @@ func (c *Check) validateHTTP(f *faults) {
 	}
 	if c.WeightField != "" {
 		checkToken(f, "/spec/check/weight_field", "header field", c.WeightField)
+	}
+	if c.ReuseConnection {
+		c.validateReuse(f)
+	}
+}
+
+func (c *Check) validateReuse(f *faults) {
+	const at = "/spec/check/reuse_connection"
+	if c.TLS != nil {
+		f.add(at, "true: a check with tls makes a connection for each probe: leave it out")
+	}
+	// RFC 9110, section 9.2.2: what met the end of a connection is sent again.
+	if c.Method == "POST" {
+		f.add(at, "true: a request with POST cannot be repeated if the connection was closed meanwhile: leave it out, or use another method")
+	}
+	if interval := time.Duration(c.Interval); interval > maxReuseInterval {
+		f.add(at, "true: with an interval of %q a connection would rest for longer than %q: leave it out, or shorten the interval", interval, maxReuseInterval)
 	}
 }
 
@@ -150,6 +170,7 @@ func (c *Check) ofOtherType() []misplaced {
 			{"/spec/check/expect_text", quoted(c.ExpectText), c.ExpectText != "", "looks for what receive says", CheckHTTP},
 			{"/spec/check/expect_regexp", quoted(c.ExpectRegexp), c.ExpectRegexp != "", "looks for what receive says", CheckHTTP},
 			{"/spec/check/weight_field", quoted(c.WeightField), c.WeightField != "", answer, CheckHTTP},
+			{"/spec/check/reuse_connection", "true", c.ReuseConnection, request, CheckHTTP},
 		}
 	case CheckHTTP:
 		return []misplaced{

@@ -69,16 +69,20 @@ func BenchmarkFollow(b *testing.B) {
 // BenchmarkProbing5000 is one interval of 5 s with 5,000 backends, whose server
 // is another process. Run it with -benchtime 3x.
 func BenchmarkProbing5000(b *testing.B) {
-	for _, kind := range []string{fsm.CheckTCP, fsm.CheckHTTP} {
-		b.Run(kind, func(b *testing.B) { probe5000(b, kind) })
+	for name, check := range map[string]fsm.Check{
+		"tcp": {Type: fsm.CheckTCP}, "http": {Type: fsm.CheckHTTP}, "reuse": {Type: fsm.CheckHTTP, ReuseConnection: true},
+	} {
+		b.Run(name, func(b *testing.B) { probe5000(b, check) })
 	}
 }
 
-func probe5000(b *testing.B, kind string) {
+func probe5000(b *testing.B, check fsm.Check) {
 	const count, interval = 5000, 5 * time.Second
 	port := startServer(b)
 	r := newRegistry(b, "n1")
-	r.must(putCheck(func(c *fsm.Check) { c.Type, c.Interval = kind, fsm.Duration(interval) }))
+	r.must(putCheck(func(c *fsm.Check) {
+		c.Type, c.ReuseConnection, c.Interval = check.Type, check.ReuseConnection, fsm.Duration(interval)
+	}))
 	r.must(backends(0, count)...)
 	heap := inUse()
 	o := New(Config{Self: "n1"})

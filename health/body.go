@@ -46,8 +46,8 @@ func (r *recipe) readBody(ctx context.Context, response *http.Response, input *i
 
 // judgeBody looks for what must be in the first 64 KiB of the body.
 func (r *recipe) judgeBody(ctx context.Context, window []byte) error {
-	if len(r.text) > 0 && !bytes.Contains(window, r.text) {
-		return fmt.Errorf("the first %d KiB of the body do not hold %q", maxWindow>>10, excerpt(r.check.ExpectText))
+	if err := r.seek(window); err != nil {
+		return err
 	}
 	if r.pattern == nil || r.pattern.MatchReader(&patient{ctx: ctx, text: window}) {
 		return nil
@@ -56,6 +56,14 @@ func (r *recipe) judgeBody(ctx context.Context, window []byte) error {
 		return context.Cause(ctx)
 	}
 	return fmt.Errorf("the first %d KiB of the body do not match %q", maxWindow>>10, excerpt(r.check.ExpectRegexp))
+}
+
+// seek looks for the text.
+func (r *recipe) seek(window []byte) error {
+	if len(r.text) > 0 && !bytes.Contains(window, r.text) {
+		return fmt.Errorf("the first %d KiB of the body do not hold %q", maxWindow>>10, excerpt(r.check.ExpectText))
+	}
+	return nil
 }
 
 // patient reads a text rune by rune as long as its context lives: an

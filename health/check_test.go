@@ -84,6 +84,7 @@ func TestAnHTTPCheckLooksIntoTheBody(t *testing.T) {
 		"both must hold":                                  {body("load: 17%"), "well", `load`, `do not hold "well"`},
 		"an empty body fails":                             {body(""), "ok", "", "do not hold"},
 		"bytes that are no text are searched too":         {body("\xff\xfe\x00ok"), "ok", `^..\x00ok$`, ""},
+		"a text across chunks passes":                     {answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nall is\r\n5\r\n well\r\n0\r\n\r\n"), "is well", "", ""},
 		"an endless body fails though it has the text":    {forever("HTTP/1.1 200 OK\r\n\r\n", "ok"), "ok", "", "over 1 MiB"},
 		"a body cut off fails though it has the text":     {answer("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nok"), "ok", "", "closed before"},
 		"an expression that takes too long fails in time": {body(filler), "", `(x?){400}(x?){400}(x?){400}y`, "no answer within 300ms"},
@@ -100,9 +101,9 @@ func TestAnHTTPCheckLooksIntoTheBody(t *testing.T) {
 }
 
 func TestAnHTTPCheckAsksAsItIsTold(t *testing.T) {
-	var got *http.Request
+	asked := make(chan *http.Request, 2) // either way to probe
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		got = r
+		asked <- r
 		w.Header().Set("Content-Length", "3000000") // of a HEAD's answer nothing follows
 		w.WriteHeader(200)
 	}))
@@ -115,14 +116,18 @@ func TestAnHTTPCheckAsksAsItIsTold(t *testing.T) {
 	if err := probe(t, check, "127.0.0.1:1", 10*time.Second); err != nil { // nothing listens on port 1
 		t.Fatalf("failed: %v", err)
 	}
-	if got.Method != "HEAD" || got.RequestURI != "/up?x=1" || got.Host != "shop.example" || got.UserAgent() != "watch/1" ||
-		len(got.Header["User-Agent"]) != 1 || len(got.Header["X-Key"]) != 2 || got.Header.Get("Accept") != "*/*" {
-		t.Errorf("asked %s %s of %q with %v", got.Method, got.RequestURI, got.Host, got.Header)
+	for len(asked) > 0 {
+		if got := <-asked; got.Method != "HEAD" || got.RequestURI != "/up?x=1" || got.Host != "shop.example" || got.UserAgent() != "watch/1" ||
+			len(got.Header["User-Agent"]) != 1 || len(got.Header["X-Key"]) != 2 || got.Header.Get("Accept") != "*/*" {
+			t.Errorf("asked %s %s of %q with %v", got.Method, got.RequestURI, got.Host, got.Header)
+		}
 	}
 	check.Host, check.Method = "", "POST"
 	_ = probe(t, check, "127.0.0.1:1", 10*time.Second) // its body is too long
-	if got.Method != "POST" || got.Host != "127.0.0.1:"+port || got.ContentLength != 0 {
-		t.Errorf("asked %s of %q with a body of %d", got.Method, got.Host, got.ContentLength)
+	for len(asked) > 0 {
+		if got := <-asked; got.Method != "POST" || got.Host != "127.0.0.1:"+port || got.ContentLength != 0 {
+			t.Errorf("asked %s of %q with a body of %d", got.Method, got.Host, got.ContentLength)
+		}
 	}
 }
 
@@ -132,19 +137,12 @@ func TestABackendSaysItsWeight(t *testing.T) {
 		"x": unreadWeight, "1e2": unreadWeight, "50.5": unreadWeight, "9999999999999999999999": unreadWeight, "100\r\nX-Load: 7": 0,
 	} {
 		address := serve(t, answer("HTTP/1.1 200 OK\r\nX-Load: "+value+"\r\nContent-Length: 0\r\n\r\n"))
-		prober, err := NewProber(fsm.Check{Type: fsm.CheckHTTP, WeightField: "x-load"}, address, "evenkeel")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := prober.Probe(t.Context()); err != nil || got != want {
+		if got, err := probeBothWays(t, fsm.Check{Type: fsm.CheckHTTP, WeightField: "x-load"}, address, 10*time.Second); err != nil || got != want {
 			t.Errorf("%q: reduction %d, error %v, want %d", value, got, err, want)
 		}
 	}
-	prober, err := NewProber(fsm.Check{Type: fsm.CheckHTTP, WeightField: "x-load"}, serve(t, answer("HTTP/1.1 204 No Content\r\n\r\n")), "evenkeel")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := prober.Probe(t.Context()); err != nil || got != untoldWeight {
+	address := serve(t, answer("HTTP/1.1 204 No Content\r\n\r\n"))
+	if got, err := probeBothWays(t, fsm.Check{Type: fsm.CheckHTTP, WeightField: "x-load"}, address, 10*time.Second); err != nil || got != untoldWeight {
 		t.Errorf("without the field: reduction %d, error %v", got, err)
 	}
 }

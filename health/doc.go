@@ -35,6 +35,16 @@
 // let the next ones wait longer, up to an interval, so that neither a liar nor a
 // backend that passes its check and fails its requests is a flood of probes.
 //
+// # Two ways to probe
+//
+// Thousands of backends every few seconds are a cost that a node has for ever.
+// So most probes, those of an address over plain TCP or HTTP on Linux, are run by
+// the engine: non-blocking sockets and a poller of its own, without a goroutine,
+// a timer or a buffer for each, until an answer is plain enough to be judged.
+// All else takes the general way, a goroutine each with package net: TLS, names,
+// other systems, and from where it becomes unusual each answer that the engine
+// began to read. Both say the same of the same backend.
+//
 // # What a node knows for itself
 //
 // [Local] is this node's word beside the verdict, never replicated. It vetoes

@@ -29,13 +29,15 @@ func (s *script) Read(p []byte) (int, error) {
 func FuzzAnswer(f *testing.F) {
 	for _, text := range []string{
 		"", "HTTP/1.1 200 OK\r\n\r\nok", "HTTP/1.1 302 Found\r\nLocation: ://%\r\n\r\n",
-		"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nX:\r\nx: 7\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 301 Moved\r\nLocation: /\r\nX: 101\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No\r\n\r\n", "HTTP/1.1 200 OK\r\ncontent-length:  2 \r\nX: 40%\r\nConnection: keep-alive\r\n\r\nok",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\nA\r\nxxxxxxxxxx\r\n0\r\n\r\n", "HTTP/1.0 404 Not here\r\n\r\nok", "HTTP/1.1 304 Same\r\nContent-Length: 7\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n1;a=b\r\nx\r\n0\r\nX: y\r\n\r\n", "\x16\x03\x01\x02\x00",
 	} {
 		f.Add([]byte(text), 1)
 	}
 	checks := []fsm.Check{
-		{Type: fsm.CheckHTTP}, {Type: fsm.CheckHTTP, Method: "HEAD", WeightField: "X"},
+		{Type: fsm.CheckHTTP}, {Type: fsm.CheckHTTP, Method: "HEAD", WeightField: "X"}, {Type: fsm.CheckHTTP, Expect: "200-399", WeightField: "X"},
 		{Type: fsm.CheckHTTP, ExpectText: "ok", ExpectRegexp: "^o(k|x{1,9})$"}, {Type: fsm.CheckTCP, Send: "hi", Receive: "ok"},
 	}
 	f.Fuzz(func(t *testing.T, text []byte, times int) {
@@ -57,6 +59,9 @@ func FuzzAnswer(f *testing.F) {
 			case *tcpProber:
 				err = prober.converse(ctx, conn)
 			}
+			if prober, ok := prober.(*httpProber); ok {
+				agree(t, prober, text, spared, err, times)
+			}
 			if err != nil && (Void(err) || len(shorten(err.Error())) > maxReason) {
 				t.Errorf("%+v: got %v", check, err)
 			}
@@ -65,4 +70,26 @@ func FuzzAnswer(f *testing.F) {
 			}
 		}
 	})
+}
+
+// agree fails if the engine's reader judges an answer otherwise than the general
+// one did, wherever the answer is cut.
+func agree(t *testing.T, prober *httpProber, text []byte, spared int, err error, times int) {
+	if times > 1 { // the general way read it more than once in a row
+		return
+	}
+	for end := range len(text) + 1 {
+		v, is := prober.hear(bytes.Clone(text[:end]), end == len(text))
+		if is == unusual || is == unfinished && end < len(text) {
+			continue
+		}
+		if is == unfinished {
+			t.Errorf("%q has ended and is unfinished", text)
+			return
+		}
+		if !alike(v.err, err) || v.reduction != spared {
+			t.Errorf("%q: the engine says %v and %d of the first %d bytes, the general way %v and %d", text, v.err, v.reduction, end, err, spared)
+		}
+		return
+	}
 }

@@ -25,7 +25,7 @@ const (
 // httpProber passes a backend that answers the check's request with a complete
 // response of an expected status and content: its head within 32 KiB, its body
 // within 1 MiB. Redirects are followed only as far as it takes to see a circle, see
-// redirect.go. Connections are not reused.
+// redirect.go. Connections are reused by the engine alone.
 //
 // It speaks through a connection of its own rather than an [http.Client]: one
 // request needs neither a pool nor the two goroutines that come with it, and
@@ -45,14 +45,19 @@ func (p *httpProber) Probe(ctx context.Context) (int, error) {
 			return err
 		}
 		defer release()
-		spared, err := p.get(ctx, conn, func(ctx context.Context) (io.ReadWriter, func(), error) { return p.open(ctx, to) })
+		spared, err := p.get(ctx, conn, p.dialer(to))
 		if err != nil {
-			return fmt.Errorf("%s %s at %s: %w", p.check.Method, p.target.RequestURI(), to, err)
+			return p.at(to, err)
 		}
 		reduction.Store(int32(spared))
 		return nil
 	})
 	return int(reduction.Load()), err
+}
+
+// at says what was asked where.
+func (p *httpProber) at(to netip.AddrPort, err error) error {
+	return fmt.Errorf("%s %s at %s: %w", p.check.Method, p.target.RequestURI(), to, err)
 }
 
 // readers keeps the buffers, so that probing many backends makes no garbage to
@@ -63,6 +68,34 @@ func (p *httpProber) get(ctx context.Context, conn io.ReadWriter, again dialer) 
 	if err := p.request(conn); err != nil {
 		return 0, plainError(ctx, err)
 	}
+	return p.carryOn(ctx, conn, again)
+}
+
+// say implements [direct].
+func (p *httpProber) say(to []byte, kept bool) []byte {
+	to = append(append(to, p.before...), p.host...)
+	if kept {
+		return append(to, p.afterKept...)
+	}
+	return append(to, p.after...)
+}
+
+// hear implements [direct]. An expression may take long, and is for others.
+func (p *httpProber) hear(seen []byte, ended bool) (v verdict, is state) {
+	if p.pattern != nil && (len(seen) > 0 || ended) {
+		return v, unusual
+	}
+	answer, is := p.readPlain(seen, ended)
+	if is != finished {
+		return v, is
+	}
+	v.reduction, v.err = p.judgePlain(&answer)
+	v.keep = answer.keep
+	return v, finished
+}
+
+// carryOn implements [direct]: it reads and judges the answer.
+func (p *httpProber) carryOn(ctx context.Context, conn io.Reader, again dialer) (reduction int, err error) {
 	input := &io.LimitedReader{R: conn, N: maxHead}
 	reader := readers.Get().(*bufio.Reader)
 	reader.Reset(input)
@@ -92,10 +125,7 @@ func (p *httpProber) request(conn io.Writer) error {
 		buffer.Reset()
 		windows.Put(buffer)
 	}()
-	buffer.WriteString(p.before)
-	buffer.WriteString(p.host)
-	buffer.WriteString(p.after)
-	_, err := conn.Write(buffer.Bytes())
+	_, err := conn.Write(p.say(buffer.AvailableBuffer(), false))
 	return err
 }
 
@@ -115,8 +145,11 @@ func (r *recipe) spared(response *http.Response) int {
 	if len(values) == 0 {
 		return untoldWeight
 	}
-	text := strings.TrimSpace(values[0])
-	text = strings.TrimSpace(strings.TrimSuffix(text, "%"))
+	return sparedBy(values[0])
+}
+
+func sparedBy(text string) int {
+	text = strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(text), "%"))
 	weight, err := strconv.ParseUint(text, 10, 8)
 	if err != nil || weight > 100 {
 		return unreadWeight
@@ -191,7 +224,7 @@ func isOfConnection(err error) bool {
 func (p *httpProber) judge(response *http.Response) error {
 	code := response.StatusCode
 	if !p.expect.Has(code) {
-		return fmt.Errorf("status %d, expected %s", code, p.expected)
+		return p.unexpected(code)
 	}
 	return nil
 }

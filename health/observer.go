@@ -61,8 +61,9 @@ type Observer struct {
 	outcomes  chan outcome
 	docket    docket
 	view      atomic.Pointer[localView]
-	// connection is Run's goroutine's alone.
+	// connection and engine are Run's goroutine's alone.
 	connection connection
+	engine     *engine
 
 	// mu guards all that follows. Only Run's goroutine writes it.
 	mu       sync.Mutex
@@ -117,6 +118,7 @@ func New(config Config) *Observer {
 		recipes:    recipes{userAgent: agent, byPool: map[string]*recipe{}},
 		journal:    journal{summed: "agreed health of many backends changed"},
 		diary:      journal{summed: "health checks of many backends changed their opinion"},
+		engine:     newEngine(),
 		started:    time.Now(),
 		results:    make(chan result, maxInFlight),
 		outcomes:   make(chan outcome, 1),
@@ -134,17 +136,22 @@ func (o *Observer) now() time.Duration { return time.Since(o.started) }
 // Run probes and votes until ctx ends, which is no error. It returns after its
 // last goroutine has, and may be called once.
 //
-// One goroutine owns the schedule and blocks on nothing: each probe, and the
-// one command under way, runs in a goroutine of its own, so that neither slow
-// backends nor a slow cluster delay a probe.
+// One goroutine owns the schedule and the engine and blocks on nothing: each
+// probe that is not the engine's, and the one command under way, runs in a
+// goroutine of its own, so that neither slow backends nor a slow cluster delay a
+// probe.
 func (o *Observer) Run(ctx context.Context, source Source, proposer Proposer) error {
 	var group sync.WaitGroup
 	defer group.Wait()
+	defer o.engine.close()
 	wake := time.NewTimer(never)
 	defer wake.Stop()
 	changed := o.catchUp(source)
 	for {
+		o.engine.expire()
+		o.reap(ctx, &group)
 		o.probeDue(ctx, &group)
+		o.reap(ctx, &group)
 		o.voteDue(ctx, proposer, &group)
 		o.publish()
 		o.sumUp()
@@ -159,6 +166,8 @@ func (o *Observer) Run(ctx context.Context, source Source, proposer Proposer) er
 			o.watchQuorum(true)
 		case <-o.docket.wake:
 			o.weigh()
+		case <-o.engine.ready:
+			o.engine.poll()
 		case r := <-o.results:
 			o.settle(r)
 		case end := <-o.outcomes:
@@ -185,6 +194,9 @@ func (o *Observer) idle() time.Duration {
 	if t := o.queue.first(); t != nil && o.inFlight < maxInFlight {
 		next = min(next, (t.due+tick-1)/tick*tick)
 	}
+	if at, ok := o.engine.next(); ok {
+		next = min(next, at.Sub(o.started))
+	}
 	if next == never {
 		return never
 	}
@@ -207,23 +219,61 @@ func (o *Observer) probeDue(ctx context.Context, group *sync.WaitGroup) {
 }
 
 func (o *Observer) begin(ctx context.Context, group *sync.WaitGroup, t *target) {
-	timeout := time.Duration(t.check.Timeout)
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, timeoutError(timeout))
-	t.cancel = cancel
 	o.inFlight++
-	if t.take(o.now()) {
+	answering := t.take(o.now())
+	if answering {
 		o.counters.EvidenceProbes++
 	}
-	start, prober, began := t.starts, t.prober, time.Now()
+	// A connection that was kept says nothing about whether others are accepted,
+	// which is the question here.
+	fresh := answering || t.inDoubt()
+	opened := o.engine.isOpen
+	if cancel, ok := o.engine.begin(result{target: t, start: t.starts}, fresh); ok {
+		t.cancel = cancel
+		if !opened {
+			group.Go(o.engine.listen)
+		}
+		return
+	}
+	timeout := time.Duration(t.check.Timeout)
+	ctx, t.cancel = context.WithTimeoutCause(ctx, timeout, timeoutError(timeout))
+	start, prober, cancel, began := t.starts, t.prober, t.cancel, time.Now()
 	group.Go(func() {
 		defer cancel()
 		reduction, err := prober.Probe(ctx)
 		latency := time.Since(began)
-		if err != nil && latency > timeout+timeout/2+stall {
-			err = nodeError{fmt.Errorf("this node stalled: the probe took %s of %s", latency.Round(time.Millisecond), timeout)}
-		}
-		o.results <- result{t, start, err, latency, reduction} // has room for all in flight
+		o.results <- result{t, start, stalled(err, latency, timeout), latency, reduction} // has room for all in flight
 	})
+}
+
+// reap takes what the engine is done with.
+func (o *Observer) reap(ctx context.Context, group *sync.WaitGroup) {
+	for i, x := range o.engine.ended {
+		o.settle(x.result)
+		o.engine.recycle(x)
+		o.engine.ended[i] = nil
+	}
+	o.engine.ended = o.engine.ended[:0]
+	for _, h := range o.engine.handed {
+		ctx, cancel := context.WithDeadlineCause(ctx, h.deadline(), timeoutError(h.timeout))
+		o.mu.Lock()
+		h.target.cancel = cancel
+		o.mu.Unlock()
+		group.Go(func() {
+			defer cancel()
+			o.results <- h.run(ctx) // has room for all in flight
+		})
+	}
+	clear(o.engine.handed)
+	o.engine.handed = o.engine.handed[:0]
+}
+
+// stalled blames this node for a probe that failed much too late.
+func stalled(err error, latency, timeout time.Duration) error {
+	if err == nil || latency <= timeout+timeout/2+stall {
+		return err
+	}
+	return nodeError{fmt.Errorf("this node stalled: the probe took %s of %s", latency.Round(time.Millisecond), timeout)}
 }
 
 // stall is how much later than its timeout, beyond half of that, a probe ends

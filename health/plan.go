@@ -144,6 +144,7 @@ func (o *Observer) plan(s *fsm.State, b *fsm.Backend, suspected bool) *target {
 // restart makes the target probe a subject afresh, first at so long from now.
 func (o *Observer) restart(t *target, of subject, b *fsm.Backend, at time.Duration) {
 	check := o.state.Pool(b.Pool).Spec.Check
+	o.engine.forget(t.prober)
 	t.start(of, check, o.proberFor(b, check))
 	o.queue.remove(t)
 	t.anchor = o.now() + at
@@ -177,6 +178,7 @@ func (o *Observer) drop(t *target) {
 	t.planned = false
 	o.assign(t, false, false)
 	o.silence(t)
+	o.engine.forget(t.prober)
 	o.queue.remove(t)
 	if t.cancel != nil {
 		t.cancel() // settle forgets the target

@@ -25,7 +25,8 @@ import (
 // [untoldWeight]. The context carries the check's timeout, its cause how to say
 // so; Probe returns as soon as it is done, and takes bounded memory whatever the
 // backend sends. Calls for one Prober never overlap, so it may keep state without
-// a lock.
+// a lock. A Prober that the engine can do the work of is not called where there is
+// one, see [direct].
 type Prober interface {
 	Probe(ctx context.Context) (reduction int, err error)
 }
@@ -45,7 +46,11 @@ type prober struct {
 	*recipe
 	endpoints *endpoints
 	config    *tls.Config // nil: no TLS
+	direct    *line       // nil: the general way
 }
+
+// line implements [direct].
+func (p *prober) line() *line { return p.direct }
 
 // open connects to one endpoint, with TLS if the check wants it. The caller
 // calls release instead of closing the connection.
@@ -61,6 +66,15 @@ func (p *prober) open(ctx context.Context, to netip.AddrPort) (conn net.Conn, re
 		return nil, nil, fmt.Errorf("TLS with %s: %w", to, handshakeError(ctx, err))
 	}
 	return secure, release, nil
+}
+
+// dialer opens one more connection to the endpoint that is probed; the caller
+// calls release instead of closing it.
+type dialer func(ctx context.Context) (conn io.ReadWriter, release func(), err error)
+
+// dialer opens connections to one endpoint.
+func (p *prober) dialer(to netip.AddrPort) dialer {
+	return func(ctx context.Context) (io.ReadWriter, func(), error) { return p.open(ctx, to) }
 }
 
 // handshakeError blames this node for a trust store of its own that it cannot
@@ -141,6 +155,9 @@ func plainError(ctx context.Context, err error) error {
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		err = op.Err
+	}
+	if path, ok := errors.AsType[*os.PathError](err); ok { // a socket of the engine's
+		err = path.Err
 	}
 	if call, ok := errors.AsType[*os.SyscallError](err); ok {
 		err = call.Err

@@ -134,14 +134,42 @@ func closedAddress(t testing.TB) string {
 
 func probe(t testing.TB, check fsm.Check, address string, timeout time.Duration) error {
 	t.Helper()
+	_, err := probeBothWays(t, check, address, timeout)
+	return err
+}
+
+// probeBothWays probes once in the general way and once by the engine, where it
+// runs, and returns what the general way found. Both must find the same.
+func probeBothWays(t testing.TB, check fsm.Check, address string, timeout time.Duration) (reduction int, err error) {
+	t.Helper()
 	prober, err := NewProber(check, address, "evenkeel/test")
 	if err != nil {
 		t.Fatalf("new prober: %v", err)
 	}
 	ctx, cancel := context.WithTimeoutCause(t.Context(), timeout, timeoutError(timeout))
 	defer cancel()
-	_, err = prober.Probe(ctx)
-	return err
+	reduction, err = prober.Probe(ctx)
+	direct, ok := probeDirectly(t, check, address, timeout)
+	if ok && (!alike(err, direct.err) || err == nil && direct.reduction != reduction) {
+		t.Errorf("the engine says %v and %d, the general way %v and %d", direct.err, direct.reduction, err, reduction)
+	}
+	return reduction, err
+}
+
+// alike tells whether two errors of one backend are the same, but for how the
+// system tells that the backend hung up.
+func alike(a, b error) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	cause := func(err error) string {
+		text := err.Error()
+		if errors.Is(err, errClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+			return "hung up"
+		}
+		return text
+	}
+	return Void(a) == Void(b) && cause(a) == cause(b)
 }
 
 func TestAnHTTPCheckJudgesTheAnswer(t *testing.T) {
@@ -150,21 +178,27 @@ func TestAnHTTPCheckJudgesTheAnswer(t *testing.T) {
 		expect string
 		want   string // part of the reason, "" for a pass
 	}{
-		"a good answer passes":                                 {answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"), "", ""},
-		"an answer without a body passes":                      {answer("HTTP/1.1 204 No Content\r\n\r\n"), "", ""},
-		"an answer of HTTP/1.0 passes":                         {answer("HTTP/1.0 200 OK\r\n\r\nok"), "", ""},
-		"a chunked answer passes":                              {answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"), "", ""},
-		"interim answers are skipped":                          {answer("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), "", ""},
-		"a redirect elsewhere passes by default":               {redirects(map[string]string{"/check": "/login"}), "", ""},
-		"a redirect in two steps fails":                        {redirects(map[string]string{"/check": "/login?a=%0A", "/login?a=%0A": "check#top"}), "", "status 302 redirects the check in a circle, for ever: /check → /login?a=%0A → /check"},
-		"a redirect into a circle fails":                       {redirects(map[string]string{"/check": "//LOCALHOST/a", "/a": "http://localhost:80/b", "/b": "/a"}), "", "in a circle, for ever: /a → /b → /a"},
-		"a circle of other hosts passes":                       {redirects(map[string]string{"/check": "/a", "/a": "http://example.com/check"}), "", ""},
-		"a circle passes if its status is asked":               {redirects(map[string]string{"/check": "/a", "/a": "/check"}), "302", ""},
-		"redirects without end fail":                           {redirectsOn, "", "redirects the check more than 9 times: /check → /1 → /2 → … → /10"},
-		"a redirect to what breaks off passes":                 {redirects(map[string]string{"/check": "/a", "/a": ""}), "", ""},
-		"a redirect to another scheme passes":                  {answer("HTTP/1.1 301 Moved\r\nLocation: https://localhost/check?x=1\r\nContent-Length: 0\r\n\r\n"), "", ""},
-		"a status that is asked for passes":                    {answer("HTTP/1.1 418 Teapot\r\nContent-Length: 0\r\n\r\n"), "418", ""},
-		"a server error fails":                                 {answer("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"), "", "status 503, expected 200-399"},
+		"a good answer passes":                       {answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"), "", ""},
+		"an answer without a body passes":            {answer("HTTP/1.1 204 No Content\r\n\r\n"), "", ""},
+		"an answer of HTTP/1.0 passes":               {answer("HTTP/1.0 200 OK\r\n\r\nok"), "", ""},
+		"a chunked answer passes":                    {answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"), "", ""},
+		"interim answers are skipped":                {answer("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), "", ""},
+		"a redirect elsewhere passes by default":     {redirects(map[string]string{"/check": "/login"}), "", ""},
+		"a redirect in two steps fails":              {redirects(map[string]string{"/check": "/login?a=%0A", "/login?a=%0A": "check#top"}), "", "status 302 redirects the check in a circle, for ever: /check → /login?a=%0A → /check"},
+		"a redirect into a circle fails":             {redirects(map[string]string{"/check": "//LOCALHOST/a", "/a": "http://localhost:80/b", "/b": "/a"}), "", "in a circle, for ever: /a → /b → /a"},
+		"a circle of other hosts passes":             {redirects(map[string]string{"/check": "/a", "/a": "http://example.com/check"}), "", ""},
+		"a circle passes if its status is asked":     {redirects(map[string]string{"/check": "/a", "/a": "/check"}), "302", ""},
+		"redirects without end fail":                 {redirectsOn, "", "redirects the check more than 9 times: /check → /1 → /2 → … → /10"},
+		"a redirect to what breaks off passes":       {redirects(map[string]string{"/check": "/a", "/a": ""}), "", ""},
+		"a redirect to another scheme passes":        {answer("HTTP/1.1 301 Moved\r\nLocation: https://localhost/check?x=1\r\nContent-Length: 0\r\n\r\n"), "", ""},
+		"a status that is asked for passes":          {answer("HTTP/1.1 418 Teapot\r\nContent-Length: 0\r\n\r\n"), "418", ""},
+		"a server error fails":                       {answer("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"), "", "status 503, expected 200-399"},
+		"a server error fails before its body comes": {func(c net.Conn) { answer("HTTP/1.1 503 Busy\r\nContent-Length: 9\r\n\r\n")(c); hang(c) }, "", "status 503"},
+		"a chunk that hangs fails in time":           {func(c net.Conn) { answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\no")(c); hang(c) }, "", "no answer within 300ms"},
+		"chunks in pieces pass": {func(c net.Conn) {
+			answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\no")(c)
+			_, _ = io.WriteString(c, "k\r\n1;x\r\ny\r\n0\r\nX: y\r\n\r\n")
+		}, "", ""},
 		"a status that is not asked for fails":                 {answer("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), "204,300-399", "status 200, expected 204,300-399"},
 		"a switch of protocols fails":                          {answer("HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"), "", "status 101"},
 		"a redirect to itself fails":                           {answer("HTTP/1.1 302 Found\r\nLocation: /check\r\nContent-Length: 0\r\n\r\n"), "", "status 302 redirects the check in a circle, for ever: /check → /check"},
@@ -234,21 +268,25 @@ func drip(conn net.Conn) {
 }
 
 func TestAnHTTPCheckAsksPolitely(t *testing.T) {
-	var got *http.Request
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { got = r }))
+	asked := make(chan *http.Request, 2) // either way to probe
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked <- r }))
 	defer server.Close()
 	address := server.Listener.Addr().String()
 	if err := probe(t, fsm.Check{Type: fsm.CheckHTTP, Path: "/a%20b/ü"}, address, 10*time.Second); err != nil {
 		t.Fatalf("failed: %v", err)
 	}
-	if got.Method != http.MethodGet || got.RequestURI != "/a%20b/%C3%BC" || got.Host != address || got.UserAgent() != "evenkeel/test" || !got.Close {
-		t.Errorf("asked %s %s of host %q as %q, close=%t", got.Method, got.RequestURI, got.Host, got.UserAgent(), got.Close)
+	for len(asked) > 0 {
+		if got := <-asked; got.Method != http.MethodGet || got.RequestURI != "/a%20b/%C3%BC" || got.Host != address || got.UserAgent() != "evenkeel/test" || !got.Close {
+			t.Errorf("asked %s %s of host %q as %q, close=%t", got.Method, got.RequestURI, got.Host, got.UserAgent(), got.Close)
+		}
 	}
 	if err := probe(t, fsm.Check{Type: fsm.CheckHTTP}, address, 10*time.Second); err != nil {
 		t.Fatalf("failed: %v", err)
 	}
-	if got.RequestURI != "/" {
-		t.Errorf("without a path it asked for %q", got.RequestURI)
+	for len(asked) > 0 {
+		if got := <-asked; got.RequestURI != "/" {
+			t.Errorf("without a path it asked for %q", got.RequestURI)
+		}
 	}
 }
 

@@ -1,7 +1,6 @@
 package health
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/tls"
 	"crypto/x509"
@@ -15,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"evenkeel/fsm"
 )
@@ -30,14 +30,18 @@ type recipe struct {
 	tls    *tls.Config // nil: none
 
 	// Of an HTTP check: the request up to the value of its Host field and from
-	// there on, what it asks for, and what it expects.
-	before, after string
-	target        url.URL
-	expect        fsm.StatusSet
-	expected      string // as a person wrote it
-	strict        bool   // the statuses are the user's choice, not the default
-	text          []byte
-	pattern       *regexp.Regexp
+	// there on, by itself and as one of several on its connection; what it asks
+	// for, and what it expects.
+	before, after, afterKept string
+	// reuses is set if a connection may take several requests.
+	reuses bool
+
+	target   url.URL
+	expect   fsm.StatusSet
+	expected string // as a person wrote it
+	strict   bool   // the statuses are the user's choice, not the default
+	text     []byte
+	pattern  *regexp.Regexp
 
 	// Of a TCP check.
 	send, receive []byte
@@ -119,7 +123,8 @@ func (r *recipe) fields(userAgent string) error {
 	if !has("Accept") {
 		after.WriteString("Accept: */*\r\n")
 	}
-	after.WriteString("Connection: close\r\n")
+	const closes = "Connection: close\r\n"
+	after.WriteString(closes)
 	if check.Method == http.MethodPost {
 		after.WriteString("Content-Length: 0\r\n")
 	}
@@ -131,6 +136,11 @@ func (r *recipe) fields(userAgent string) error {
 	}
 	after.WriteString("\r\n")
 	r.after = after.String()
+	r.afterKept = strings.Replace(r.after, closes, "", 1)
+	// A POST must not be repeated, as one may have to be that met the end of its
+	// connection (RFC 9110, section 9.2.2). TLS is spoken on the general way,
+	// which keeps nothing.
+	r.reuses = check.ReuseConnection && time.Duration(check.Interval) <= longestRest && check.Method != http.MethodPost && r.tls == nil
 	return nil
 }
 
@@ -165,6 +175,9 @@ func (r *recipe) prober(address string) (Prober, error) {
 		return nil, err
 	}
 	p := prober{recipe: r, endpoints: endpoints, config: r.tls}
+	if endpoints.host == "" && r.tls == nil && endpoints.last[0].Addr().Zone() == "" {
+		p.direct = &line{to: endpoints.last[0], reuses: r.reuses, speaks: r.check.Type == fsm.CheckHTTP}
+	}
 	if r.tls != nil && r.tls.ServerName == "" {
 		p.config = r.tls.Clone()
 		p.config.ServerName = host
@@ -204,21 +217,22 @@ func (r *recipes) forget(s *fsm.State, name string) {
 
 // isToken reports whether text can be the name of a field (RFC 9110, section
 // 5.6.2).
-func isToken(text string) bool {
-	for _, c := range []byte(text) {
+func isToken[T string | []byte](text T) bool {
+	for i := range len(text) {
+		c := text[i]
 		alphanumeric := c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9'
-		if !alphanumeric && !bytes.ContainsRune([]byte("!#$%&'*+-.^_`|~"), rune(c)) {
+		if !alphanumeric && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
 			return false
 		}
 	}
-	return text != ""
+	return len(text) > 0
 }
 
 // isFieldValue reports whether text can be the value of a field (RFC 9110,
 // section 5.5).
-func isFieldValue(text string) bool {
-	for _, c := range []byte(text) {
-		if c < ' ' && c != '\t' || c == 0x7f {
+func isFieldValue[T string | []byte](text T) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' && c != '\t' || c == 0x7f {
 			return false
 		}
 	}

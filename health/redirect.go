@@ -15,10 +15,6 @@ import (
 // give up at twenty.
 const maxHops = 10
 
-// dialer opens one more connection to the endpoint that is probed; the caller
-// calls release instead of closing it.
-type dialer func(ctx context.Context) (conn io.ReadWriter, release func(), err error)
-
 // follow fails a backend whose answer redirects the check round in a circle of
 // its own URLs, or further than anybody would follow: no client gets anything of
 // it, although each of the statuses is within the default expectation. That is

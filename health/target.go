@@ -172,6 +172,12 @@ func (t *target) span() time.Duration {
 	return span
 }
 
+// inDoubt reports whether the backend is not up, or its last probe was against
+// that.
+func (t *target) inDoubt() bool {
+	return t.tally.Opinion() != fsm.HealthUp || t.tally.Run() < 0
+}
+
 // vetoes reports whether this node alone finds the backend down.
 func (t *target) vetoes() bool {
 	return t.tally.Opinion() == fsm.HealthDown && t.verdict != fsm.HealthDown

@@ -26,11 +26,13 @@ func (p *tcpProber) Probe(ctx context.Context) (int, error) {
 		}
 		defer release()
 		if err := p.converse(ctx, conn); err != nil {
-			return fmt.Errorf("at %s: %w", to, err)
+			return p.at(to, err)
 		}
 		return nil
 	})
 }
+
+func (p *tcpProber) at(to netip.AddrPort, err error) error { return fmt.Errorf("at %s: %w", to, err) }
 
 func (p *tcpProber) converse(ctx context.Context, conn io.ReadWriter) error {
 	if len(p.send) > 0 {
@@ -41,7 +43,31 @@ func (p *tcpProber) converse(ctx context.Context, conn io.ReadWriter) error {
 	if len(p.receive) == 0 {
 		return nil
 	}
-	return p.await(ctx, &io.LimitedReader{R: conn, N: maxWindow})
+	_, err := p.carryOn(ctx, conn, nil)
+	return err
+}
+
+// say implements [direct].
+func (p *tcpProber) say(to []byte, _ bool) []byte { return append(to, p.send...) }
+
+// hear implements [direct].
+func (p *tcpProber) hear(seen []byte, ended bool) (v verdict, is state) {
+	switch {
+	case bytes.Contains(seen, p.receive):
+		return v, finished
+	case ended:
+		return verdict{err: p.missed()}, finished
+	}
+	return v, unfinished
+}
+
+func (p *tcpProber) missed() error {
+	return fmt.Errorf("the connection was closed before the answer held %q", excerpt(p.check.Receive))
+}
+
+// carryOn implements [direct]: it awaits the answer.
+func (p *tcpProber) carryOn(ctx context.Context, conn io.Reader, _ dialer) (reduction int, err error) {
+	return 0, p.await(ctx, &io.LimitedReader{R: conn, N: maxWindow})
 }
 
 // chunks keeps what await reads into: twice the longest text, so that one
@@ -66,7 +92,7 @@ func (p *tcpProber) await(ctx context.Context, input *io.LimitedReader) error {
 		case input.N <= 0:
 			return fmt.Errorf("the first %d KiB of the answer do not hold %q", maxWindow>>10, excerpt(p.check.Receive))
 		case errors.Is(err, io.EOF):
-			return fmt.Errorf("the connection was closed before the answer held %q", excerpt(p.check.Receive))
+			return p.missed()
 		default:
 			return plainError(ctx, err)
 		}
