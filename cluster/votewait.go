@@ -76,6 +76,7 @@ func (t *transport) waitForVotes(caller *raft.Raft, wait time.Duration) {
 	longer := settings
 	if caller.State() == raft.Candidate {
 		longer.HeartbeatTimeout++ // raft looks at its settings when that becomes shorter
+		longer.ElectionTimeout++  // which may not be the shorter of the two
 	}
 	if caller.ReloadConfig(longer) == nil && caller.ReloadConfig(settings) == nil {
 		t.election.Store(int64(wait))

@@ -122,3 +122,27 @@ func TestTheStoreTellsOfAVoteOnceItIsWritten(t *testing.T) {
 		}
 	})
 }
+
+// Who stands alone stays a candidate, also when its disk is fast again.
+func TestACandidateWaitsShorterOnceItsDiskIsFastAgain(t *testing.T) {
+	simulate(t, keepLog, func(s *simulation, _, alone *simNode) {
+		alone.goAway(true)
+		for _, takes := range []time.Duration{100 * time.Millisecond, 0} {
+			s.slow(takes, alone)
+			alone.transport.wake(alone.raft)
+			for alone.raft.State() != raft.Candidate {
+				<-time.After(time.Millisecond)
+			}
+			want := voteWait(alone.transport.timeout, takes, nil)
+			alone.transport.waitForVotes(alone.raft, want)
+			settings := alone.raft.ReloadableConfig()
+			if settings.ElectionTimeout != want || settings.HeartbeatTimeout != alone.transport.timeout {
+				t.Errorf("its writes take %s: %+v, want an election timeout of %s", takes, settings, want)
+			}
+			if waits := time.Duration(alone.transport.election.Load()); waits != want {
+				t.Errorf("its writes take %s: it goes by %s, want %s", takes, waits, want)
+			}
+		}
+		alone.goAway(false)
+	})
+}
