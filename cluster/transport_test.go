@@ -217,7 +217,7 @@ func (s *simulation) start(ctx context.Context, addr raft.ServerAddress, members
 	s.watch.Go(func() {
 		for pause(ctx, writesCheck) == nil {
 			own := disk.writes.newest(time.Now())
-			n.transport.waitForVotes(n.raft, voteWait(p.heartbeat, own, []time.Duration{own, own}))
+			n.transport.waitForVotes(n.raft, voteWait(p.heartbeat, own, []time.Duration{own, own}, nil))
 		}
 	})
 }

@@ -21,13 +21,14 @@ const (
 // voteWait is how long a candidate should wait for votes at least: the profile's
 // timeout, and what the disks take that it waits for, its own and that of the slowest
 // voter which it needs. A shorter wait would begin anew with each vote under way, and
-// a cluster whose disks are slow would never find a leader. own and others, those of
-// the other voters, are what a write takes.
-func voteWait(timeout, own time.Duration, others []time.Duration) time.Duration {
-	others = slices.Sorted(slices.Values(others))
+// a cluster whose disks are slow would never find a leader. own, others and silent
+// are what a write takes, here and on the other voters. Of those that are silent votes
+// are needed only where there are not enough others.
+func voteWait(timeout, own time.Duration, others, silent []time.Duration) time.Duration {
+	voters := slices.Concat(slices.Sorted(slices.Values(others)), slices.Sorted(slices.Values(silent)))
 	var voter time.Duration
-	if needed := (len(others) + 1) / 2; needed > 0 {
-		voter = others[needed-1]
+	if needed := (len(voters) + 1) / 2; needed > 0 {
+		voter = slices.Max(voters[:needed])
 	}
 	var disks time.Duration
 	for _, takes := range []time.Duration{own, voter} {
@@ -42,26 +43,36 @@ func voteWait(timeout, own time.Duration, others []time.Duration) time.Duration 
 // watchElectionTimeout has raft's election timeout follow the disks until ctx ends.
 // Before a first leader there are no writes but those of elections.
 func (n *Node) watchElectionTimeout(ctx context.Context, c *consensus) {
+	var leader raft.ServerID // the last one: votes are asked for when it is silent
 	for pause(ctx, writesCheck) == nil {
+		if _, id := c.raft.LeaderWithID(); id != "" {
+			leader = id
+		}
 		own := n.writes.newest(time.Now())
-		c.transport.waitForVotes(c.raft, voteWait(n.profile.heartbeat, own, n.votersWrites(c, own)))
+		others, silent := n.votersWrites(c.servers(), leader, own)
+		c.transport.waitForVotes(c.raft, voteWait(n.profile.heartbeat, own, others, silent))
 	}
 }
 
 // votersWrites is what a write takes on the other voters, as far as they have said,
-// and otherwise as long as here.
-func (n *Node) votersWrites(c *consensus, own time.Duration) (takes []time.Duration) {
-	for _, server := range c.servers() {
+// and otherwise as long as here; silent are those of the leader and of who is gone.
+func (n *Node) votersWrites(servers []raft.Server, leader raft.ServerID, own time.Duration) (others, silent []time.Duration) {
+	for _, server := range servers {
 		if server.Suffrage != raft.Voter || server.ID == raft.ServerID(n.UID()) {
 			continue
 		}
 		theirs := own
-		if m, known := n.gossip.member(string(server.ID)); known && m.takes > 0 {
+		m, known := n.gossip.member(string(server.ID))
+		if known && m.takes > 0 {
 			theirs = m.takes
 		}
-		takes = append(takes, theirs)
+		if server.ID == leader || known && m.State != gossipAlive {
+			silent = append(silent, theirs)
+			continue
+		}
+		others = append(others, theirs)
 	}
-	return takes
+	return others, silent
 }
 
 // waitForVotes has a candidate wait that long at least, also one that waits now.

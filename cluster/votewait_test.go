@@ -14,22 +14,25 @@ func TestVotesAreWaitedForAsLongAsTheDisksTake(t *testing.T) {
 	for name, c := range map[string]struct {
 		timeout, own time.Duration
 		others       []time.Duration
+		silent       []time.Duration
 		want         time.Duration
 	}{
-		"all disks are fast":                       {200 * ms, 5 * ms, []time.Duration{5 * ms, 20 * ms}, 200 * ms},
-		"nothing was written lately":               {200 * ms, 0, []time.Duration{0, 0}, 200 * ms},
-		"all are slow":                             {200 * ms, 200 * ms, []time.Duration{200 * ms, 200 * ms}, 1400 * ms},
-		"one is slow that is not needed":           {200 * ms, 5 * ms, []time.Duration{900 * ms, 5 * ms}, 200 * ms},
-		"two of four others are needed":            {200 * ms, 5 * ms, []time.Duration{900 * ms, 40 * ms, 100 * ms, 900 * ms}, 500 * ms},
-		"this node's is slow":                      {200 * ms, 100 * ms, []time.Duration{5 * ms, 5 * ms}, 500 * ms},
-		"it is a multiple of the step":             {200 * ms, 101 * ms, []time.Duration{5 * ms, 5 * ms}, 550 * ms},
-		"they are so slow that nothing helps":      {200 * ms, time.Minute, []time.Duration{time.Minute, time.Minute}, 3 * time.Second},
-		"the profile waits for longer than that":   {5 * time.Second, time.Second, []time.Duration{time.Second, time.Second}, 5 * time.Second},
-		"it is alone":                              {200 * ms, 100 * ms, nil, 500 * ms},
-		"there is one other, whose vote is needed": {200 * ms, 5 * ms, []time.Duration{100 * ms}, 500 * ms},
+		"all disks are fast":                       {200 * ms, 5 * ms, []time.Duration{5 * ms, 20 * ms}, nil, 200 * ms},
+		"nothing was written lately":               {200 * ms, 0, []time.Duration{0, 0}, nil, 200 * ms},
+		"all are slow":                             {200 * ms, 200 * ms, []time.Duration{200 * ms, 200 * ms}, nil, 1400 * ms},
+		"one is slow that is not needed":           {200 * ms, 5 * ms, []time.Duration{900 * ms, 5 * ms}, nil, 200 * ms},
+		"two of four others are needed":            {200 * ms, 5 * ms, []time.Duration{900 * ms, 40 * ms, 100 * ms, 900 * ms}, nil, 500 * ms},
+		"this node's is slow":                      {200 * ms, 100 * ms, []time.Duration{5 * ms, 5 * ms}, nil, 500 * ms},
+		"it is a multiple of the step":             {200 * ms, 101 * ms, []time.Duration{5 * ms, 5 * ms}, nil, 550 * ms},
+		"they are so slow that nothing helps":      {200 * ms, time.Minute, []time.Duration{time.Minute, time.Minute}, nil, 3 * time.Second},
+		"the profile waits for longer than that":   {5 * time.Second, time.Second, []time.Duration{time.Second, time.Second}, nil, 5 * time.Second},
+		"it is alone":                              {200 * ms, 100 * ms, nil, nil, 500 * ms},
+		"there is one other, whose vote is needed": {200 * ms, 5 * ms, []time.Duration{100 * ms}, nil, 500 * ms},
+		"the leader is silent, the other is slow":  {200 * ms, 5 * ms, []time.Duration{100 * ms}, []time.Duration{ms}, 500 * ms},
+		"the vote of the silent one is needed":     {200 * ms, 5 * ms, nil, []time.Duration{100 * ms}, 500 * ms},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := voteWait(c.timeout, c.own, slices.Clone(c.others)); got != c.want {
+			if got := voteWait(c.timeout, c.own, slices.Clone(c.others), slices.Clone(c.silent)); got != c.want {
 				t.Errorf("%v, want %v", got, c.want)
 			}
 		})
@@ -133,7 +136,7 @@ func TestACandidateWaitsShorterOnceItsDiskIsFastAgain(t *testing.T) {
 			for alone.raft.State() != raft.Candidate {
 				<-time.After(time.Millisecond)
 			}
-			want := voteWait(alone.transport.timeout, takes, nil)
+			want := voteWait(alone.transport.timeout, takes, nil, nil)
 			alone.transport.waitForVotes(alone.raft, want)
 			settings := alone.raft.ReloadableConfig()
 			if settings.ElectionTimeout != want || settings.HeartbeatTimeout != alone.transport.timeout {
@@ -145,4 +148,20 @@ func TestACandidateWaitsShorterOnceItsDiskIsFastAgain(t *testing.T) {
 		}
 		alone.goAway(false)
 	})
+}
+
+// Who is silent is not among those whose votes come, however fast its disk was.
+func TestVotesAreNotExpectedOfWhoIsSilent(t *testing.T) {
+	n := &Node{dir: &dataDir{id: identity{UID: "n1"}}, gossip: &gossip{members: map[string]*gossipMember{
+		"n2": {takes: 1}, "n3": {takes: 2, State: gossipDead}, "n4": {takes: 3},
+	}}}
+	var servers []raft.Server
+	for _, id := range []raft.ServerID{"n1", "n2", "n3", "n4", "n5"} {
+		servers = append(servers, raft.Server{Suffrage: raft.Voter, ID: id})
+	}
+	servers = append(servers, raft.Server{Suffrage: raft.Nonvoter, ID: "n6"})
+	others, silent := n.votersWrites(servers, "n2", 7)
+	if !slices.Equal(others, []time.Duration{3, 7}) || !slices.Equal(silent, []time.Duration{1, 2}) {
+		t.Errorf("others %v, silent %v", others, silent)
+	}
 }
