@@ -123,12 +123,36 @@ const (
 	formatSnapshotSum = "%08x\n"
 )
 
+// summedMeta is what the checksum of a snapshot covers, as it is encoded for that: what
+// is on disks was summed so, and a later raft may have further fields.
+type summedMeta struct {
+	Version raft.SnapshotVersion
+	ID      string
+	Index   uint64
+	Term    uint64
+	// Peers and Size stay empty.
+	Peers              []byte
+	Configuration      summedServers
+	ConfigurationIndex uint64
+	Size               int64
+}
+
+type summedServers struct{ Servers []summedServer }
+
+type summedServer struct {
+	Suffrage raft.ServerSuffrage
+	ID       raft.ServerID
+	Address  raft.ServerAddress
+}
+
 // snapshotSum returns a checksum of what a snapshot says of itself. Length and checksum
 // of the state are not within it: they are held against the state. Nor is Peers,
 // which raft does not read in snapshots of this version.
 func snapshotSum(meta *raft.SnapshotMeta) (string, error) {
-	of := *meta
-	of.Size, of.Peers = 0, nil
+	of := summedMeta{Version: meta.Version, ID: meta.ID, Index: meta.Index, Term: meta.Term, ConfigurationIndex: meta.ConfigurationIndex}
+	for _, server := range meta.Configuration.Servers {
+		of.Configuration.Servers = append(of.Configuration.Servers, summedServer{server.Suffrage, server.ID, server.Address})
+	}
 	data, err := json.Marshal(of)
 	return fmt.Sprintf(formatSnapshotSum, crc32.Checksum(data, castagnoli)), err
 }
