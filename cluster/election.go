@@ -124,17 +124,19 @@ func (t *transport) voted(term uint64, candidate []byte) {
 // word counts again: who is asked may be behind, and the other one is to get past its
 // term.
 func (t *transport) unlessPledged(request *raft.RequestPreVoteRequest, answer raft.RPCResponse) raft.RPCResponse {
-	last, given := t.pledge.Load(), false
-	would, ok := answer.Response.(*raft.RequestPreVoteResponse)
-	if ok && last != nil && last.term == request.Term && last.to != raft.ServerAddress(request.Addr) {
-		given = time.Since(last.at) < time.Duration(t.election.Load())
-	}
-	if given && would.Granted {
+	if would, ok := answer.Response.(*raft.RequestPreVoteResponse); ok && would.Granted && t.isPledged(request) {
 		refused := *would
 		refused.Granted = false
 		answer.Response = &refused
 	}
 	return answer
+}
+
+// isPledged tells whether this node has just given the vote to another.
+func (t *transport) isPledged(request *raft.RequestPreVoteRequest) bool {
+	last := t.pledge.Load()
+	return last != nil && last.term == request.Term && last.to != raft.ServerAddress(request.Addr) &&
+		time.Since(last.at) < time.Duration(t.election.Load())
 }
 
 // heard is when raft last heard of a leader, or gave its vote to somebody.
@@ -170,7 +172,9 @@ func (t *transport) judge(call raft.RPC, request *raft.RequestPreVoteRequest) {
 	}
 	switch t.compare(caller, request) {
 	case mayWin:
-		t.gave.Store(time.Now().UnixNano())
+		if !t.isPledged(request) { // else who asks is told no
+			t.gave.Store(time.Now().UnixNano())
+		}
 		call.Respond(&raft.RequestPreVoteResponse{RPCHeader: t.header(), Term: request.Term, Granted: true}, nil)
 		return
 	case isBehind:

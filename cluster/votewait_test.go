@@ -165,3 +165,27 @@ func TestVotesAreNotExpectedOfWhoIsSilent(t *testing.T) {
 		t.Errorf("others %v, silent %v", others, silent)
 	}
 }
+
+// Who is refused does not have this node wait for its election.
+func TestNobodyWaitsForWhoIsRefusedForAVoteGiven(t *testing.T) {
+	for name, to := range map[string]string{"the vote went to another": "n9", "the vote is its own": "n2"} {
+		t.Run(name, func(t *testing.T) {
+			simulate(t, keepLog, func(s *simulation, leader, _ *simNode) {
+				voter, answers := s.nodes["n3"], make(chan raft.RPCResponse, 1)
+				term := s.term() + 1
+				voter.transport.voted(term, []byte(to))
+				voter.transport.election.Store(int64(time.Minute))
+				leader.goAway(true)
+				s.nodes["n2"].goAway(true)
+				request := &raft.RequestPreVoteRequest{RPCHeader: s.nodes["n2"].transport.header(), Term: term, LastLogIndex: 1 << 40, LastLogTerm: term}
+				if _, forRaft := voter.transport.take(raft.RPC{Command: request, RespChan: answers}); forRaft {
+					t.Error("raft is asked at once")
+				}
+				granted := (<-answers).Response.(*raft.RequestPreVoteResponse).Granted
+				if waits := voter.transport.gave.Load() > 0; granted != (to == "n2") || waits != granted {
+					t.Errorf("granted: %v, and it waits: %v", granted, waits)
+				}
+			})
+		})
+	}
+}
