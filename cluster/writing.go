@@ -49,9 +49,9 @@ func isHeartbeat(r *raft.AppendEntriesRequest) bool {
 // A success says that this node had not left the term when the heartbeat had
 // arrived, which is what raft's VerifyLeader and a read index rest on: a leader of a
 // later term needs votes of a majority, and one of those who answered the heartbeat
-// would have had to give its own before. raft writes a new term and its vote before
-// it changes the term that is read here, changes it before it answers who asked for
-// the vote, and does all that in its main loop. So a node whose term is read to be
+// would have had to give its own before. raft changes the term that is read here once
+// the new one is written, and before it writes a vote in that and answers who asked
+// for it, and does all that in its main loop. So a node whose term is read to be
 // the heartbeat's, after that arrived, has given its vote in no later one. It is
 // read last, and does not fall. raft's own fast path answers heartbeats besides the
 // main loop with no more than this.
