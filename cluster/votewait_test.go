@@ -189,3 +189,20 @@ func TestNobodyWaitsForWhoIsRefusedForAVoteGiven(t *testing.T) {
 		})
 	}
 }
+
+// The others wait for its vote by what it tells them.
+func TestANodeTellsNothingOfWritesOfLongAgo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWriteTimes()
+		for i := range uint64(writesLooked) {
+			end := w.begin(i)
+			time.Sleep(time.Second)
+			end(nil)
+		}
+		for wait, want := range map[time.Duration]time.Duration{0: time.Second, smallKept: time.Second, smallKept + 1: 0} {
+			if takes, index := w.written(time.Now().Add(wait)); takes != want || index != writesLooked-1 {
+				t.Errorf("%s later a write takes %s, the last entry is %d, want %s and %d", wait, takes, index, want, writesLooked-1)
+			}
+		}
+	})
+}

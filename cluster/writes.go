@@ -237,12 +237,12 @@ func (w *writeTimes) lasting(now time.Time) time.Duration {
 
 // written is what the others are told: what a write takes, the last one
 // included, and the last entry that was written. It returns 0 for what is not
-// known.
+// known; what a write took long ago says nothing of the next one.
 func (w *writeTimes) written(now time.Time) (takes time.Duration, index uint64) {
 	typical := w.typical(now)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if typical == 0 {
+	if typical == 0 || now.Sub(w.smallAt) > smallKept {
 		return 0, w.index
 	}
 	return max(typical, w.last), w.index
