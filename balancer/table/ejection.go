@@ -114,6 +114,14 @@ func (s *Stats) Attempt(now int64) Attempt { return Attempt{now, s.ejecting.era.
 // renew begins an era.
 func (s *Stats) renew() { s.ejecting.era.Add(1) }
 
+// comeBack begins the era of a backend that returns to use, of which nothing that
+// was counted before says anything.
+func (s *Stats) comeBack() {
+	s.renew()
+	s.ejecting.failing.Store(0)
+	s.ejecting.erring.Store(0)
+}
+
 // present tells whether the attempt began in this era.
 func (s *Stats) present(a Attempt) bool { return a.Era == s.ejecting.era.Load() }
 

@@ -77,7 +77,7 @@ func (src *poolSource) backend(p *Pool, object *fsm.Backend, before *Backend) *B
 	}
 	after := newBackend(object, own, before.Stats, src.resolver)
 	if after.returns(before) {
-		before.Stats.renew()
+		before.Stats.comeBack()
 	}
 	return after
 }

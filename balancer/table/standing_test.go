@@ -423,3 +423,25 @@ func TestWhatBeganBeforeABackendCameBackIsLeftOutOfItsRate(t *testing.T) {
 		t.Error("a response to a request of before ejects")
 	}
 }
+
+// Nor do failures in a row go on from before it came back.
+func TestFailuresInARowBeginAnewWhenABackendComesBack(t *testing.T) {
+	spec := putPool("p").Spec.(fsm.PoolSpec)
+	spec.Ejection = &fsm.Ejection{Failures: 2, Errors: 2, Hold: fsm.Duration(time.Second), MaxHold: fsm.Duration(time.Second), MaxPercent: 100}
+	r, builder, _ := ejectingPool(t, spec, three()...)
+	pool := builder.Update(r.State).PoolNamed("p")
+	a := pool.Backend("a")
+	pool.Failed(a, a.Stats.Attempt(1))
+	pool.Answered(a, a.Stats.Attempt(1), 503)
+	for _, h := range []fsm.Health{fsm.HealthDown, fsm.HealthUp} {
+		r.vote("p", "a", h)
+		pool = builder.Update(r.State).PoolNamed("p")
+	}
+	a = pool.Backend("a")
+	if first, ejected := pool.Failed(a, a.Stats.Attempt(2)); !first || ejected {
+		t.Errorf("its first failure since: first %v, ejected %v", first, ejected)
+	}
+	if pool.Answered(a, a.Stats.Attempt(2), 503) {
+		t.Error("its first error since ejects it")
+	}
+}
