@@ -40,16 +40,18 @@ func (b *Balancer) Ejections() []Ejection {
 	return all
 }
 
-// Uses tells by UID what this node does with the backends of a pool: nil if it
-// has no such pool.
-func (b *Balancer) Uses(pool string) map[string]table.Use {
+// Uses tells by UID what this node does with the backends of a pool, or with the
+// one of that UID alone unless it is "": nil if it has no such pool.
+func (b *Balancer) Uses(pool, uid string) map[string]table.Use {
 	p := b.Table().PoolNamed(pool)
 	if p == nil {
 		return nil
 	}
-	uses := make(map[string]table.Use, len(p.Backends()))
+	uses := map[string]table.Use{}
 	for _, backend := range p.Backends() {
-		uses[backend.UID] = p.Use(backend)
+		if uid == "" || backend.UID == uid {
+			uses[backend.UID] = p.Use(backend)
+		}
 	}
 	return uses
 }

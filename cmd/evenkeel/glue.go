@@ -74,12 +74,10 @@ func localHealth(observer *health.Observer, traffic *balancer.Balancer) httpapi.
 
 // uses are those of one pool's backends, or of the one with that UID.
 func uses(traffic *balancer.Balancer, pool, uid string) []httpapi.Use {
-	all := traffic.Uses(pool)
+	all := traffic.Uses(pool, uid)
 	var list []httpapi.Use
 	for _, of := range slices.Sorted(maps.Keys(all)) {
-		if uid == "" || uid == of {
-			list = append(list, httpapi.Use{UID: of, Use: string(all[of])})
-		}
+		list = append(list, httpapi.Use{UID: of, Use: string(all[of])})
 	}
 	return list
 }
