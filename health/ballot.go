@@ -17,7 +17,9 @@ const (
 	// makes the next one wait twice as long, up to maxPeriod,
 	// until votes come at less than half of that pace: however many die, and however
 	// long their probes take to come to it, that is some tens of commits. What
-	// requests have met as well waits for maxUrgentPeriod at most.
+	// requests have met as well waits for maxUrgentPeriod at most, and not for what
+	// has nothing to do with it: after twice that time without any such vote, the
+	// next one takes of the burst.
 	votePeriod      = 100 * time.Millisecond
 	voteBurst       = 4
 	burstPeriod     = 500 * time.Millisecond
@@ -74,6 +76,7 @@ type ballot struct {
 	paid     time.Duration
 	last     time.Duration // when the last command went
 	waited   int           // how often the period has doubled
+	urged    time.Duration // when the last command went that had an urgent vote
 	failures int           // commands in a row that failed
 	retry    time.Duration // not before this after a failure
 }
@@ -128,14 +131,21 @@ func (b *ballot) next() time.Duration {
 	if b.open || len(b.due) == 0 {
 		return never
 	}
-	return max(b.retry, min(max(b.ripe, b.pace(maxPeriod)), max(b.urgent, b.pace(maxUrgentPeriod))))
+	urgent := b.pace(maxUrgentPeriod)
+	if b.urgent-b.urged > 2*maxUrgentPeriod {
+		urgent = min(urgent, b.spare())
+	}
+	return max(b.retry, min(max(b.ripe, b.pace(maxPeriod)), max(b.urgent, urgent)))
 }
+
+// spare returns when the next command may go by what is left of the burst.
+func (b *ballot) spare() time.Duration { return b.paid - (voteBurst-1)*burstPeriod }
 
 // pace returns when the next command may go, the periods being bounded.
 func (b *ballot) pace(most time.Duration) time.Duration {
 	next := b.last + min(votePeriod<<b.waited, most)
 	if b.waited == 0 {
-		next = min(next, b.paid-(voteBurst-1)*burstPeriod)
+		next = min(next, b.spare())
 	}
 	return next
 }
@@ -178,6 +188,9 @@ func (b *ballot) collect(now time.Duration) []cast {
 			}
 			left = append(left, t)
 			continue
+		}
+		if t.urgent() {
+			b.urged = now
 		}
 		t.queued, t.cast = false, now
 		casts = append(casts, cast{t, t.subject, health, t.reduction})

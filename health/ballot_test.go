@@ -196,6 +196,7 @@ func TestUnderPressureWhatRequestsMetGoesFirst(t *testing.T) {
 		"with evidence as well": {true, maxUrgentPeriod},
 	} {
 		b, now := busyBallot()
+		b.urged = now // such votes came all the time
 		probed := downTarget(1)
 		b.consider(probed, now)
 		target := downTarget(2)
@@ -207,6 +208,24 @@ func TestUnderPressureWhatRequestsMetGoesFirst(t *testing.T) {
 		if casts := b.collect(b.next()); len(casts) != 2 {
 			t.Errorf("%s: %d votes went, want all that are due", name, len(casts))
 		}
+	}
+}
+
+// Backends whose loads change, or that flap without traffic, keep votes coming for
+// ever. A death that requests met is told at once all the same, but for many.
+func TestADeathThatRequestsMetDoesNotWaitForOtherVotes(t *testing.T) {
+	b, now := busyBallot()
+	for n, within := range []time.Duration{coalesce, maxUrgentPeriod, maxUrgentPeriod} {
+		target := downTarget(n)
+		target.last.evidence = true
+		b.consider(target, now)
+		if got := b.next() - now; got != within {
+			t.Fatalf("death %d is told after %s, want %s", n, got, within)
+		}
+		now = b.next()
+		casts := b.collect(now)
+		target.vote = fsm.HealthDown
+		b.conclude(casts, false, now)
 	}
 }
 
