@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -94,6 +95,29 @@ func redirects(to map[string]string) func(net.Conn) {
 		}
 		_, _ = io.WriteString(conn, text) // the prober may have left
 	}
+}
+
+// cookieFirst redirects a request to the same URL with a cookie, unless it has come
+// with that often enough.
+func cookieFirst(often int) func(net.Conn) {
+	var came atomic.Int64
+	return func(conn net.Conn) {
+		request, err := http.ReadRequest(bufio.NewReader(conn))
+		if err == nil && request.Header.Get("Cookie") == "seen=1" && came.Add(1) >= int64(often) {
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+			return
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 302 Found\r\nLocation: /check\r\nSet-Cookie: seen=1; Path=/\r\nContent-Length: 0\r\n\r\n")
+	}
+}
+
+// chain leads from /check through so many redirects to an end.
+func chain(hops int) map[string]string {
+	to := map[string]string{"/check": "/1"}
+	for n := 1; n < hops; n++ {
+		to[fmt.Sprint("/", n)] = fmt.Sprint("/", n+1)
+	}
+	return to
 }
 
 // redirectsOn answers each number with a redirect to the next.
@@ -178,23 +202,27 @@ func TestAnHTTPCheckJudgesTheAnswer(t *testing.T) {
 		expect string
 		want   string // part of the reason, "" for a pass
 	}{
-		"a good answer passes":                       {answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"), "", ""},
-		"an answer without a body passes":            {answer("HTTP/1.1 204 No Content\r\n\r\n"), "", ""},
-		"an answer of HTTP/1.0 passes":               {answer("HTTP/1.0 200 OK\r\n\r\nok"), "", ""},
-		"a chunked answer passes":                    {answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"), "", ""},
-		"interim answers are skipped":                {answer("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), "", ""},
-		"a redirect elsewhere passes by default":     {redirects(map[string]string{"/check": "/login"}), "", ""},
-		"a redirect in two steps fails":              {redirects(map[string]string{"/check": "/login?a=%0A", "/login?a=%0A": "check#top"}), "", "status 302 redirects the check in a circle, for ever: /check → /login?a=%0A → /check"},
-		"a redirect into a circle fails":             {redirects(map[string]string{"/check": "//LOCALHOST/a", "/a": "http://localhost:80/b", "/b": "/a"}), "", "in a circle, for ever: /a → /b → /a"},
-		"a circle of other hosts passes":             {redirects(map[string]string{"/check": "/a", "/a": "http://example.com/check"}), "", ""},
-		"a circle passes if its status is asked":     {redirects(map[string]string{"/check": "/a", "/a": "/check"}), "302", ""},
-		"redirects without end fail":                 {redirectsOn, "", "redirects the check more than 9 times: /check → /1 → /2 → … → /10"},
-		"a redirect to what breaks off passes":       {redirects(map[string]string{"/check": "/a", "/a": ""}), "", ""},
-		"a redirect to another scheme passes":        {answer("HTTP/1.1 301 Moved\r\nLocation: https://localhost/check?x=1\r\nContent-Length: 0\r\n\r\n"), "", ""},
-		"a status that is asked for passes":          {answer("HTTP/1.1 418 Teapot\r\nContent-Length: 0\r\n\r\n"), "418", ""},
-		"a server error fails":                       {answer("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"), "", "status 503, expected 200-399"},
-		"a server error fails before its body comes": {func(c net.Conn) { answer("HTTP/1.1 503 Busy\r\nContent-Length: 9\r\n\r\n")(c); hang(c) }, "", "status 503"},
-		"a chunk that hangs fails in time":           {func(c net.Conn) { answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\no")(c); hang(c) }, "", "no answer within 300ms"},
+		"a good answer passes":                          {answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"), "", ""},
+		"an answer without a body passes":               {answer("HTTP/1.1 204 No Content\r\n\r\n"), "", ""},
+		"an answer of HTTP/1.0 passes":                  {answer("HTTP/1.0 200 OK\r\n\r\nok"), "", ""},
+		"a chunked answer passes":                       {answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"), "", ""},
+		"interim answers are skipped":                   {answer("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), "", ""},
+		"a redirect elsewhere passes by default":        {redirects(map[string]string{"/check": "/login"}), "", ""},
+		"a redirect in two steps fails":                 {redirects(map[string]string{"/check": "/login?a=%0A", "/login?a=%0A": "check#top"}), "", "status 302 redirects the check in a circle, for ever: /check → /login?a=%0A → /check"},
+		"a redirect into a circle fails":                {redirects(map[string]string{"/check": "//LOCALHOST/a", "/a": "http://localhost:80/b", "/b": "/a"}), "", "in a circle, for ever: /a → /b → /a"},
+		"a circle of other hosts passes":                {redirects(map[string]string{"/check": "/a", "/a": "http://example.com/check"}), "", ""},
+		"a circle passes if its status is asked":        {redirects(map[string]string{"/check": "/a", "/a": "/check"}), "302", ""},
+		"a circle that a cookie leads out of passes":    {cookieFirst(1), "", ""},
+		"a circle with the same cookie each time fails": {cookieFirst(1 << 30), "", "in a circle, for ever: /check → /check"},
+		"redirects without end fail":                    {redirectsOn, "", "redirects the check more than 10 times: /check → /1 → /2 → … → /10"},
+		"as many redirects as are followed pass":        {redirects(chain(maxHops)), "", ""},
+		"one redirect more fails":                       {redirects(chain(maxHops + 1)), "", "redirects the check more than 10 times"},
+		"a redirect to what breaks off passes":          {redirects(map[string]string{"/check": "/a", "/a": ""}), "", ""},
+		"a redirect to another scheme passes":           {answer("HTTP/1.1 301 Moved\r\nLocation: https://localhost/check?x=1\r\nContent-Length: 0\r\n\r\n"), "", ""},
+		"a status that is asked for passes":             {answer("HTTP/1.1 418 Teapot\r\nContent-Length: 0\r\n\r\n"), "418", ""},
+		"a server error fails":                          {answer("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"), "", "status 503, expected 200-399"},
+		"a server error fails before its body comes":    {func(c net.Conn) { answer("HTTP/1.1 503 Busy\r\nContent-Length: 9\r\n\r\n")(c); hang(c) }, "", "status 503"},
+		"a chunk that hangs fails in time":              {func(c net.Conn) { answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\no")(c); hang(c) }, "", "no answer within 300ms"},
 		"chunks in pieces pass": {func(c net.Conn) {
 			answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\no")(c)
 			_, _ = io.WriteString(c, "k\r\n1;x\r\ny\r\n0\r\nX: y\r\n\r\n")
