@@ -299,7 +299,9 @@ func (e *engine) react(x *errand, event event) {
 	generation := x.generation
 	switch {
 	case x.stage == idle:
-		e.drop(x) // the backend hung up, or spoke unasked
+		if event.readable { // the backend hung up, or spoke unasked
+			e.drop(x)
+		}
 	case x.stage == connecting:
 		if err := socketError(x.fd); err != nil {
 			e.fail(x, err)

@@ -305,3 +305,45 @@ func TestAProbeOverAKeptConnectionAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", got)
 	}
 }
+
+// An answer in two pieces may be read whole at the first one's event. What the
+// second one's then says is only that the connection can be written.
+func TestAConnectionIsKeptThoughItsAnswerCameFasterThanItsEvents(t *testing.T) {
+	e := needEngine(t)
+	on := make(chan struct{})
+	s := openSite(t, func(conn net.Conn, n int) bool {
+		says(good[:20])(conn, n)
+		<-on
+		return says(good[20:])(conn, n)
+	})
+	target := targetOf(t, reusing(), s.address)
+	target.prober.(direct).line().uses = freshEvery
+	if _, ok := e.begin(result{target: target}, false); !ok {
+		t.Fatal("the engine does not run it")
+	}
+	x := e.running[0]
+	var first event
+	for first = (event{}); !first.readable; {
+		<-e.ready
+		for _, first = range e.poller.poll() {
+			if !first.readable {
+				e.react(x, first)
+			}
+		}
+	}
+	close(on)
+	for whole, seen := len(good), make([]byte, len(good)); whole > 0; {
+		n, _, err := syscall.Recvfrom(int(x.fd), seen, syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole = len(good) - n
+	}
+	e.react(x, first)
+	if len(e.ended) != 1 || e.ended[0].err != nil || e.kept != 1 {
+		t.Fatalf("%d probes ended, %d connections kept", len(e.ended), e.kept)
+	}
+	if e.poll(); e.kept != 1 {
+		t.Error("the connection was not kept")
+	}
+}
