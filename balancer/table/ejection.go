@@ -71,6 +71,9 @@ type ejecting struct {
 	ejected         atomic.Bool
 	failing, erring atomic.Uint32 // attempts and responses in a row
 	era             atomic.Uint32 // see [Attempt]
+	// forgiven is when the success began for whose sake a failure was last
+	// forgiven, by the loops' clock; 0: none was.
+	forgiven atomic.Int64
 }
 
 // ejected is what is written about it when it fails.
@@ -88,6 +91,10 @@ func (s *Stats) Ejected() bool { return s.ejecting.ejected.Load() }
 // Ejections returns how often the backend was ejected here.
 func (s *Stats) Ejections() uint64 { return s.ejections.count.Load() }
 
+// forgivenOnce is for how long nothing more is forgiven that began behind the
+// success for whose sake a failure was.
+const forgivenOnce = int64(5 * time.Minute)
+
 // evidencePeriod bounds the evidence about one backend to ten a second.
 const evidencePeriod = int64(100 * time.Millisecond)
 
@@ -101,8 +108,10 @@ func (s *Stats) MayTell(now int64) bool {
 // Attempt is when a request was given to a backend. A request may hang for far
 // longer than it takes a backend to be replaced, and what it then says is of the
 // one that was: so it is no evidence if the backend's era has changed meanwhile,
-// which each ejection and each return to use does, or if an attempt that began
-// later has succeeded.
+// which each ejection, its end and each return to use does, or if an attempt that
+// began later has succeeded. The latter forgives what was stuck before one recovery,
+// and no more: of a backend that loses a part of its requests all the time some
+// always succeed later, see [Pool.Failed].
 type Attempt struct {
 	Began int64 // by the loops' clock
 	Era   uint32
@@ -120,25 +129,43 @@ func (s *Stats) comeBack() {
 	s.renew()
 	s.ejecting.failing.Store(0)
 	s.ejecting.erring.Store(0)
+	s.ejecting.forgiven.Store(0)
 }
 
 // present tells whether the attempt began in this era.
 func (s *Stats) present(a Attempt) bool { return a.Era == s.ejecting.era.Load() }
 
-// surpassed tells whether an attempt that began later has succeeded.
-func (s *Stats) surpassed(a Attempt) bool {
+// succeeded returns when the newest attempt that has succeeded began, 0 if none has.
+func (s *Stats) succeeded() (newest int64) {
 	for i := range s.locals {
-		if local := s.locals[i].Load(); local != nil && local.succeeded.Load() > a.Began {
-			return true
+		if local := s.locals[i].Load(); local != nil {
+			newest = max(newest, local.succeeded.Load())
 		}
 	}
-	return false
+	return newest
+}
+
+// forgives tells whether a failure is put down to what the backend was before it
+// recovered: an attempt that began later has succeeded, and this one began before
+// the success for whose sake the last failures were forgiven, or long behind it.
+func (s *Stats) forgives(a Attempt) bool {
+	newest := s.succeeded()
+	if newest <= a.Began {
+		return false
+	}
+	last := s.ejecting.forgiven.Load()
+	if last == 0 || a.Began-last > forgivenOnce {
+		s.ejecting.forgiven.CompareAndSwap(last, newest) // another loop's is as good
+		return true
+	}
+	return a.Began < last
 }
 
 // Failed counts an attempt that failed by the backend's fault. first tells that
 // the one before it did not, ejected that this one ejects the backend. Both are
-// false for one that is no evidence any more, see [Attempt]. Any loop may call
-// it.
+// false for one that is no evidence any more, see [Attempt]. After a failure was
+// forgiven because a later attempt succeeded, those count that began behind that
+// success, for five minutes. Any loop may call it.
 func (p *Pool) Failed(b *Backend, a Attempt) (first, ejected bool) {
 	if !p.Ejection.heard {
 		return false, false
@@ -147,7 +174,7 @@ func (p *Pool) Failed(b *Backend, a Attempt) (first, ejected bool) {
 		b.Stats.ejections.outdated.Add(1)
 		return false, false
 	}
-	if b.Stats.surpassed(a) {
+	if b.Stats.forgives(a) {
 		return false, false
 	}
 	row := b.Stats.ejecting.failing.Add(1)
@@ -163,7 +190,7 @@ func (p *Pool) Succeeded(b *Backend, a Attempt, loop int) {
 	if local := b.Stats.Local(loop); local.succeeded.Load() < a.Began {
 		local.succeeded.Store(a.Began)
 	}
-	if b.Stats.ejecting.failing.Load() != 0 {
+	if b.Stats.ejecting.failing.Load() != 0 && b.Stats.present(a) {
 		b.Stats.ejecting.failing.Store(0)
 	}
 }
@@ -220,6 +247,7 @@ func (s *PoolStats) Spared() uint64 { return s.spared.Load() }
 // Readmit ends a backend's ejection, whose room [PoolStats.Vacate] has given
 // back. Tables made from now on have it again.
 func (s *Stats) Readmit() {
+	s.renew()
 	s.ejecting.failing.Store(0)
 	s.ejecting.erring.Store(0)
 	s.ejecting.ejected.Store(false)

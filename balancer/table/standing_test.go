@@ -406,6 +406,59 @@ func TestWhatBeganBeforeABackendCameBackIsNoEvidence(t *testing.T) {
 	}
 }
 
+// Of a backend that loses every other request some that began later succeed at any
+// time. That forgives what began before one recovery, and not each failure.
+func TestABackendThatLosesAPartOfItsRequestsIsEjected(t *testing.T) {
+	r, builder, _ := ejectingPool(t, fsm.PoolSpec{}, three()...)
+	pool := builder.Update(r.State).PoolNamed("p")
+	a := pool.Backend("a")
+	at := func(began int64) Attempt { return a.Stats.Attempt(began) }
+	pool.Succeeded(a, at(20), 0)
+	for _, began := range []int64{10, 5, 19} {
+		if first, ejected := pool.Failed(a, at(began)); first || ejected {
+			t.Fatalf("what began at %d, before the success at 20: first %v, ejected %v", began, first, ejected)
+		}
+	}
+	pool.Succeeded(a, at(30+forgivenOnce), 0)
+	if first, ejected := pool.Failed(a, at(21+forgivenOnce)); first || ejected {
+		t.Errorf("much later: first %v, ejected %v", first, ejected)
+	}
+	pool.Succeeded(a, at(50+forgivenOnce), 0)
+	if first, ejected := pool.Failed(a, at(40+forgivenOnce)); !first || !ejected {
+		t.Errorf("what began behind the success that forgave: first %v, ejected %v", first, ejected)
+	}
+}
+
+// What began before a backend came back is no sign that it works now, either.
+func TestALateSuccessForgivesNothingOfNow(t *testing.T) {
+	spec := putPool("p").Spec.(fsm.PoolSpec)
+	spec.Ejection = &fsm.Ejection{Failures: 2, Hold: fsm.Duration(time.Second), MaxHold: fsm.Duration(time.Second), MaxPercent: 100}
+	r, builder, _ := ejectingPool(t, spec, three()...)
+	pool := builder.Update(r.State).PoolNamed("p")
+	a := pool.Backend("a")
+	download := a.Stats.Attempt(1)
+	a.Stats.comeBack()
+	pool.Failed(a, a.Stats.Attempt(10))
+	pool.Succeeded(a, download, 0)
+	if _, ejected := pool.Failed(a, a.Stats.Attempt(11)); !ejected {
+		t.Error("the second failure in a row does not eject")
+	}
+}
+
+// Nor does what was sent to it while it was ejected.
+func TestWhatBeganWhileABackendWasEjectedIsNoEvidenceBehindThat(t *testing.T) {
+	r, builder, _ := ejectingPool(t, fsm.PoolSpec{}, three()...)
+	pool := builder.Update(r.State).PoolNamed("p")
+	a := pool.Backend("a")
+	pool.Failed(a, a.Stats.Attempt(1))
+	during := a.Stats.Attempt(2)
+	pool.Shared.Vacate()
+	a.Stats.Readmit()
+	if first, ejected := pool.Failed(a, during); first || ejected {
+		t.Errorf("first %v, ejected %v", first, ejected)
+	}
+}
+
 // Nor may what hung since then make it seem worse than the others.
 func TestWhatBeganBeforeABackendCameBackIsLeftOutOfItsRate(t *testing.T) {
 	r, builder, _ := ejectingPool(t, fsm.PoolSpec{}, three()...)
