@@ -104,6 +104,9 @@ func (d *drainReports) follow(state *fsm.State) {
 		}
 	} else {
 		for _, ref := range refs {
+			if ref.Kind == fsm.KindPool {
+				d.wait = 0 // clients may not return any more
+			}
 			if ref.Kind != fsm.KindBackend {
 				continue
 			}

@@ -234,7 +234,7 @@ func TestADrainOfAStickyPoolLastsForItsTimeout(t *testing.T) {
 
 // A drain that lasts must not cost a look 40 times a second.
 func TestALongDrainIsLookedAtSeldom(t *testing.T) {
-	d := drainReports{open: map[fsm.Ref]drainSeen{}}
+	d := drainReports{last: fsm.New(), open: map[fsm.Ref]drainSeen{}}
 	if d.pace() < time.Minute {
 		t.Error("it looks although nothing drains")
 	}
@@ -256,6 +256,14 @@ func TestALongDrainIsLookedAtSeldom(t *testing.T) {
 	d.returning = true
 	if n := looks(10 * time.Second); n > 2 {
 		t.Errorf("%d looks in ten seconds at a drain that clients keep", n)
+	}
+	r := withBackend(t, "192.0.2.1:80")
+	d.follow(r.state)
+	d.open[b.Ref()] = drainSeen{uid: "u", epoch: 1}
+	looks(10 * time.Second)
+	r.do(fsm.Put{Name: "p", Spec: fsm.PoolSpec{Strategy: fsm.StrategyRandom}})
+	if d.follow(r.state); d.pace() != firstLook {
+		t.Error("a pool that changes, and may be sticky no more, is not looked at soon")
 	}
 	b.Status.Drain = &fsm.Drain{State: fsm.DrainUnderWay, Epoch: 2}
 	if d.consider(b); d.pace() != firstLook {
