@@ -26,8 +26,11 @@ const (
 // Validate reports every fault of an operation that can be seen without a
 // state, or nil. It is for those who write; Apply checks the same again and the
 // rest, but for rules that logs of before do not keep: those of
-// [Check.validateWritten].
-func Validate(op Operation) *Error { return validate(op, &faults{writing: true}) }
+// [Check.validateWritten]. Nor does a restored snapshot, which may be of before.
+func Validate(op Operation) *Error {
+	_, restores := op.(RestorePart)
+	return validate(op, &faults{writing: !restores})
+}
 
 func validate(op Operation, f *faults) *Error {
 	switch op := op.(type) {

@@ -226,6 +226,9 @@ func TestWhatNoProberTakesIsRefusedWhereItIsWritten(t *testing.T) {
 			c.check.Type, c.check.Interval, c.check.Timeout, c.check.Rise, c.check.Fall = CheckHTTP, Duration(time.Second), Duration(time.Second), 1, 1
 			put := Put{Name: "p", Spec: PoolSpec{Strategy: StrategyRandom, Check: &c.check}}
 			wantFaults(t, put, c.want)
+			if err := Validate(RestorePart{ID: "r", Objects: []Put{put}, Last: true}); err != nil {
+				t.Errorf("a snapshot of then is refused: %v", err)
+			}
 			_, results := Apply(New(), []Command{
 				{ID: CommandID{Origin: "n", Seq: 1}, Op: Init{ClusterID: "c", FeatureLevel: FeatureLevel, Objects: DefaultObjects()}},
 				{ID: CommandID{Origin: "n", Seq: 2}, Op: put},
