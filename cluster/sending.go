@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"io"
 	"sync"
 	"time"
@@ -77,6 +78,8 @@ const (
 	maxSendPause = 5 * time.Second
 )
 
+var errNotStored = errors.New("it answers that it could not")
+
 // rewindable is the state of a snapshot that can be read again from its beginning.
 type rewindable interface{ rewind() error }
 
@@ -93,6 +96,11 @@ func (t *transport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress,
 		if err == nil && resp.Success || resp.Term > args.Term || !again {
 			return err
 		}
+		cause := err
+		if cause == nil {
+			cause = errNotStored
+		}
+		t.logger.Error("a peer does not store the snapshot: it is sent again until it does", "peer", id, "error", cause)
 		wait := min(max(sendingShare*time.Since(begun), maxRepeat), maxSendPause)
 		if !t.pauseFor(wait) || !t.wanted(id, args.Term) {
 			return err

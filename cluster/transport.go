@@ -58,6 +58,7 @@ const (
 type transport struct {
 	*raft.NetworkTransport
 	uid    raft.ServerAddress
+	logger *raftLogger
 	beat   time.Duration             // between two heartbeats to a peer
 	caller atomic.Pointer[raft.Raft] // nil until it has begun
 	// sending is told of the snapshots that are sent.
@@ -133,6 +134,7 @@ func newTransport(stream raft.StreamLayer, uid string, heartbeat time.Duration, 
 			Logger:          logger,
 		}),
 		uid:      raft.ServerAddress(uid),
+		logger:   logger,
 		sending:  newSending(),
 		peers:    map[raft.ServerID]*peerProgress{},
 		acked:    make(chan struct{}),

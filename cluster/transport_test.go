@@ -31,6 +31,7 @@ type simulation struct {
 	sent  int                  // writes to the network
 	watch sync.WaitGroup       // those who watch for silence
 	quit  context.CancelFunc
+	logs  syncBuffer
 }
 
 // simNode is a node of a simulation, and its end of the network.
@@ -189,7 +190,7 @@ func simulate(t *testing.T, config func(*raft.Config), test func(s *simulation, 
 }
 
 func (s *simulation) start(ctx context.Context, addr raft.ServerAddress, members raft.Configuration) {
-	logger := newRaftLogger(slog.New(slog.DiscardHandler), "raft")
+	logger := newRaftLogger(slog.New(slog.NewTextHandler(&s.logs, nil)), "raft")
 	store := raft.NewInmemStore()
 	n := &simNode{of: s, addr: addr, log: &simLog{LogStore: store}, stable: &simStable{StableStore: store}, accepted: make(chan net.Conn), closed: make(chan struct{})}
 	s.mu.Lock()
@@ -446,6 +447,9 @@ func TestAFollowerThatCouldNotStoreASnapshotIsCaughtUpWithinASecondOfWhenItCan(t
 			if most := 10 + int64(full/maxRepeat+full/snapshotInterval); full > time.Second && asked == 0 || asked > most {
 				t.Errorf("in %s it was sent %d snapshots, want 1 to %d", full, asked, most)
 			}
+		}
+		if logs := s.logs.String(); !strings.Contains(logs, "does not store the snapshot") || !strings.Contains(logs, "peer=n2") {
+			t.Errorf("nobody is told:\n%s", logs)
 		}
 	})
 }
