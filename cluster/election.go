@@ -49,7 +49,7 @@ func (t *transport) Consumer() <-chan raft.RPC { return t.calls }
 // take returns a call as raft's main loop is to have it; forRaft is false if the
 // transport answers it, or hands it over later.
 func (t *transport) take(call raft.RPC) (changed raft.RPC, forRaft bool) {
-	if t.leaving.declines(call) {
+	if t.declines(call) {
 		return call, false
 	}
 	switch request := call.Command.(type) {

@@ -261,7 +261,7 @@ func waitAtMost(tasks *sync.WaitGroup, most time.Duration) error {
 func (n *Node) leave(ctx context.Context) {
 	n.stops.Store(true)
 	if c := n.consensus.Load(); c != nil {
-		c.transport.leaving.begun.Store(true)
+		c.transport.leaving.Store(true)
 		within, cancel := context.WithTimeout(ctx, leaveTimeout)
 		if err := n.handOver(within, c); err != nil {
 			n.logger.Info("the leadership was not handed over", "error", err)

@@ -80,7 +80,7 @@ func (n *Node) takeUp() bool {
 func (n *Node) runPart(ctx context.Context, c *consensus) {
 	n.consensus.Store(c)
 	if n.stops.Load() { // it may have begun to before it could find this part
-		c.transport.leaving.begun.Store(true)
+		c.transport.leaving.Store(true)
 	}
 	n.gossip.announce()
 	part, end := context.WithCancelCause(ctx)

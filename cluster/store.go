@@ -308,6 +308,7 @@ func (r *raftStore) StoreLogs(logs []*raft.Log) error {
 	defer r.writing.begin()()
 	err := contained(func() error { return r.log.StoreLogs(logs) })
 	end(err)
+	r.writing.ended(err)
 	if err != nil && r.cut.Load() {
 		r.stuck(fmt.Errorf("write entries from %d on in the place of others: %w", logs[0].Index, err))
 		runtime.Goexit()

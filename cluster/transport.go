@@ -54,7 +54,7 @@ const (
 //     connection. See hedge.go.
 //   - Whether a leader is silent is looked at when its timeout ends. See
 //     election.go.
-//   - A node that stops is not elected. See leaving.go.
+//   - A node that stops, or that cannot write, is not elected. See office.go.
 type transport struct {
 	*raft.NetworkTransport
 	uid    raft.ServerAddress
@@ -63,7 +63,7 @@ type transport struct {
 	caller atomic.Pointer[raft.Raft] // nil until it has begun
 	// sending is told of the snapshots that are sent.
 	sending *sending
-	leaving leaving
+	leaving atomic.Bool // this node stops
 
 	timeout  time.Duration          // after which a leader is silent
 	calls    chan raft.RPC          // what raft's main loop gets of the network
@@ -437,7 +437,7 @@ func (t *transport) push(id raft.ServerID, p *peerProgress, header raft.RPCHeade
 
 // RequestVote implements [raft.Transport].
 func (t *transport) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
-	return t.leaving.askFor(func() error {
+	return t.askFor(func() error {
 		return hedged(t, votes, id, resp, func(resp *raft.RequestVoteResponse) error {
 			return t.pastStale(func() error { return t.NetworkTransport.RequestVote(id, target, args, resp) })
 		})
@@ -446,7 +446,7 @@ func (t *transport) RequestVote(id raft.ServerID, target raft.ServerAddress, arg
 
 // RequestPreVote implements [raft.WithPreVote].
 func (t *transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
-	return t.leaving.askFor(func() error {
+	return t.askFor(func() error {
 		return hedged(t, votes, id, resp, func(resp *raft.RequestPreVoteResponse) error {
 			return t.pastStale(func() error { return t.NetworkTransport.RequestPreVote(id, target, args, resp) })
 		})

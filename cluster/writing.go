@@ -15,7 +15,8 @@ const answersFor = time.Second
 // writing is whether raft's main loop writes its log, and since when. Safe for
 // concurrent use.
 type writing struct {
-	since atomic.Pointer[time.Time] // nil while nothing is written
+	since  atomic.Pointer[time.Time] // nil while nothing is written
+	failed atomic.Pointer[time.Time] // when the last write of entries did; nil if it did not
 }
 
 // begin is called by raft's main loop before a write to the log; what it returns,
@@ -27,6 +28,18 @@ func (w *writing) begin() (end func()) {
 	now := time.Now()
 	w.since.Store(&now)
 	return func() { w.since.Store(nil) }
+}
+
+// ended takes account of a write of entries. On nil it does nothing.
+func (w *writing) ended(err error) {
+	switch {
+	case w == nil:
+	case err == nil:
+		w.failed.Store(nil)
+	default:
+		now := time.Now()
+		w.failed.Store(&now)
+	}
 }
 
 // isRecent tells whether something is written, and has been for a short while only.
