@@ -154,7 +154,7 @@ func (o *operation) answeredProblem(status int, body []byte) error {
 	switch {
 	case name == "not-found" && o.Kind == kindRead:
 		o.Outcome = outcomeDone
-	case name == "no-quorum", name == "overloaded", name == "detached":
+	case name == "no-quorum", name == "overloaded", name == "detached", name == "stopping":
 		o.Outcome = outcomeRefused
 	case name == "outcome-unknown":
 		o.Outcome = outcomeUnknown
