@@ -12,7 +12,7 @@ import (
 // its context lives; when it returns without error, the source has the state
 // that followed. It is never called twice at a time.
 type Proposer interface {
-	Propose(ctx context.Context, actor string, op fsm.Operation) (fsm.Result, error)
+	Propose(ctx context.Context, c fsm.Command) (fsm.Result, error)
 }
 
 // The pace of drain reports.
@@ -152,7 +152,7 @@ func (b *Balancer) report(ctx context.Context, d *drainReports, source Source, p
 	}
 	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()
-	result, err := proposer.Propose(ctx, "drain", op)
+	result, err := proposer.Propose(ctx, fsm.Command{Actor: "drain", Op: op})
 	if err == nil && result.Err != nil { // a nil *fsm.Error would be an error
 		err = result.Err
 	}

@@ -113,11 +113,11 @@ type proposer struct {
 	reports atomic.Int32
 }
 
-func (p *proposer) Propose(_ context.Context, _ string, op fsm.Operation) (fsm.Result, error) {
+func (p *proposer) Propose(_ context.Context, c fsm.Command) (fsm.Result, error) {
 	if p.refuse.Add(-1) >= 0 {
 		return fsm.Result{}, context.DeadlineExceeded
 	}
-	p.r.do(op)
+	p.r.do(c.Op)
 	p.reports.Add(1)
 	return fsm.Result{}, nil
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"evenkeel/fsm"
 )
 
 // What is known to bite in the libraries below, each with what shows that it
@@ -146,7 +148,7 @@ func (c *testCluster) writeMuch(n *testNode) (stop func()) {
 	for client := range 8 {
 		clients.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
-				if _, err := n.Propose(ctx, "test", numbered(client*1_000_000+i)); err != nil && ctx.Err() == nil && !errors.Is(err, ErrNoQuorum) && !errors.Is(err, ErrOutcomeUnknown) {
+				if _, err := n.Propose(ctx, fsm.Command{Actor: "test", Op: numbered(client*1_000_000 + i)}); err != nil && ctx.Err() == nil && !errors.Is(err, ErrNoQuorum) && !errors.Is(err, ErrOutcomeUnknown) {
 					c.t.Errorf("propose: %v", err)
 					return
 				}

@@ -86,7 +86,7 @@ func BenchmarkKilledLeader(b *testing.B) {
 				continue
 			}
 			for {
-				_, err := n.Propose(b.Context(), "bench", numbered(i))
+				_, err := n.Propose(b.Context(), fsm.Command{Actor: "bench", Op: numbered(i)})
 				if err == nil {
 					break
 				}

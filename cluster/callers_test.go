@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"evenkeel/fsm"
 )
 
 // TestAStopLeavesNoWriteWithoutItsOutcome: writes that are under way when the
@@ -25,7 +27,7 @@ func TestAStopLeavesNoWriteWithoutItsOutcome(t *testing.T) {
 				writers.Go(func() {
 					for {
 						begun := time.Now()
-						result, err := n.Propose(t.Context(), "test", numbered(int(number.Add(1))))
+						result, err := n.Propose(t.Context(), fsm.Command{Actor: "test", Op: numbered(int(number.Add(1)))})
 						switch {
 						case errors.Is(err, ErrStopping):
 							return
@@ -67,7 +69,7 @@ func TestAStopFollowsTheLeaderUntilItsCallersAreAnswered(t *testing.T) {
 	gates[leader.Name()].set(nil, opens)
 	written := make(chan error, 1)
 	go func() {
-		_, err := n.Propose(context.Background(), "test", numbered(1))
+		_, err := n.Propose(context.Background(), fsm.Command{Actor: "test", Op: numbered(1)})
 		written <- err
 	}()
 	eventually(t, "the leader's write hangs", func() bool { return gates[leader.Name()].hung.Load() > 0 })
@@ -96,7 +98,7 @@ func TestAStopWaitsForCallersForAWhile(t *testing.T) {
 	if !strings.Contains(c.logs.String(), "left behind") {
 		t.Error("it did not say that somebody is left without an outcome")
 	}
-	if _, err := n.Propose(context.Background(), "test", numbered(1)); !errors.Is(err, ErrStopping) {
+	if _, err := n.Propose(context.Background(), fsm.Command{Actor: "test", Op: numbered(1)}); !errors.Is(err, ErrStopping) {
 		t.Error(err)
 	}
 	n.callers.leave()

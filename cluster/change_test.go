@@ -193,7 +193,7 @@ func TestARestoreThatDoesNotGoOnIsGivenUp(t *testing.T) {
 	n := c.form(1)[0]
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	result, err := n.Propose(ctx, "test", fsm.RestorePart{ID: "r1", Objects: []fsm.Put{numbered(1)}})
+	result, err := n.Propose(ctx, fsm.Command{Actor: "test", Op: fsm.RestorePart{ID: "r1", Objects: []fsm.Put{numbered(1)}}})
 	if err != nil || result.Err != nil || n.State().Restoring() != "r1" {
 		t.Fatalf("%v, %v, restoring %q", err, result.Err, n.State().Restoring())
 	}

@@ -288,9 +288,9 @@ func (c *testCluster) put(n *testNode, put fsm.Put) fsm.Result {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	result, err := n.Propose(ctx, "test", put)
+	result, err := n.Propose(ctx, fsm.Command{Actor: "test", Op: put})
 	for (errors.Is(err, ErrNoQuorum) || errors.Is(err, ErrDetached) && n.detachment.passes()) && ctx.Err() == nil {
-		result, err = n.Propose(ctx, "test", put) // a busy machine elects at times
+		result, err = n.Propose(ctx, fsm.Command{Actor: "test", Op: put}) // a busy machine elects at times
 	}
 	if err != nil {
 		c.t.Fatalf("propose on %s: %v", n.Name(), err)

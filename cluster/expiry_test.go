@@ -249,7 +249,7 @@ func TestTheLeaderEndsWhatHasLastedItsTime(t *testing.T) {
 		c.put(n, backend(name))
 	}
 	override := func(n *testNode, name string, span time.Duration) {
-		result, err := n.Propose(t.Context(), "test", fsm.SetOverride{Pool: "default", Name: name, Health: fsm.HealthDown, For: fsm.Duration(span)})
+		result, err := n.Propose(t.Context(), fsm.Command{Actor: "test", Op: fsm.SetOverride{Pool: "default", Name: name, Health: fsm.HealthDown, For: fsm.Duration(span)}})
 		if err != nil || result.Err != nil {
 			t.Fatalf("override: %v, %v", err, result.Err)
 		}

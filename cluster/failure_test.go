@@ -153,7 +153,7 @@ func TestPredecessorThatReturnsDetachesAndSaysWhy(t *testing.T) {
 	if back.State().Backend("default", "b1") == nil {
 		t.Error("a removed node does not serve what it has")
 	}
-	if _, err := back.Propose(context.Background(), "test", numbered(3)); !errors.Is(err, ErrDetached) {
+	if _, err := back.Propose(context.Background(), fsm.Command{Actor: "test", Op: numbered(3)}); !errors.Is(err, ErrDetached) {
 		t.Errorf("propose on a detached node: %v", err)
 	}
 	if err := back.ReadIndex(context.Background()); !errors.Is(err, ErrDetached) {
@@ -208,7 +208,7 @@ func TestWithoutAQuorumWritesFailAndReadsGoOn(t *testing.T) {
 	last := nodes[2]
 	eventually(t, "the last node knows that the quorum is lost", func() bool { return !last.Status().Quorum })
 	begun := time.Now()
-	if _, err := last.Propose(context.Background(), "test", numbered(2)); !errors.Is(err, ErrNoQuorum) {
+	if _, err := last.Propose(context.Background(), fsm.Command{Actor: "test", Op: numbered(2)}); !errors.Is(err, ErrNoQuorum) {
 		t.Errorf("propose without a quorum: %v", err)
 	}
 	if took := time.Since(begun); took > 3*time.Second {
@@ -303,7 +303,7 @@ func TestEntryThatCannotBeReadDetachesNodesAndNeverDivergesThem(t *testing.T) {
 		if n.State().Backend("default", "b1") == nil || n.State().Digest() != digest {
 			t.Errorf("node %s does not serve the last state that all agreed on", n.Name())
 		}
-		if _, err := n.Propose(context.Background(), "test", numbered(2)); !errors.Is(err, ErrDetached) && !errors.Is(err, ErrNoQuorum) {
+		if _, err := n.Propose(context.Background(), fsm.Command{Actor: "test", Op: numbered(2)}); !errors.Is(err, ErrDetached) && !errors.Is(err, ErrNoQuorum) {
 			t.Errorf("propose on node %s: %v", n.Name(), err)
 		}
 	}

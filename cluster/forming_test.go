@@ -238,7 +238,7 @@ func TestWriteToAClusterThatFormsIsNeverTheClientsFault(t *testing.T) {
 		c := newTestCluster(t)
 		n := c.start(c.config("n1"))
 		eventually(t, "a write is taken", func() bool {
-			result, err := n.Propose(t.Context(), "test", numbered(1))
+			result, err := n.Propose(t.Context(), fsm.Command{Actor: "test", Op: numbered(1)})
 			if err != nil && !errors.Is(err, ErrNoQuorum) {
 				t.Fatal(err)
 			}

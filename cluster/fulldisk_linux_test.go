@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"evenkeel/fsm"
 )
 
 // fillable returns a directory and what makes its disk full until it is emptied: a
@@ -81,7 +83,7 @@ func TestANodeThatStartsOnAFullDiskServesAndTakesPartOnceThereIsRoom(t *testing.
 			t.Errorf("the reason does not name %q: %s", part, reason)
 		}
 	}
-	if _, err := n.Propose(t.Context(), "test", numbered(2)); !errors.Is(err, ErrDetached) {
+	if _, err := n.Propose(t.Context(), fsm.Command{Actor: "test", Op: numbered(2)}); !errors.Is(err, ErrDetached) {
 		t.Errorf("a write gets %v", err)
 	}
 	empty()

@@ -207,7 +207,7 @@ func (n *Node) giveUpRestore(ctx context.Context) error {
 }
 
 func (n *Node) duty(ctx context.Context, op fsm.Operation) error {
-	result, err := n.propose(ctx, dutyActor, op)
+	result, err := n.propose(ctx, fsm.Command{Actor: dutyActor, Op: op})
 	if err != nil {
 		return err
 	}

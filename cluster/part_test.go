@@ -74,7 +74,7 @@ func TestANodeWhoseDiskHangsDetachesAndTakesPartAgain(t *testing.T) {
 			open := hangs(gates, hung.Name())
 			defer open()
 			go func() { // who asks the node itself gets an error, or not
-				_, _ = hung.Propose(context.Background(), "test", numbered(2))
+				_, _ = hung.Propose(context.Background(), fsm.Command{Actor: "test", Op: numbered(2)})
 			}()
 			eventually(t, "the node is detached", func() bool { return hung.Status().Detached != "" })
 			if reason := hung.Status().Detached; !strings.Contains(reason, fileStore) || !strings.Contains(reason, "by itself") {
@@ -83,7 +83,7 @@ func TestANodeWhoseDiskHangsDetachesAndTakesPartAgain(t *testing.T) {
 			if hung.State().Backend("default", "b1") == nil {
 				t.Error("the node does not serve what it has")
 			}
-			if _, err := hung.Propose(t.Context(), "test", numbered(3)); !errors.Is(err, ErrDetached) {
+			if _, err := hung.Propose(t.Context(), fsm.Command{Actor: "test", Op: numbered(3)}); !errors.Is(err, ErrDetached) {
 				t.Errorf("propose on a detached node: %v", err)
 			}
 			if err := hung.ReadIndex(t.Context()); !errors.Is(err, ErrDetached) {
@@ -150,7 +150,7 @@ func TestAClusterWhoseDisksAllHangGoesOnAfterwards(t *testing.T) {
 		eventually(t, "all nodes are detached, or without a leader", func() bool {
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
-			_, _ = c.nodes["n1"].Propose(ctx, "test", numbered(2))
+			_, _ = c.nodes["n1"].Propose(ctx, fsm.Command{Actor: "test", Op: numbered(2)})
 			for _, n := range nodes {
 				if s := n.Status(); s.Detached == "" && s.Quorum {
 					return false
@@ -179,7 +179,7 @@ func TestAStopDoesNotWaitForADiskThatHangs(t *testing.T) {
 	n := c.form(1)[0]
 	open := hangs(gates, "n1")
 	defer open()
-	go func() { _, _ = n.Propose(context.Background(), "test", numbered(1)) }()
+	go func() { _, _ = n.Propose(context.Background(), fsm.Command{Actor: "test", Op: numbered(1)}) }()
 	eventually(t, "a write hangs", func() bool { return gates["n1"].hung.Load() > 0 })
 	delete(c.nodes, "n1")
 	n.cancel()

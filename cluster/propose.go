@@ -39,8 +39,8 @@ const (
 	repeatPause = 5 * time.Millisecond
 )
 
-// Propose replicates an operation and waits until the state of this node holds
-// it, so that a reader of State sees its own write. A refusal by the registry
+// Propose replicates a command, whose ID and Time it sets, and waits until the
+// state of this node holds it, so that a reader of State sees its own write. A refusal by the registry
 // is Result.Err, not an error; nor is it one if the operation is too large (1
 // MiB when encoded).
 //
@@ -50,26 +50,26 @@ const (
 // known; ctx's cause is wrapped too. A node that stops returns [ErrStopping].
 // Whatever else is returned, nothing was written. Propose may be called
 // concurrently.
-func (n *Node) Propose(ctx context.Context, actor string, op fsm.Operation) (fsm.Result, error) {
+func (n *Node) Propose(ctx context.Context, c fsm.Command) (fsm.Result, error) {
 	if err := n.callers.enter(); err != nil {
 		return fsm.Result{}, fmt.Errorf("propose: %w", err)
 	}
 	defer n.callers.leave()
-	return n.propose(ctx, actor, op)
+	return n.propose(ctx, c)
 }
 
-func (n *Node) propose(ctx context.Context, actor string, op fsm.Operation) (fsm.Result, error) {
+func (n *Node) propose(ctx context.Context, c fsm.Command) (fsm.Result, error) {
 	if err := n.detachedError(); err != nil {
 		return fsm.Result{}, err
 	}
-	if refusal := fsm.Validate(op); refusal != nil {
+	if refusal := fsm.ValidateCommand(c); refusal != nil {
 		return n.refused(refusal), nil
 	}
 	begun := time.Now()
-	if err := n.awaitFormed(ctx, op); err != nil {
+	if err := n.awaitFormed(ctx, c.Op); err != nil {
 		return fsm.Result{}, fmt.Errorf("propose: %w", err)
 	}
-	if refusal := n.State().CheckLevel(op); refusal != nil {
+	if refusal := n.State().CheckLevel(c); refusal != nil {
 		return n.refused(refusal), nil // a node of an older build could not read it
 	}
 	// Room comes within the patience for a leader, as all who take it wait for
@@ -81,7 +81,8 @@ func (n *Node) propose(ctx context.Context, actor string, op fsm.Operation) (fsm
 		return fsm.Result{}, fmt.Errorf("propose: %w", err)
 	}
 	defer n.waiters.remove(id)
-	command, err := fsm.EncodeCommand(fsm.Command{ID: id, Time: time.Now().UTC(), Actor: actor, Op: op})
+	c.ID, c.Time = id, time.Now().UTC()
+	command, err := fsm.EncodeCommand(c)
 	if err != nil {
 		return fsm.Result{}, fmt.Errorf("propose: %w", err)
 	}

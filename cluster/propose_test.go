@@ -123,7 +123,7 @@ func TestRefusalIsAResultAndNotAnError(t *testing.T) {
 		"a pool that a route uses is to be deleted": fsm.Delete{Ref: fsm.Ref{Kind: fsm.KindPool, Name: "default"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			result, err := n.Propose(t.Context(), "test", op)
+			result, err := n.Propose(t.Context(), fsm.Command{Actor: "test", Op: op})
 			if err != nil || result.Err == nil {
 				t.Errorf("got result %+v, error %v", result, err)
 			}
@@ -168,7 +168,7 @@ func (c *testCluster) putUntilKnown(n *testNode, put fsm.Put) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for {
-		result, err := n.Propose(ctx, "test", put)
+		result, err := n.Propose(ctx, fsm.Command{Actor: "test", Op: put})
 		unknown := errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrNoQuorum)
 		switch {
 		case unknown && ctx.Err() == nil:
@@ -194,7 +194,7 @@ func TestLeaderThatIsCutOffLeavesNoWriteHanging(t *testing.T) {
 	var tasks sync.WaitGroup
 	for i := range 50 {
 		tasks.Go(func() {
-			_, err := leader.Propose(context.Background(), "test", numbered(i))
+			_, err := leader.Propose(context.Background(), fsm.Command{Actor: "test", Op: numbered(i)})
 			if !errors.Is(err, ErrNoQuorum) && !errors.Is(err, ErrOutcomeUnknown) {
 				t.Errorf("propose on a leader without followers: %v", err)
 			}
@@ -218,11 +218,11 @@ func TestWriteEndsWithItsContext(t *testing.T) {
 	c.run(n)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := n.Propose(ctx, "test", numbered(1)); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrOutcomeUnknown) {
+	if _, err := n.Propose(ctx, fsm.Command{Actor: "test", Op: numbered(1)}); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrOutcomeUnknown) {
 		t.Errorf("propose: %v", err)
 	}
 	begun := time.Now()
-	if _, err := n.Propose(t.Context(), "test", numbered(1)); !errors.Is(err, ErrNoQuorum) {
+	if _, err := n.Propose(t.Context(), fsm.Command{Actor: "test", Op: numbered(1)}); !errors.Is(err, ErrNoQuorum) {
 		t.Errorf("propose: %v", err)
 	}
 	if took := time.Since(begun); took < leaderPatience/2 || took > 5*time.Second {

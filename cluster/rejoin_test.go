@@ -268,7 +268,7 @@ func TestNodesWithDamagedStoresWaitForAMajorityThatHasState(t *testing.T) {
 				if has, err := n.store.hasState(); has || err != nil {
 					t.Errorf("node %s founded something: %t, %v", n.Name(), has, err)
 				}
-				if _, err := n.Propose(context.Background(), "test", numbered(9)); !errors.Is(err, ErrDetached) {
+				if _, err := n.Propose(context.Background(), fsm.Command{Actor: "test", Op: numbered(9)}); !errors.Is(err, ErrDetached) {
 					t.Errorf("propose: %v", err)
 				}
 				if list := n.acceptedList(); list != nil {

@@ -50,8 +50,8 @@ func TestTheLeaderRefusesAndCountsVotesThatAreNotTheirSenders(t *testing.T) {
 	c.put(n, backend("b1"))
 	b := n.State().Backend("default", "b1")
 	cast := func(observer, uid string) (fsm.Result, error) {
-		return n.Propose(t.Context(), "test", fsm.CastVotes{Observer: observer, Votes: []fsm.BackendVote{{
-			Pool: "default", Name: "b1", UID: uid, Generation: n.State().CheckGeneration(b), Health: fsm.HealthUp}}})
+		return n.Propose(t.Context(), fsm.Command{Actor: "test", Op: fsm.CastVotes{Observer: observer, Votes: []fsm.BackendVote{{
+			Pool: "default", Name: "b1", UID: uid, Generation: n.State().CheckGeneration(b), Health: fsm.HealthUp}}}})
 	}
 	refused := func() (sum uint64) {
 		for _, node := range nodes {
@@ -68,7 +68,7 @@ func TestTheLeaderRefusesAndCountsVotesThatAreNotTheirSenders(t *testing.T) {
 		t.Errorf("%d are counted as refused", refused())
 	}
 	eventually(t, "a report in another's name is refused", func() bool {
-		_, err := n.Propose(t.Context(), "test", fsm.ReportIdle{Node: another})
+		_, err := n.Propose(t.Context(), fsm.Command{Actor: "test", Op: fsm.ReportIdle{Node: another}})
 		return errors.Is(err, errRefused)
 	})
 	before := n.Status().VotesIgnored

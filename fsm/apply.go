@@ -8,6 +8,7 @@ const (
 	maxRoutes    = 10_000
 	maxPools     = 20_000
 	maxBackends  = 200_000
+	maxTokens    = 1_000
 	maxNodes     = 256
 	// maxChanges is how many versions ChangedSince looks back, and
 	// maxChangedRefs how many names they may hold together, some 6 MB: one
@@ -21,7 +22,7 @@ var limits = [...]struct {
 	most int
 }{
 	{KindListener, maxListeners}, {KindRoute, maxRoutes}, {KindPool, maxPools},
-	{KindBackend, maxBackends}, {KindNode, maxNodes},
+	{KindBackend, maxBackends}, {KindToken, maxTokens}, {KindNode, maxNodes},
 }
 
 // Apply applies the commands of one entry in order and returns the state that
@@ -47,11 +48,23 @@ func (d *draft) apply(c Command) Result {
 		return result
 	}
 	d.applied++
-	d.touched, d.specChanged, d.created, d.levelRaised, d.ignored = nil, false, false, false, 0
-	object, err := d.perform(c)
-	result := Result{Object: object, Err: err, Ignored: d.ignored, Changed: d.settle()}
-	result.Version, result.Revision, result.Created = d.version, d.revision, d.created
+	result, repeated := d.recallKey(c.Key)
+	if !repeated {
+		result = d.performAndSettle(c)
+		d.rememberKey(c, result)
+	}
 	d.remember(c.ID, result)
+	return result
+}
+
+func (d *draft) performAndSettle(c Command) Result {
+	d.touched, d.recorded, d.created, d.levelRaised, d.pendingChanged, d.ignored, d.steps = nil, recording{}, false, false, false, 0, nil
+	object, err := d.perform(c)
+	result := Result{Object: object, Err: err, Ignored: d.ignored, Changed: d.settle(c)}
+	result.Version, result.Revision, result.Created = d.version, d.revision, d.created
+	if err == nil {
+		result.Steps = d.steps
+	}
 	return result
 }
 
@@ -65,13 +78,14 @@ func checkCommand(c Command) *Error {
 
 // settle gives the command's changes their version and revision, and reports
 // whether there were any.
-func (d *draft) settle() bool {
-	if len(d.touched) == 0 && !d.levelRaised {
+func (d *draft) settle(c Command) bool {
+	if len(d.touched) == 0 && !d.levelRaised && !d.pendingChanged {
 		return false
 	}
 	d.version++
-	if d.specChanged {
+	if len(d.recorded.changes) > 0 {
 		d.revision++
+		d.enter(c)
 	}
 	d.changes.Insert(versionKey(d.version), d.touched)
 	d.changedRefs += len(d.touched)
@@ -84,13 +98,10 @@ func (d *draft) settle() bool {
 }
 
 func (d *draft) perform(c Command) (AnyObject, *Error) {
-	if len(c.Actor) > maxActor {
-		return nil, refuse(CodeInvalid, "/actor", "has %d bytes, at most %d are taken", len(c.Actor), maxActor)
-	}
-	if err := validate(c.Op, new(faults)); err != nil {
+	if err := c.validate(new(faults)); err != nil {
 		return nil, err
 	}
-	if err := d.CheckLevel(c.Op); err != nil {
+	if err := d.CheckLevel(c); err != nil {
 		return nil, err
 	}
 	if init, ok := c.Op.(Init); ok {
@@ -99,11 +110,12 @@ func (d *draft) perform(c Command) (AnyObject, *Error) {
 	if d.clusterID == "" {
 		return nil, refuse(CodeInvalid, "", "the registry is empty: a cluster must be formed first")
 	}
+	if isWrite(c.Op) {
+		return d.write(c)
+	}
 	switch op := c.Op.(type) {
-	case Put:
-		return d.put(c, op)
-	case Delete:
-		return nil, d.delete(op)
+	case Confirm:
+		return nil, d.confirm(c, op)
 	case CastVotes:
 		d.castVotes(c, op)
 	case SetNode:
@@ -126,6 +138,47 @@ func (d *draft) perform(c Command) (AnyObject, *Error) {
 	return nil, nil
 }
 
+// isWrite tells whether an operation can wait for a confirmation.
+func isWrite(op Operation) bool {
+	switch op.(type) {
+	case Put, Delete, Txn:
+		return true
+	}
+	return false
+}
+
+// write does what users ask for, and with ConfirmWithin has it wait for its
+// confirmation.
+func (d *draft) write(c Command) (AnyObject, *Error) {
+	if c.ConfirmWithin == 0 {
+		return d.writeNow(c)
+	}
+	before := d.commit()
+	object, err := d.writeNow(c)
+	if err == nil && len(d.recorded.changes) > 0 {
+		err = d.await(c)
+	}
+	if err != nil {
+		*d = *newDraft(before)
+		return nil, err
+	}
+	return object, nil
+}
+
+func (d *draft) writeNow(c Command) (AnyObject, *Error) {
+	switch op := c.Op.(type) {
+	case Put:
+		d.recorded.kind = DonePut
+		return d.put(c, op)
+	case Delete:
+		d.recorded.kind = DoneDelete
+		return nil, d.delete(op)
+	case Txn:
+		return nil, d.txn(c, op)
+	}
+	return nil, refuse(CodeInvalid, "", "operation %T is no write", c.Op)
+}
+
 // init is all or nothing: it works on a draft of its own.
 func (d *draft) init(c Command, op Init) *Error {
 	if d.clusterID != "" {
@@ -133,6 +186,7 @@ func (d *draft) init(c Command, op Init) *Error {
 	}
 	before := d.commit()
 	d.clusterID, d.featureLevel = op.ClusterID, op.FeatureLevel
+	d.recorded.kind = DoneInit
 	for i, put := range op.Objects {
 		if _, err := d.put(c, put); err != nil {
 			undo := newDraft(before)

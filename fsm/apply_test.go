@@ -225,7 +225,7 @@ func TestTheLookBackIsBoundedInNamesToo(t *testing.T) {
 	d := newDraft(newRegistry(t).State)
 	change := func(names int) {
 		d.touched = make([]Ref, names)
-		d.settle()
+		d.settle(Command{})
 	}
 	for range 3 {
 		change(maxChangedRefs / 2)

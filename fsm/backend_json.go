@@ -156,6 +156,9 @@ type backendReader struct {
 	pool, observer, actor, zone, state, health, reason string
 
 	again []byte
+
+	// changes is where those of the line belong that comes next.
+	changes *[]Change
 }
 
 // read returns the backend, or nil if its JSON is not to the byte what

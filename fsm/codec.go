@@ -16,12 +16,15 @@ const codecVersion = 1
 
 // envelope is the encoding of a [Command].
 type envelope struct {
-	V     int             `json:"v"`
-	ID    CommandID       `json:"id"`
-	Time  time.Time       `json:"time"`
-	Actor string          `json:"actor,omitempty"`
-	Kind  string          `json:"kind"`
-	Data  json.RawMessage `json:"data"`
+	V       int             `json:"v"`
+	ID      CommandID       `json:"id"`
+	Time    time.Time       `json:"time"`
+	Actor   string          `json:"actor,omitempty"`
+	Reason  string          `json:"reason,omitempty"`
+	Key     Key             `json:"key,omitzero"`
+	Confirm Duration        `json:"confirm_within,omitempty"`
+	Kind    string          `json:"kind"`
+	Data    json.RawMessage `json:"data"`
 }
 
 // wirePut is the encoding of a [Put].
@@ -51,7 +54,10 @@ func EncodeCommand(c Command) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode command %s: %w", c.Op.commandKind(), err)
 	}
-	return json.Marshal(envelope{V: codecVersion, ID: c.ID, Time: c.Time, Actor: c.Actor, Kind: c.Op.commandKind(), Data: data})
+	return json.Marshal(envelope{
+		V: codecVersion, ID: c.ID, Time: c.Time, Actor: c.Actor, Reason: c.Reason, Key: c.Key, Confirm: c.ConfirmWithin,
+		Kind: c.Op.commandKind(), Data: data,
+	})
 }
 
 // DecodeCommand is the inverse of [EncodeCommand]. It refuses every version,
@@ -74,7 +80,7 @@ func DecodeCommand(data []byte) (Command, error) {
 	if err != nil {
 		return Command{}, fmt.Errorf("decode command %q: %w", e.Kind, err)
 	}
-	return Command{ID: e.ID, Time: e.Time, Actor: e.Actor, Op: op}, nil
+	return Command{ID: e.ID, Time: e.Time, Actor: e.Actor, Reason: e.Reason, Key: e.Key, ConfirmWithin: e.Confirm, Op: op}, nil
 }
 
 func decodeOperation(kind string, data []byte) (Operation, error) {
@@ -95,6 +101,12 @@ func decodeOperation(kind string, data []byte) (Operation, error) {
 		return decodeRaiseLevel(data)
 	case RestorePart{}.commandKind():
 		return decodeAs[RestorePart](data)
+	case SetOverride{}.commandKind():
+		return decodeAs[SetOverride](data)
+	case Expire{}.commandKind():
+		return decodeAs[Expire](data)
+	case ReportIdle{}.commandKind():
+		return decodeAs[ReportIdle](data)
 	}
 	return decodeNewest(kind, data)
 }
@@ -171,6 +183,8 @@ func decodeSpec(kind Kind, data []byte) (Spec, error) {
 		return decodeSpecAs[PoolSpec](data)
 	case KindBackend:
 		return decodeSpecAs[BackendSpec](data)
+	case KindToken:
+		return decodeSpecAs[TokenSpec](data)
 	}
 	return nil, fmt.Errorf("kind of object %q is not known: run a newer build", kind)
 }
@@ -199,7 +213,7 @@ func (d *Delete) UnmarshalJSON(data []byte) error {
 }
 
 func (p Precondition) wire() *Precondition {
-	if p == (Precondition{}) {
+	if p.IsZero() {
 		return nil
 	}
 	return &p

@@ -15,14 +15,32 @@ type Command struct {
 	ID CommandID
 	// Time is the proposer's clock; it is for display and decides nothing.
 	Time time.Time
-	// Actor is who asked for the write.
-	Actor string
-	Op    Operation
+	// Actor is who asked for the write, and Reason why, for people: at most 256
+	// bytes each.
+	Actor  string
+	Reason string
+	// Key, if set, has the command applied at most once for all that bear it,
+	// whichever nodes they come from.
+	Key Key
+	// ConfirmWithin, if not 0, has the cluster undo the write unless [Confirm]
+	// keeps it within that time, 1 s to 24 h. The leader counts.
+	ConfirmWithin Duration
+	Op            Operation
 }
 
-// Operation is what a command does: one of [Init], [Put], [Delete],
-// [CastVotes], [SetNode], [ForgetNode], [RaiseLevel], [RestorePart],
-// [SetOverride], [Expire] and [ReportIdle].
+// Key is what a client calls one request of its own, so that it may send it
+// again when it did not learn the outcome.
+type Key struct {
+	// Name is 1 to 128 printable ASCII characters without a space.
+	Name string `json:"name"`
+	// Request stands for all that the client asked for. The same name with another
+	// request is refused.
+	Request string `json:"request"`
+}
+
+// Operation is what a command does: one of [Init], [Put], [Delete], [Txn],
+// [Confirm], [CastVotes], [SetNode], [ForgetNode], [RaiseLevel],
+// [RestorePart], [SetOverride], [Expire] and [ReportIdle].
 type Operation interface {
 	// commandKind is the operation's name in the encoding.
 	commandKind() string
@@ -46,6 +64,14 @@ type Precondition struct {
 	// Revision, if not 0, asks that the object's meta.revision is this
 	// (If-Match: "N").
 	Revision uint64 `json:"revision,omitempty"`
+	// Labels asks that the object, if there is one, bears all of these. It is of
+	// who writes and not of the write: to miss them is [CodeForbidden].
+	Labels map[string]string `json:"labels,omitempty"`
+}
+
+// IsZero reports whether it always holds.
+func (p Precondition) IsZero() bool {
+	return !p.Absent && !p.Exists && p.Revision == 0 && len(p.Labels) == 0
 }
 
 // Put creates the object or replaces its labels and spec. A put that changes
@@ -166,6 +192,8 @@ type RaiseLevel struct {
 func (Init) commandKind() string        { return "init" }
 func (Put) commandKind() string         { return "put" }
 func (Delete) commandKind() string      { return "delete" }
+func (Txn) commandKind() string         { return "txn" }
+func (Confirm) commandKind() string     { return "confirm" }
 func (CastVotes) commandKind() string   { return "votes" }
 func (SetNode) commandKind() string     { return "node" }
 func (ForgetNode) commandKind() string  { return "forget_node" }

@@ -19,21 +19,30 @@ type draft struct {
 	results   *iradix.Txn[*record]
 	origins   *iradix.Txn[*origin]
 	changes   *iradix.Txn[[]Ref]
+	tokens    *iradix.Txn[*Token]
+	hashes    *iradix.Txn[string]
+	journal   *iradix.Txn[*Revision]
+	keys      *iradix.Txn[*keyRecord]
+	keyOrder  *iradix.Txn[string]
 
+	// joint is set while the steps of a transaction are performed.
+	joint *joint
 	// unbounded has a put take room that what is removed behind it gives back.
 	unbounded bool
 
 	// counts holds the number of objects by kind, which a Txn does not tell.
 	counts map[Kind]int
 
-	// Of the command at work: what it touched, whether labels or a spec
-	// changed, whether an object is new, whether the feature level rose, and how
-	// many votes did not count.
-	touched     []Ref
-	specChanged bool
-	created     bool
-	levelRaised bool
-	ignored     int
+	// Of the command at work: what it touched, what labels and specs it changed,
+	// whether an object is new, whether the feature level rose, whether pending
+	// revisions came or went, how many votes did not count, and how its steps fared.
+	touched        []Ref
+	recorded       recording
+	created        bool
+	levelRaised    bool
+	pendingChanged bool
+	ignored        int
+	steps          []StepResult
 }
 
 func newDraft(s *State) *draft {
@@ -49,9 +58,14 @@ func newDraft(s *State) *draft {
 		results:   s.results.Txn(),
 		origins:   s.origins.Txn(),
 		changes:   s.changes.Txn(),
-		counts:    make(map[Kind]int, 5),
+		tokens:    s.tokens.Txn(),
+		hashes:    s.hashes.Txn(),
+		journal:   s.journal.Txn(),
+		keys:      s.keys.Txn(),
+		keyOrder:  s.keyOrder.Txn(),
+		counts:    make(map[Kind]int, 6),
 	}
-	for _, kind := range []Kind{KindListener, KindRoute, KindPool, KindBackend, KindNode} {
+	for _, kind := range []Kind{KindListener, KindRoute, KindPool, KindBackend, KindToken, KindNode} {
 		d.counts[kind] = s.Count(kind)
 	}
 	return d
@@ -70,6 +84,11 @@ func (d *draft) commit() *State {
 	next.results = d.results.CommitOnly()
 	next.origins = d.origins.CommitOnly()
 	next.changes = d.changes.CommitOnly()
+	next.tokens = d.tokens.CommitOnly()
+	next.hashes = d.hashes.CommitOnly()
+	next.journal = d.journal.CommitOnly()
+	next.keys = d.keys.CommitOnly()
+	next.keyOrder = d.keyOrder.CommitOnly()
 	return &next
 }
 

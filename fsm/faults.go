@@ -22,9 +22,13 @@ type faults struct {
 // add reports one fault; the message names the value, what is wrong with it
 // and what to do.
 func (f *faults) add(pointer, format string, args ...any) {
+	f.put(Fault{Pointer: pointer, Message: fmt.Sprintf(format, args...)})
+}
+
+func (f *faults) put(fault Fault) {
 	switch {
 	case len(f.list) < maxFaults:
-		f.list = append(f.list, Fault{Pointer: pointer, Message: fmt.Sprintf(format, args...)})
+		f.list = append(f.list, fault)
 	case len(f.list) == maxFaults:
 		f.list = append(f.list, Fault{Message: fmt.Sprintf("there are more faults than the %d listed", maxFaults)})
 	}

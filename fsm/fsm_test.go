@@ -14,11 +14,14 @@ type registry struct {
 }
 
 // newRegistry returns a registry as a new cluster has it, with three nodes.
-func newRegistry(t testing.TB) *registry {
+func newRegistry(t testing.TB) *registry { return newRegistryAt(t, FeatureLevel) }
+
+// newRegistryAt returns one of that feature level.
+func newRegistryAt(t testing.TB, level uint64) *registry {
 	r := &registry{State: New(), t: t}
-	r.must(Init{ClusterID: "c1", FeatureLevel: FeatureLevel, Objects: DefaultObjects()})
+	r.must(Init{ClusterID: "c1", FeatureLevel: level, Objects: DefaultObjects()})
 	for _, uid := range []string{"n1", "n2", "n3"} {
-		r.must(SetNode{Node{UID: uid, Name: uid, State: NodeAlive, FeatureLevel: FeatureLevel}})
+		r.must(SetNode{Node{UID: uid, Name: uid, State: NodeAlive, FeatureLevel: level}})
 	}
 	return r
 }
@@ -29,10 +32,24 @@ func (r *registry) do(op Operation) Result {
 	return r.doAs(CommandID{"test", r.seq}, op)
 }
 
-// doAs sends the command through the codec, as a replica gets it.
 func (r *registry) doAs(id CommandID, op Operation) Result {
 	r.t.Helper()
-	data, err := EncodeCommand(Command{ID: id, Time: time.Unix(1_700_000_000, 0), Actor: "tester", Op: op})
+	return r.apply(Command{ID: id, Actor: "tester", Op: op})
+}
+
+// command does what the command says under the next id.
+func (r *registry) command(c Command) Result {
+	r.t.Helper()
+	r.seq++
+	c.ID = CommandID{"test", r.seq}
+	return r.apply(c)
+}
+
+// apply sends the command through the codec, as a replica gets it.
+func (r *registry) apply(c Command) Result {
+	r.t.Helper()
+	c.Time = time.Unix(1_700_000_000, 0)
+	data, err := EncodeCommand(c)
 	if err != nil {
 		r.t.Fatal(err)
 	}

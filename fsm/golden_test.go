@@ -62,7 +62,7 @@ func checkGoldenLevel(t *testing.T, name string, op Operation) {
 			init.FeatureLevel, s = level, New()
 			op = init
 		}
-		if refusal := s.CheckLevel(op); (refusal == nil) != (level >= needs) {
+		if refusal := s.CheckLevel(Command{Op: op}); (refusal == nil) != (level >= needs) {
 			t.Errorf("%s needs level %d; at level %d: %v", name, needs, level, refusal)
 		}
 	}
@@ -91,7 +91,7 @@ func goldenState(t *testing.T) *State {
 // goldenHealthState has one of everything that level 4 brought.
 func goldenHealthState(t *testing.T) *State {
 	t.Helper()
-	r := newRegistry(t)
+	r := newRegistryAt(t, 4)
 	spec := pool("default").Spec.(PoolSpec)
 	spec.SlowStart, spec.Damping = Duration(time.Minute), &Damping{Flaps: 1, Hold: Duration(time.Second), MaxHold: Duration(time.Minute), Decay: Duration(time.Second)}
 	r.must(Put{Name: "default", Spec: spec})

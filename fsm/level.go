@@ -3,6 +3,7 @@ package fsm
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // newField is a field that level 1 lacks: where it stands in a document, and
@@ -13,13 +14,14 @@ type newField struct {
 	used    bool
 }
 
-// CheckLevel reports every field of the operation that is beyond the feature
-// level of the state, or nil. A node asks before it proposes anything, since
+// CheckLevel reports everything of the command that is beyond the feature level
+// of the state, or nil. A node asks before it proposes anything, since
 // a build that lacks a field cannot even read the command: it would detach.
 // Apply asks once more.
-func (s *State) CheckLevel(op Operation) *Error {
+func (s *State) CheckLevel(c Command) *Error {
 	var f faults
-	switch op := op.(type) {
+	s.checkFrame(&f, c)
+	switch op := c.Op.(type) {
 	case Init:
 		for i, put := range op.Objects {
 			checkLevel(&f, op.FeatureLevel, fmt.Sprintf("/objects/%d", i), put.Spec)
@@ -27,6 +29,16 @@ func (s *State) CheckLevel(op Operation) *Error {
 	case Put:
 		if s.clusterID != "" {
 			checkLevel(&f, s.featureLevel, "", op.Spec)
+		}
+		s.checkCondition(&f, "", op.If)
+	case Delete:
+		s.checkCondition(&f, "", op.If)
+		if op.Kind == KindToken && s.featureLevel < levelHistory {
+			f.add("/kind", beyondLevel, levelHistory, s.featureLevel)
+		}
+	case Txn, Confirm:
+		if s.featureLevel < levelHistory {
+			f.add("", "a command of kind %s "+beyondLevel, op.commandKind(), levelHistory, s.featureLevel)
 		}
 	case RestorePart:
 		if s.featureLevel < 3 {
@@ -41,12 +53,38 @@ func (s *State) CheckLevel(op Operation) *Error {
 				f.add(fmt.Sprintf("/votes/%d/reduction", i), beyondLevel, levelHealth, s.featureLevel)
 			}
 		}
-	case SetOverride, Expire, ReportIdle:
+	case SetOverride:
+		if s.featureLevel < levelHealth {
+			f.add("", "a command of kind %s "+beyondLevel, op.commandKind(), levelHealth, s.featureLevel)
+		}
+		s.checkCondition(&f, "", op.If)
+	case Expire, ReportIdle:
 		if s.featureLevel < levelHealth {
 			f.add("", "a command of kind %s "+beyondLevel, op.commandKind(), levelHealth, s.featureLevel)
 		}
 	}
 	return f.err()
+}
+
+// checkFrame reports what level 4 lacks of a command, whatever it does.
+func (s *State) checkFrame(f *faults, c Command) {
+	if s.featureLevel >= levelHistory || s.clusterID == "" {
+		return
+	}
+	for pointer, used := range map[string]bool{
+		"/confirm_within": c.ConfirmWithin != 0, "/key": c.Key != (Key{}), "/reason": c.Reason != "",
+	} {
+		if used {
+			f.add(pointer, beyondLevel, levelHistory, s.featureLevel)
+		}
+	}
+	slices.SortFunc(f.list, func(a, b Fault) int { return strings.Compare(a.Pointer, b.Pointer) })
+}
+
+func (s *State) checkCondition(f *faults, at string, p Precondition) {
+	if len(p.Labels) > 0 && s.featureLevel < levelHistory {
+		f.add(at+"/if/labels", beyondLevel, levelHistory, s.featureLevel)
+	}
 }
 
 // levelHealth is the level at which votes, verdicts and what follows from them

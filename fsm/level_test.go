@@ -24,7 +24,7 @@ func TestWhatAnOldNodeCannotReadIsRefusedUntilTheLevelRises(t *testing.T) {
 		!strings.Contains(err.Faults[1].Message, "run the newer build on all nodes first") {
 		t.Errorf("faults %+v", err.Faults)
 	}
-	if before := r.CheckLevel(put); before == nil || before.Error() != err.Error() {
+	if before := r.CheckLevel(Command{Op: put}); before == nil || before.Error() != err.Error() {
 		t.Errorf("before it is proposed the same put gets %v", before)
 	}
 	r.must(Put{Name: "default", Spec: PoolSpec{Strategy: StrategyRandom}})
@@ -46,7 +46,7 @@ func TestWhatAnOldNodeCannotReadIsRefusedUntilTheLevelRises(t *testing.T) {
 	if refs, ok := r.ChangedSince(version); !ok || len(refs) != 0 {
 		t.Errorf("a raised level changed %v, %v", refs, ok)
 	}
-	if err := r.CheckLevel(put); err != nil {
+	if err := r.CheckLevel(Command{Op: put}); err != nil {
 		t.Error(err)
 	}
 	r.must(put)

@@ -13,17 +13,17 @@ package fsm
 //	4  [Check.Observers] of a backend instead of all nodes, votes that stay until
 //	   their successors', damping, slow starts, overrides, drains that end, and
 //	   all else of checks and pools that [newField] lists
-const FeatureLevel = 4
+//	5  the journal of revisions, [Txn], [Confirm], keys, reasons and limits to labels
+//	   of commands, and tokens
+const FeatureLevel = 5
 
 // decodeNewest decodes the operations that came with the newest level.
 func decodeNewest(kind string, data []byte) (Operation, error) {
 	switch kind {
-	case SetOverride{}.commandKind():
-		return decodeAs[SetOverride](data)
-	case Expire{}.commandKind():
-		return decodeAs[Expire](data)
-	case ReportIdle{}.commandKind():
-		return decodeAs[ReportIdle](data)
+	case Txn{}.commandKind():
+		return decodeAs[Txn](data)
+	case Confirm{}.commandKind():
+		return decodeAs[Confirm](data)
 	}
 	return nil, errKind
 }

@@ -6,12 +6,13 @@ import "time"
 type Kind string
 
 // The kinds of objects. A node is kept by the cluster itself; users write the
-// other four.
+// others.
 const (
 	KindListener Kind = "listener"
 	KindRoute    Kind = "route"
 	KindPool     Kind = "pool"
 	KindBackend  Kind = "backend"
+	KindToken    Kind = "token"
 	KindNode     Kind = "node"
 )
 
@@ -47,7 +48,7 @@ type Meta struct {
 }
 
 // Spec is what a user wants of an object: one of [ListenerSpec], [RouteSpec],
-// [PoolSpec] and [BackendSpec].
+// [PoolSpec], [BackendSpec] and [TokenSpec].
 type Spec interface {
 	Kind() Kind
 	// validate reports every fault that needs no other object to be seen.
@@ -73,19 +74,40 @@ func (o *Object[S, T]) Ref() Ref { return Ref{Kind: o.Spec.Kind(), Pool: o.Pool,
 // GetMeta returns what the registry knows of the object.
 func (o *Object[S, T]) GetMeta() Meta { return o.Meta }
 
-// AnyObject is an object of whichever kind: *[Listener], *[Route], *[Pool] or
-// *[Backend].
+// GetLabels returns the object's labels, which must not be changed.
+func (o *Object[S, T]) GetLabels() map[string]string { return o.Labels }
+
+// GetSpec returns what a user wants of the object.
+func (o *Object[S, T]) GetSpec() Spec { return o.Spec }
+
+// stripped returns the object without its status.
+func (o *Object[S, T]) stripped() AnyObject {
+	return &Object[S, T]{Pool: o.Pool, Name: o.Name, Labels: o.Labels, Spec: o.Spec, Meta: o.Meta}
+}
+
+// AnyObject is an object of whichever kind: *[Listener], *[Route], *[Pool],
+// *[Backend] or *[Token].
 type AnyObject interface {
 	Ref() Ref
 	GetMeta() Meta
+	GetLabels() map[string]string
+	GetSpec() Spec
+	stripped() AnyObject
 }
 
-// The four kinds of objects that users write.
+// PutOf returns the put that makes the object as it is, whatever is there.
+func PutOf(o AnyObject) Put {
+	ref := o.Ref()
+	return Put{Pool: ref.Pool, Name: ref.Name, Labels: o.GetLabels(), Spec: o.GetSpec()}
+}
+
+// The kinds of objects that users write.
 type (
 	Listener = Object[ListenerSpec, NoStatus]
 	Route    = Object[RouteSpec, NoStatus]
 	Pool     = Object[PoolSpec, PoolStatus]
 	Backend  = Object[BackendSpec, BackendStatus]
+	Token    = Object[TokenSpec, NoStatus]
 )
 
 // NoStatus is the status of kinds about which the cluster agrees nothing.

@@ -22,6 +22,8 @@ func (d *draft) put(c Command, p Put) (AnyObject, *Error) {
 		return putObject(d, d.backends, c, p, spec, func(old *Backend, spec BackendSpec) BackendStatus {
 			return d.backendStatus(p.Pool, old, spec)
 		})
+	case TokenSpec:
+		return putObject(d, d.tokens, c, p, spec, nil)
 	}
 	return nil, refuse(CodeInvalid, "/spec", "kind of object %T is not known", p.Spec)
 }
@@ -36,11 +38,14 @@ func putObject[S Spec, T any](d *draft, tree *iradix.Txn[*Object[S, T]], c Comma
 	if err := p.If.check(ref, orNil(old)); err != nil {
 		return nil, err
 	}
-	if err := d.checkReferences(p); err != nil {
+	if err := d.checkPut(p); err != nil {
 		return nil, err
 	}
 	if old != nil && maps.Equal(old.Labels, p.Labels) && sameJSON(old.Spec, spec) {
 		return old, nil
+	}
+	if err := d.checkFree(ref); err != nil {
+		return nil, err
 	}
 	if old == nil {
 		if err := d.checkRoom(ref.Kind); err != nil {
@@ -58,7 +63,7 @@ func putObject[S Spec, T any](d *draft, tree *iradix.Txn[*Object[S, T]], c Comma
 	}
 	store(d, tree, next)
 	d.touch(ref)
-	d.specChanged = true
+	d.record(ref, orNil(old), next)
 	if old != nil {
 		d.unindex(old)
 	}
@@ -88,6 +93,8 @@ func (d *draft) newUID(ref Ref) string {
 // check reports why the precondition does not hold for what stands at ref.
 func (p Precondition) check(ref Ref, old AnyObject) *Error {
 	switch {
+	case old != nil && !bears(old.GetLabels(), p.Labels):
+		return refuse(CodeForbidden, "", "%s does not bear the labels that this write is limited to", ref)
 	case p.Absent && old != nil:
 		err := refuse(CodeExists, "/name", "%s exists already", ref)
 		err.Other = &ref
@@ -101,36 +108,92 @@ func (p Precondition) check(ref Ref, old AnyObject) *Error {
 	return nil
 }
 
-// checkReferences reports everything that the put names but the registry does
-// not hold, and an address that another backend has.
-func (d *draft) checkReferences(p Put) *Error {
+// bears tells whether labels has all that are wanted.
+func bears(labels, wanted map[string]string) bool {
+	for key, value := range wanted {
+		if got, ok := labels[key]; !ok || got != value {
+			return false
+		}
+	}
+	return true
+}
+
+// checkPut reports what of others stands against the put: what it names and is
+// not there, and what is another's already.
+func (d *draft) checkPut(p Put) *Error {
+	switch spec := p.Spec.(type) {
+	case BackendSpec:
+		switch {
+		case lookup(d.pools, p.Pool) != nil:
+			return d.checkAddress(p, spec)
+		case d.joint.puts(KindPool, p.Pool):
+			return errTold
+		}
+		return d.checkNames(p)
+	case TokenSpec:
+		if name, taken := d.hashes.Get([]byte(spec.Hash)); taken && name != p.Name {
+			return refuse(CodeDuplicate, "/spec/hash", "is that of another token")
+		}
+	}
+	if d.joint != nil {
+		return nil // when all steps are done
+	}
+	return d.checkNames(p)
+}
+
+// checkNames reports everything that the put names but the registry does not
+// hold.
+func (d *draft) checkNames(p Put) *Error {
 	var f faults
+	missing := func(pointer string, kind Kind, name string) {
+		if err := d.checkName(kind, name); err != "" {
+			f.add(pointer, "%s", err)
+		}
+	}
 	switch spec := p.Spec.(type) {
 	case RouteSpec:
 		for i, name := range spec.Listeners {
-			if lookup(d.listeners, name) == nil {
-				f.add(fmt.Sprintf("/spec/listeners/%d", i), "listener %q does not exist: create it first", name)
-			}
+			missing(fmt.Sprintf("/spec/listeners/%d", i), KindListener, name)
 		}
 		for i, pool := range spec.Pools {
-			if lookup(d.pools, pool.Name) == nil {
-				f.add(fmt.Sprintf("/spec/pools/%d/name", i), "pool %q does not exist: create it first", pool.Name)
-			}
+			missing(fmt.Sprintf("/spec/pools/%d/name", i), KindPool, pool.Name)
 		}
-		if m := spec.Mirror; m != nil && lookup(d.pools, m.Pool) == nil {
-			f.add("/spec/mirror/pool", "pool %q does not exist: create it first", m.Pool)
+		if m := spec.Mirror; m != nil {
+			missing("/spec/mirror/pool", KindPool, m.Pool)
 		}
 	case BackendSpec:
-		if lookup(d.pools, p.Pool) == nil {
-			return refuse(CodeNotFound, "/pool", "pool %q does not exist: create it first", p.Pool)
+		if missing("/pool", KindPool, p.Pool); len(f.list) > 0 {
+			return &Error{Code: CodeNotFound, Faults: f.list}
 		}
-		return d.checkAddress(p, spec)
 	}
 	return f.err()
 }
 
+// checkName says why a listener or pool cannot be named, or "".
+func (d *draft) checkName(kind Kind, name string) string {
+	exists := false
+	switch kind {
+	case KindListener:
+		exists = lookup(d.listeners, name) != nil
+	case KindPool:
+		exists = lookup(d.pools, name) != nil
+	}
+	switch ref := (Ref{Kind: kind, Name: name}); {
+	case exists:
+		return d.checkSettled(ref)
+	case d.joint.puts(kind, name): // its own step is refused
+		return ""
+	default:
+		return fmt.Sprintf("%s %q does not exist: create it first", kind, name)
+	}
+}
+
 func (d *draft) checkAddress(p Put, spec BackendSpec) *Error {
-	name, taken := d.addresses.Get([]byte(addressKey(p.Pool, spec.Address)))
+	key := addressKey(p.Pool, spec.Address)
+	name, taken := d.addresses.Get([]byte(key))
+	if !taken {
+		name, taken = d.addressHeld(key)
+	}
 	if !taken || name == p.Name {
 		return nil
 	}
@@ -213,6 +276,8 @@ func (d *draft) delete(op Delete) *Error {
 		return deleteObject(d, d.pools, op)
 	case KindBackend:
 		return deleteObject(d, d.backends, op)
+	case KindToken:
+		return deleteObject(d, d.tokens, op)
 	}
 	return refuse(CodeInvalid, "/kind", "%q is not a kind that can be deleted", op.Kind)
 }
@@ -222,13 +287,18 @@ func deleteObject[S Spec, T any](d *draft, tree *iradix.Txn[*Object[S, T]], op D
 	if err := op.If.check(op.Ref, orNil(old)); err != nil || old == nil {
 		return err
 	}
-	if err := d.checkUnused(op.Ref); err != nil {
+	if err := d.checkFree(op.Ref); err != nil {
 		return err
+	}
+	if d.joint == nil {
+		if err := d.checkUnused(op.Ref); err != nil {
+			return err
+		}
 	}
 	remove(d, tree, op.Ref)
 	d.unindex(old)
 	d.touch(op.Ref)
-	d.specChanged = true
+	d.record(op.Ref, old, nil)
 	return nil
 }
 
@@ -238,12 +308,12 @@ func (d *draft) checkUnused(ref Ref) *Error {
 		return inUse(ref, Ref{Kind: KindRoute, Name: route}, "change or delete the route first")
 	}
 	if ref.Kind != KindPool {
-		return nil
+		return d.checkNotHeld(ref)
 	}
 	if backend, used := firstKey(d.backends, backendKey(ref.Name, "")); used {
 		return inUse(ref, Ref{Kind: KindBackend, Pool: ref.Name, Name: backend}, "delete its backends first")
 	}
-	return nil
+	return d.checkNotHeld(ref)
 }
 
 func inUse(ref, other Ref, remedy string) *Error {
@@ -261,17 +331,29 @@ func (d *draft) index(o AnyObject) {
 		for _, key := range useKeys(o) {
 			d.uses.Insert([]byte(key), struct{}{})
 		}
+	case *Token:
+		d.hashes.Insert([]byte(o.Spec.Hash), o.Name)
 	}
 }
 
 func (d *draft) unindex(o AnyObject) {
 	switch o := o.(type) {
 	case *Backend:
-		d.addresses.Delete([]byte(addressKey(o.Pool, o.Spec.Address)))
+		forget(d.addresses, addressKey(o.Pool, o.Spec.Address), o.Name)
 	case *Route:
 		for _, key := range useKeys(o) {
 			d.uses.Delete([]byte(key))
 		}
+	case *Token:
+		forget(d.hashes, o.Spec.Hash, o.Name)
+	}
+}
+
+// forget removes an index's entry, if it is still of that object: within a
+// transaction another one may have taken it.
+func forget(index *iradix.Txn[string], key, name string) {
+	if of, _ := index.Get([]byte(key)); of == name {
+		index.Delete([]byte(key))
 	}
 }
 

@@ -6,7 +6,7 @@ package fsm
 // commands, for those who repeat one.
 func Recovered(s *State, clusterID, survivor, uid string) *State {
 	d := newDraft(s)
-	d.touched, d.specChanged, d.levelRaised = nil, false, false
+	d.touched, d.recorded, d.levelRaised, d.pendingChanged = nil, recording{}, false, false
 	for _, node := range below(d.nodes, "") {
 		d.nodes.Delete([]byte(node.UID))
 		d.counts[KindNode]--
@@ -35,7 +35,7 @@ func Recovered(s *State, clusterID, survivor, uid string) *State {
 			d.setVotes(b, own)
 		}
 	}
-	d.settle()
+	d.settle(Command{})
 	d.clusterID = clusterID
 	return d.commit()
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // maxRestored bounds the objects of one restore: as many as the registry holds.
-const maxRestored = maxListeners + maxRoutes + maxPools + maxBackends
+const maxRestored = maxListeners + maxRoutes + maxPools + maxBackends + maxTokens
 
 // RestorePart is a piece of a registry that takes the place of the present one,
 // at one revision, once its last piece is there. Pieces come in the order of
@@ -30,7 +30,7 @@ func (r RestorePart) validate(f *faults) {
 		f.add("/number", "%d is below 0", r.Number)
 	}
 	for n, put := range r.Objects {
-		if put.If != (Precondition{}) {
+		if !put.If.IsZero() {
 			f.add(fmt.Sprintf("/objects/%d/if", n), "is a condition, and a restore has none")
 		}
 	}
@@ -55,10 +55,11 @@ func (s *State) Restoring() string {
 }
 
 // Objects are all that a restore takes from a state, in an order in which each
-// finds what it refers to: pools, listeners, routes, backends.
+// finds what it refers to: pools, listeners, routes, backends, tokens.
 func (s *State) Objects() iter.Seq[Put] {
 	return func(yield func(Put) bool) {
-		_ = eachPut(s.Pools(), yield) && eachPut(s.Listeners(), yield) && eachPut(s.Routes(), yield) && eachPut(s.Backends(), yield)
+		_ = eachPut(s.Pools(), yield) && eachPut(s.Listeners(), yield) && eachPut(s.Routes(), yield) && eachPut(s.Backends(), yield) &&
+			eachPut(s.Tokens(), yield)
 	}
 }
 
@@ -110,8 +111,8 @@ func (d *draft) replaceAll(c Command, objects []Put) *Error {
 	return err
 }
 
-// tryReplaceAll removes first what could be in the way of what comes: backends,
-// whose addresses may be others'.
+// tryReplaceAll removes first what could be in the way of what comes: backends
+// and tokens, whose addresses and hashes may be others'.
 func (d *draft) tryReplaceAll(c Command, objects []Put) *Error {
 	wanted := map[Ref]Put{}
 	counts := map[Kind]int{}
@@ -129,6 +130,8 @@ func (d *draft) tryReplaceAll(c Command, objects []Put) *Error {
 	}
 	d.unbounded = true
 	defer func() { d.unbounded = false }()
+	d.dropPending()
+	d.recorded.kind = DoneRestore
 	for _, b := range below(d.backends, "") {
 		put, stays := wanted[b.Ref()]
 		if !stays || put.Spec.(BackendSpec).Address != b.Spec.Address {
@@ -137,7 +140,15 @@ func (d *draft) tryReplaceAll(c Command, objects []Put) *Error {
 			}
 		}
 	}
-	for _, kind := range []Kind{KindPool, KindListener, KindRoute, KindBackend} {
+	for _, token := range below(d.tokens, "") {
+		put, stays := wanted[token.Ref()]
+		if !stays || put.Spec.(TokenSpec).Hash != token.Spec.Hash {
+			if err := d.delete(Delete{Ref: token.Ref()}); err != nil {
+				return err
+			}
+		}
+	}
+	for _, kind := range []Kind{KindPool, KindListener, KindRoute, KindBackend, KindToken} {
 		for _, put := range objects {
 			if put.Spec.Kind() != kind {
 				continue

@@ -19,11 +19,23 @@ type Result struct {
 	// about another registration, check or epoch, or about what is not checked. A
 	// repeat says 0.
 	Ignored int
-	// Repeat tells that the command was applied before under the same id.
+	// Repeat tells that the command was applied before, under the same id or key.
 	Repeat bool
+	// Steps are the outcomes of a [Txn]'s steps, in their order; nil for a repeat.
+	Steps []StepResult
+	// Refs are, for a repeat under a [Key], what the first command wrote.
+	Refs []Ref
 	// Err is why the command was refused, or nil. A refused command changed
 	// nothing.
 	Err *Error
+}
+
+// StepResult is the outcome of one step of a [Txn].
+type StepResult struct {
+	Ref Ref
+	// Object is what a put left in the state, nil for a delete.
+	Object           AnyObject
+	Created, Changed bool
 }
 
 // Code classifies a refusal, for callers that branch on it.
@@ -39,6 +51,9 @@ const (
 	CodeInUse        Code = "in-use"       // something else needs the object
 	CodeLimit        Code = "limit"        // the registry is full
 	CodeForgotten    Code = "forgotten"    // too old a repeat: its outcome is no longer known
+	CodeForbidden    Code = "forbidden"    // Precondition.Labels does not hold
+	CodeKeyReused    Code = "key-reused"   // the key was used for another request
+	CodeUnconfirmed  Code = "unconfirmed"  // a revision that may yet be undone holds the object
 )
 
 // Fault is one thing that is wrong with a document or command.
@@ -48,6 +63,8 @@ type Fault struct {
 	Pointer string `json:"pointer"`
 	// Message names the value, what is wrong with it and what to do.
 	Message string `json:"message"`
+	// Code is of the faulty step, for faults of a [Txn].
+	Code Code `json:"code,omitempty"`
 }
 
 // Error is why a command was refused: all its faults at once.
@@ -55,6 +72,6 @@ type Error struct {
 	Code   Code    `json:"code"`
 	Faults []Fault `json:"faults"`
 	// Other is the object that is in the way for [CodeDuplicate],
-	// [CodeExists] and [CodeInUse].
+	// [CodeExists] and [CodeInUse]; of a [Txn] that of its first faulty step.
 	Other *Ref `json:"other,omitempty"`
 }

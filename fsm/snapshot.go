@@ -25,6 +25,11 @@ const (
 	lineRestore = "restore" // of a restore that is under way, and then its objects:
 	lineStaged  = "staged"
 
+	lineRevision = "revision" // of the journal,
+	linePending  = "pending"  // one that waits for its confirmation,
+	lineChange   = "change"   // and behind either what it changed
+	lineKey      = "key"
+
 	snapshotVersion = 1
 	// maxLine bounds what one line of a snapshot may cost to read.
 	maxLine = 8 << 20
@@ -37,6 +42,8 @@ type snapshotHeader struct {
 	Revision     uint64 `json:"revision"`
 	Version      uint64 `json:"version"`
 	Applied      uint64 `json:"applied"`
+	// JournalFloor is from level 5 on.
+	JournalFloor uint64 `json:"journal_floor,omitempty"`
 }
 
 type snapshotTrailer struct {
@@ -50,12 +57,19 @@ func (s *State) WriteSnapshot(w io.Writer) error {
 	checksum := xxhash.New()
 	buffered := bufio.NewWriterSize(io.MultiWriter(w, checksum), 1<<18)
 	lines := &lineWriter{to: buffered}
-	lines.write(lineHeader, snapshotHeader{snapshotVersion, s.clusterID, s.featureLevel, s.revision, s.version, s.applied})
+	lines.write(lineHeader, s.header())
 	writeLines(lines, string(KindNode), s.Nodes())
 	writeLines(lines, string(KindListener), s.Listeners())
 	writeLines(lines, string(KindPool), s.Pools())
 	writeLines(lines, string(KindRoute), s.Routes())
 	lines.writeBackends(s.Backends())
+	writeLines(lines, string(KindToken), s.Tokens())
+	s.writeJournal(lines)
+	for _, p := range s.pending {
+		lines.write(linePending, p)
+		lines.writeChanges(p.changes)
+	}
+	writeLines(lines, lineKey, all(s.keys, ""))
 	writeLines(lines, lineOrigin, all(s.origins, ""))
 	writeLines(lines, lineResult, all(s.results, ""))
 	if s.restore != nil {
@@ -71,6 +85,14 @@ func (s *State) WriteSnapshot(w io.Writer) error {
 		return fmt.Errorf("write snapshot: %w", lines.err)
 	}
 	return nil
+}
+
+func (s *State) header() snapshotHeader {
+	h := snapshotHeader{V: snapshotVersion, ClusterID: s.clusterID, FeatureLevel: s.featureLevel, Revision: s.revision, Version: s.version, Applied: s.applied}
+	if s.featureLevel >= levelHistory {
+		h.JournalFloor = s.journalFloor
+	}
+	return h
 }
 
 // lineWriter keeps the first error.
@@ -124,6 +146,7 @@ func ReadSnapshot(r io.Reader) (*State, error) {
 	if trailer.Checksum != checksum {
 		return nil, errors.New("read snapshot: its checksum is wrong: it was altered or damaged")
 	}
+	d.completeJournal()
 	d.setObservers(candidatesOf(below(d.nodes, "")))
 	d.changesFloor = d.version
 	s := d.commit()
@@ -209,6 +232,10 @@ func (d *draft) readEntry(word string, value []byte, read *backendReader) error 
 		return readObject(d, d.routes, value)
 	case string(KindBackend):
 		return d.readBackend(read, value)
+	case string(KindToken):
+		return readObject(d, d.tokens, value)
+	case lineRevision, linePending, lineChange, lineKey:
+		return d.readHistory(word, value, &read.changes)
 	case lineOrigin:
 		var o origin
 		if err := decodeStrict(value, &o); err != nil {
@@ -250,6 +277,51 @@ func (d *draft) readHeader(value []byte) error {
 	}
 	d.clusterID, d.featureLevel = h.ClusterID, h.FeatureLevel
 	d.revision, d.version, d.applied = h.Revision, h.Version, h.Applied
+	d.journalFloor = h.JournalFloor
+	if h.FeatureLevel < levelHistory {
+		d.journalFloor = h.Revision
+	}
+	return nil
+}
+
+// readHistory reads a line of what levelHistory brought. changes is where the
+// changes that follow belong.
+func (d *draft) readHistory(word string, value []byte, changes **[]Change) error {
+	switch word {
+	case lineRevision:
+		var entry Revision
+		if err := decodeStrict(value, &entry); err != nil {
+			return err
+		}
+		d.journal.Insert(versionKey(entry.Revision), &entry)
+		*changes = &entry.Changes
+	case linePending:
+		var p Pending
+		if err := decodeStrict(value, &p); err != nil {
+			return err
+		}
+		d.pending = append(d.pending, &p)
+		*changes = &p.changes
+	case lineChange:
+		var w wireChange
+		if err := decodeStrict(value, &w); err != nil {
+			return err
+		}
+		if *changes == nil {
+			return errors.New("no revision precedes it")
+		}
+		c, err := w.decode()
+		if err != nil {
+			return err
+		}
+		**changes = append(**changes, c)
+	case lineKey:
+		var r keyRecord
+		if err := decodeStrict(value, &r); err != nil {
+			return err
+		}
+		d.insertKey(&r)
+	}
 	return nil
 }
 

@@ -26,6 +26,7 @@ type State struct {
 	pools     *iradix.Tree[*Pool]
 	backends  *iradix.Tree[*Backend]
 	nodes     *iradix.Tree[*Node]
+	tokens    *iradix.Tree[*Token]
 
 	// candidates are the nodes whose votes can count, in the order of their
 	// UIDs, and observers those UIDs; derived from nodes.
@@ -36,6 +37,22 @@ type State struct {
 	// name, so that no check scans the registry.
 	addresses *iradix.Tree[string]
 	uses      *iradix.Tree[struct{}]
+	hashes    *iradix.Tree[string] // names of tokens by hash
+
+	// journal holds what was changed by revision; the registry is known from
+	// revision journalFloor on. journalChanges and journalBytes are what the entries
+	// hold together.
+	journal        *iradix.Tree[*Revision]
+	journalFloor   uint64
+	journalChanges int
+	journalBytes   int
+	// pending are the revisions that wait for their confirmation, the oldest first.
+	// The slice is never changed.
+	pending []*Pending
+
+	keys     *iradix.Tree[*keyRecord] // by the name of the key
+	keyOrder *iradix.Tree[string]     // those names in the order of their use
+	keysHeld int
 
 	restore *restoring // nil but for a restore that is under way
 
@@ -63,6 +80,11 @@ func New() *State {
 		results:   iradix.New[*record](),
 		origins:   iradix.New[*origin](),
 		changes:   iradix.New[[]Ref](),
+		tokens:    iradix.New[*Token](),
+		hashes:    iradix.New[string](),
+		journal:   iradix.New[*Revision](),
+		keys:      iradix.New[*keyRecord](),
+		keyOrder:  iradix.New[string](),
 	}
 }
 
@@ -101,6 +123,18 @@ func (s *State) BackendByAddress(pool, address string) *Backend {
 	return s.Backend(pool, name)
 }
 
+// Token returns the token of that name, or nil.
+func (s *State) Token(name string) *Token { return get(s.tokens, name) }
+
+// TokenByHash returns the token with that [TokenSpec.Hash], or nil.
+func (s *State) TokenByHash(hash string) *Token {
+	name, ok := s.hashes.Get([]byte(hash))
+	if !ok {
+		return nil
+	}
+	return s.Token(name)
+}
+
 // Node returns the member with that UID, or nil.
 func (s *State) Node(uid string) *Node { return get(s.nodes, uid) }
 
@@ -115,6 +149,8 @@ func (s *State) Object(ref Ref) AnyObject {
 		return orNil(s.Pool(ref.Name))
 	case KindBackend:
 		return orNil(s.Backend(ref.Pool, ref.Name))
+	case KindToken:
+		return orNil(s.Token(ref.Name))
 	}
 	return nil
 }
@@ -143,6 +179,9 @@ func (s *State) PoolBackends(pool string) iter.Seq[*Backend] {
 	return all(s.backends, backendKey(pool, ""))
 }
 
+// Tokens yields all tokens in the order of their names.
+func (s *State) Tokens() iter.Seq[*Token] { return all(s.tokens, "") }
+
 // Nodes yields all members in the order of their UIDs.
 func (s *State) Nodes() iter.Seq[*Node] { return all(s.nodes, "") }
 
@@ -157,6 +196,8 @@ func (s *State) Count(kind Kind) int {
 		return s.pools.Len()
 	case KindBackend:
 		return s.backends.Len()
+	case KindToken:
+		return s.tokens.Len()
 	case KindNode:
 		return s.nodes.Len()
 	}

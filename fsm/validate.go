@@ -27,9 +27,12 @@ const (
 // state, or nil. It is for those who write; Apply checks the same again and the
 // rest, but for rules that logs of before do not keep: those of
 // [Check.validateWritten]. Nor does a restored snapshot, which may be of before.
-func Validate(op Operation) *Error {
-	_, restores := op.(RestorePart)
-	return validate(op, &faults{writing: !restores})
+func Validate(op Operation) *Error { return ValidateCommand(Command{Op: op}) }
+
+// ValidateCommand is [Validate] of an operation and what goes with it.
+func ValidateCommand(c Command) *Error {
+	_, restores := c.Op.(RestorePart)
+	return c.validate(&faults{writing: !restores})
 }
 
 func validate(op Operation, f *faults) *Error {
@@ -41,6 +44,10 @@ func validate(op Operation, f *faults) *Error {
 	case Delete:
 		checkRef(f, op.Ref)
 		op.If.validate(f)
+	case Txn:
+		op.validate(f, f.writing)
+	case Confirm:
+		op.validate(f)
 	case CastVotes:
 		op.validate(f)
 	case SetNode:
@@ -63,6 +70,26 @@ func validate(op Operation, f *faults) *Error {
 		f.add("", "operation %T is not known", op)
 	}
 	return f.err()
+}
+
+// validate reports every fault of the command that can be seen without a state.
+func (c Command) validate(f *faults) *Error {
+	for _, text := range []struct {
+		pointer, text string
+		most          int
+	}{{"/actor", c.Actor, maxActor}, {"/reason", c.Reason, maxReason}} {
+		if len(text.text) > text.most {
+			f.add(text.pointer, "has %d bytes, at most %d are taken", len(text.text), text.most)
+		}
+	}
+	if c.Key != (Key{}) {
+		c.Key.validate(f)
+	}
+	if c.ConfirmWithin != 0 && !isWrite(c.Op) {
+		f.add("/confirm_within", "only a write of objects can wait for a confirmation")
+	}
+	checkSpan(f, "/confirm_within", c.ConfirmWithin, minConfirm, maxConfirm)
+	return validate(c.Op, f)
 }
 
 func (i Init) validate(f *faults) {
@@ -106,14 +133,14 @@ func (p Precondition) validate(f *faults) {
 
 func checkRef(f *faults, ref Ref) {
 	switch ref.Kind {
-	case KindListener, KindRoute, KindPool:
+	case KindListener, KindRoute, KindPool, KindToken:
 		if ref.Pool != "" {
 			f.add("/pool", "%q: a %s is in no pool", ref.Pool, ref.Kind)
 		}
 	case KindBackend:
 		CheckName(ref.Pool, "/pool", f.add)
 	default:
-		f.add("/kind", "%q is not one of listener, route, pool, backend", ref.Kind)
+		f.add("/kind", "%q is not one of listener, route, pool, backend, token", ref.Kind)
 	}
 	CheckName(ref.Name, "/name", f.add)
 }

@@ -32,7 +32,7 @@ type Source interface {
 // its context lives; when it returns without error, the source has the state
 // that followed. The observer never calls it twice at a time.
 type Proposer interface {
-	Propose(ctx context.Context, actor string, op fsm.Operation) (fsm.Result, error)
+	Propose(ctx context.Context, c fsm.Command) (fsm.Result, error)
 }
 
 // Config is what an [Observer] needs to know.
@@ -379,7 +379,7 @@ func (o *Observer) voteDue(ctx context.Context, proposer Proposer, group *sync.W
 	group.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, proposeTimeout)
 		defer cancel()
-		result, err := proposer.Propose(ctx, "health", op)
+		result, err := proposer.Propose(ctx, fsm.Command{Actor: "health", Op: op})
 		if err == nil && result.Err != nil {
 			err = result.Err
 		}

@@ -41,8 +41,8 @@ func (r *registry) Watch() (*fsm.State, <-chan struct{}) {
 	return r.state, r.changed
 }
 
-func (r *registry) Propose(ctx context.Context, _ string, op fsm.Operation) (fsm.Result, error) {
-	votes := op.(fsm.CastVotes)
+func (r *registry) Propose(ctx context.Context, c fsm.Command) (fsm.Result, error) {
+	votes := c.Op.(fsm.CastVotes)
 	r.mu.Lock()
 	r.commands = append(r.commands, votes)
 	r.mu.Unlock()
@@ -55,7 +55,7 @@ func (r *registry) Propose(ctx context.Context, _ string, op fsm.Operation) (fsm
 			return fsm.Result{}, err
 		}
 	}
-	return r.apply(op)[0], nil
+	return r.apply(c.Op)[0], nil
 }
 
 // apply applies operations as one entry.

@@ -18,7 +18,7 @@ type Registry interface {
 	Age() (age time.Duration, known bool)
 	// Propose returns when the local state has the outcome. A refusal is
 	// Result.Err; an error is one of the cluster's sentinels, or internal.
-	Propose(ctx context.Context, actor string, op fsm.Operation) (fsm.Result, error)
+	Propose(ctx context.Context, c fsm.Command) (fsm.Result, error)
 	// ReadIndex returns when the local state is at least what was committed
 	// at the call.
 	ReadIndex(ctx context.Context) error

@@ -134,9 +134,9 @@ func TestTheNameIsDrawnAgainWhenAnotherNodeTookItMeanwhile(t *testing.T) {
 	c.cluster.propose = func(op fsm.Operation) (fsm.Result, error) {
 		names = append(names, op.(fsm.Put).Name)
 		if len(names) == 1 {
-			c.cluster.perform("other", fsm.Put{Pool: "default", Name: op.(fsm.Put).Name, Spec: fsm.BackendSpec{Address: "h:9", AdminState: fsm.AdminReady}})
+			c.cluster.perform(fsm.Command{Actor: "other", Op: fsm.Put{Pool: "default", Name: op.(fsm.Put).Name, Spec: fsm.BackendSpec{Address: "h:9", AdminState: fsm.AdminReady}}})
 		}
-		return c.cluster.perform("me", op), nil
+		return c.cluster.perform(fsm.Command{Actor: "me", Op: op}), nil
 	}
 	c.send("POST", "/v1/backends", `{"address":"10.0.0.5:9000"}`).want(201)
 	if len(names) != 2 || names[0] == names[1] {

@@ -58,7 +58,7 @@ func TestFailuresOfTheClusterBecomeProblems(t *testing.T) {
 func TestARepeatedCommandIsAnsweredWithWhatItMade(t *testing.T) {
 	c := newClient(t)
 	c.cluster.propose = func(op fsm.Operation) (fsm.Result, error) {
-		first := c.cluster.perform("me", op)
+		first := c.cluster.perform(fsm.Command{Actor: "me", Op: op})
 		return fsm.Result{Version: first.Version, Revision: first.Revision, Created: first.Created, Repeat: true}, nil
 	}
 	c.send("PUT", "/v1/pools/p", `{}`).want(201).wantAt("p", "name").wantHeader("Location", "/v1/pools/p")

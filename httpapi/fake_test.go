@@ -59,19 +59,18 @@ func newFakeCluster(t testing.TB) *fakeCluster {
 
 func (f *fakeCluster) apply(t testing.TB, op fsm.Operation) {
 	t.Helper()
-	if result := f.perform("test", op); result.Err != nil {
+	if result := f.perform(fsm.Command{Actor: "test", Op: op}); result.Err != nil {
 		t.Fatalf("apply %T: %v", op, result.Err)
 	}
 }
 
-func (f *fakeCluster) perform(actor string, op fsm.Operation) fsm.Result {
+func (f *fakeCluster) perform(c fsm.Command) fsm.Result {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.sequence++
-	f.actors = append(f.actors, actor)
-	state, results := fsm.Apply(f.state, []fsm.Command{{
-		ID: fsm.CommandID{Origin: fakeUID, Seq: f.sequence}, Time: time.Now(), Actor: actor, Op: op,
-	}})
+	f.actors = append(f.actors, c.Actor)
+	c.ID, c.Time = fsm.CommandID{Origin: fakeUID, Seq: f.sequence}, time.Now()
+	state, results := fsm.Apply(f.state, []fsm.Command{c})
 	f.state = state
 	return results[0]
 }
@@ -85,14 +84,14 @@ func (f *fakeCluster) Age() (time.Duration, bool) {
 	return *f.age, true
 }
 
-func (f *fakeCluster) Propose(_ context.Context, actor string, op fsm.Operation) (fsm.Result, error) {
+func (f *fakeCluster) Propose(_ context.Context, c fsm.Command) (fsm.Result, error) {
 	f.mu.Lock()
 	propose := f.propose
 	f.mu.Unlock()
 	if propose != nil {
-		return propose(op)
+		return propose(c.Op)
 	}
-	return f.perform(actor, op), nil
+	return f.perform(c), nil
 }
 
 func (f *fakeCluster) State() *fsm.State {

@@ -39,7 +39,7 @@ func (a *API) override(rw http.ResponseWriter, r *http.Request) error {
 	if len(faults) > 0 {
 		return problem.Invalid(faults)
 	}
-	result, err := a.config.Cluster.Propose(r.Context(), w.actor, op)
+	result, err := a.config.Cluster.Propose(r.Context(), fsm.Command{Actor: w.actor, Op: op})
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (a *API) endOverride(rw http.ResponseWriter, r *http.Request) error {
 	if refusal := fsm.Validate(op); refusal != nil {
 		return problem.New(problem.InvalidRequest, "%s", messages(refusal.Faults))
 	}
-	result, err := a.config.Cluster.Propose(r.Context(), w.actor, op)
+	result, err := a.config.Cluster.Propose(r.Context(), fsm.Command{Actor: w.actor, Op: op})
 	if err != nil {
 		return err
 	}

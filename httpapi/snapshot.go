@@ -90,7 +90,7 @@ func (a *API) restoreSnapshot(w http.ResponseWriter, r *http.Request) error {
 		}
 		if err != nil {
 			// If this fails too, the leader gives the parts up after a while.
-			_, _ = a.config.Cluster.Propose(ctx, actor(r), fsm.RestorePart{ID: part.ID, Abort: true})
+			_, _ = a.config.Cluster.Propose(ctx, fsm.Command{Actor: actor(r), Op: fsm.RestorePart{ID: part.ID, Abort: true}})
 			return err
 		}
 	}
@@ -152,7 +152,7 @@ func partsOf(s *fsm.State) ([]fsm.RestorePart, error) {
 // writePart waits out a change of the leader.
 func (a *API) writePart(ctx context.Context, by string, part fsm.RestorePart) (fsm.Result, error) {
 	for until := time.Now().Add(partPatience); ; {
-		result, err := a.config.Cluster.Propose(ctx, by, part)
+		result, err := a.config.Cluster.Propose(ctx, fsm.Command{Actor: by, Op: part})
 		again := errors.Is(err, cluster.ErrNoQuorum) || errors.Is(err, cluster.ErrOverloaded)
 		if !again || time.Now().After(until) {
 			return result, err

@@ -57,7 +57,7 @@ func TestASnapshotIsRestoredIntoAnotherCluster(t *testing.T) {
 				t.Error("a part shows before the last one has come")
 			}
 		}
-		return into.cluster.perform("test", op), nil
+		return into.cluster.perform(fsm.Command{Actor: "test", Op: op}), nil
 	}
 	into.send("PUT", "/v1/snapshot", saved.body, "Content-Type", "application/vnd.evenkeel.snapshot").want(200).
 		wantAt(float64(revision+1), "revision").wantAt(float64(3003), "objects")
@@ -124,7 +124,7 @@ func TestARestoreWaitsOutAChangeOfTheLeader(t *testing.T) {
 		if attempts++; attempts < 3 {
 			return fsm.Result{}, cluster.ErrNoQuorum
 		}
-		return c.cluster.perform("test", op), nil
+		return c.cluster.perform(fsm.Command{Actor: "test", Op: op}), nil
 	}
 	c.send("PUT", "/v1/snapshot", body, "Content-Type", "application/vnd.evenkeel.snapshot").want(200)
 	if attempts != 3 {
@@ -141,7 +141,7 @@ func TestOneSnapshotIsRestoredAtATime(t *testing.T) {
 			other = 1
 			other = c.send("PUT", "/v1/snapshot", body, "Content-Type", "application/vnd.evenkeel.snapshot").StatusCode
 		}
-		return c.cluster.perform("test", op), nil
+		return c.cluster.perform(fsm.Command{Actor: "test", Op: op}), nil
 	}
 	c.send("PUT", "/v1/snapshot", body, "Content-Type", "application/vnd.evenkeel.snapshot").want(200)
 	if other != 503 {

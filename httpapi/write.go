@@ -93,7 +93,7 @@ func (a *API) put(res *resource) handlerFunc {
 		if err := w.read(rw, r, nil); err != nil {
 			return err
 		}
-		result, err := a.config.Cluster.Propose(r.Context(), w.actor, w.operation())
+		result, err := a.config.Cluster.Propose(r.Context(), fsm.Command{Actor: w.actor, Op: w.operation()})
 		if err != nil {
 			return err
 		}
@@ -133,7 +133,7 @@ func (a *API) create(res *resource) handlerFunc {
 // made up and is taken.
 func (a *API) proposeNew(r *http.Request, w *write, draw func() string) (fsm.Result, error) {
 	for try := 1; ; try++ {
-		result, err := a.config.Cluster.Propose(r.Context(), w.actor, w.operation())
+		result, err := a.config.Cluster.Propose(r.Context(), fsm.Command{Actor: w.actor, Op: w.operation()})
 		taken := err == nil && result.Err != nil && result.Err.Code == fsm.CodeExists
 		if !taken || w.name != nil || try == maxDraws {
 			return result, err
@@ -175,7 +175,7 @@ func (a *API) remove(res *resource) handlerFunc {
 		if refusal := fsm.Validate(op); refusal != nil {
 			return problem.New(problem.InvalidRequest, "%s", messages(refusal.Faults))
 		}
-		result, err := a.config.Cluster.Propose(r.Context(), w.actor, op)
+		result, err := a.config.Cluster.Propose(r.Context(), fsm.Command{Actor: w.actor, Op: op})
 		if err != nil {
 			return err
 		}
