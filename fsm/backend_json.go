@@ -43,7 +43,7 @@ func appendBackend(to []byte, b *Backend) (_ []byte, ok bool) {
 	}
 	w.some(`,"epoch":`, b.Status.Epoch)
 	w.some(`,"flap_epoch":`, b.Status.FlapEpoch)
-	w.odd = w.odd || b.Spec.DrainTimeout != 0 || b.Status.Override != nil || b.Status.Drain != nil
+	w.odd = w.odd || b.Spec.DrainTimeout != 0 || b.Spec.TTL != 0 || b.Status.Override != nil || b.Status.Drain != nil
 	w.text(`},"meta":{"uid":`, b.Meta.UID)
 	w.count(`,"revision":`, b.Meta.Revision)
 	w.time(`,"created":`, b.Meta.Created)

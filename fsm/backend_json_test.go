@@ -31,11 +31,12 @@ func fullBackend() *Backend {
 
 // rareBackends have what is left to encoding/json, one thing each.
 func rareBackends() map[string]*Backend {
-	drained, overridden, draining := fullBackend(), fullBackend(), fullBackend()
+	drained, overridden, draining, renewed := fullBackend(), fullBackend(), fullBackend(), fullBackend()
 	drained.Spec.DrainTimeout = Duration(time.Minute)
 	overridden.Status.Override = &Override{HealthUp, Duration(time.Hour), "for a test", "someone", overridden.Meta.Created, 3}
 	draining.Status.Drain = &Drain{DrainUnderWay, []string{"n1"}, 2}
-	return map[string]*Backend{"drained": drained, "overridden": overridden, "draining": draining}
+	renewed.Spec.TTL = Duration(time.Minute)
+	return map[string]*Backend{"drained": drained, "overridden": overridden, "draining": draining, "renewed": renewed}
 }
 
 // TestEveryFieldOfABackendIsTried fails when there is a field that no backend of
@@ -143,7 +144,7 @@ func TestAnyBackendIsWrittenAndReadAsEncodingJSONDoes(t *testing.T) {
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		b := &Backend{Pool: text.Draw(t, "pool"), Name: text.Draw(t, "name"), Labels: rapid.MapOfN(text, text, 0, 3).Draw(t, "labels")}
-		b.Spec = BackendSpec{text.Draw(t, "address"), rapid.IntMin(0).Draw(t, "weight"), rapid.IntMin(0).Draw(t, "tier"), text.Draw(t, "zone"), AdminState(text.Draw(t, "state")), 0}
+		b.Spec = BackendSpec{text.Draw(t, "address"), rapid.IntMin(0).Draw(t, "weight"), rapid.IntMin(0).Draw(t, "tier"), text.Draw(t, "zone"), AdminState(text.Draw(t, "state")), 0, Duration(rapid.SampledFrom([]int64{0, 0, 0, 5e9}).Draw(t, "ttl"))}
 		b.Status = BackendStatus{
 			Health: Health(text.Draw(t, "health")), Since: rapid.Uint64().Draw(t, "since"), Generation: rapid.Uint64().Draw(t, "generation"),
 			Reduction: rapid.Int().Draw(t, "reduction"), Ramp: rapid.Uint64().Draw(t, "ramp"), Flaps: rapid.IntMin(0).Draw(t, "flaps"),

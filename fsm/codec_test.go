@@ -55,6 +55,16 @@ func encodings() map[string]Command {
 		"override_back":       command(SetOverride{Pool: "a", Name: "web1"}),
 		"expire": command(Expire{[]Expiry{{"a", "web1", "u1", "hold", 4}, {"a", "web2", "u2", "flap", 5}, {"a", "web3", "u3", "ramp", 6},
 			{"a", "web4", "u4", "override", 7}, {"a", "web5", "u5", "drain", 8}}}),
+		"put_backend_ttl": command(Put{Pool: "a", Name: "web1", Spec: BackendSpec{Address: "10.0.0.5:9000", Weight: 1, AdminState: "ready", TTL: Duration(time.Minute)}}),
+		"put_token":       command(Put{Name: "ci", Spec: TokenSpec{"editor", strings.Repeat("0a", 32), map[string]string{"team": "shop"}, &at}}),
+		"delete_token":    command(Delete{Ref: Ref{Kind: KindToken, Name: "ci"}}),
+		"put_limited":     command(Put{Name: "a", Spec: PoolSpec{Strategy: "random"}, If: Precondition{Labels: map[string]string{"team": "shop"}}}),
+		"txn":             command(txn(put(Put{Name: "a", Spec: PoolSpec{Strategy: "random"}}), deletion(Delete{Ref: Ref{Kind: KindRoute, Name: "r"}, If: Precondition{Revision: 12}}))),
+		"confirm":         command(Confirm{Revision: 12}),
+		"undo":            command(Confirm{12, true}),
+		"expire_ttl":      command(Expire{[]Expiry{{"a", "web1", "u1", "ttl", 12}}}),
+		"delete_framed": {ID: CommandID{"6f1c0b1e-0000-4000-8000-000000000001", 42}, Time: at, Actor: "admin", Reason: "it is gone",
+			Key: Key{"k-1", "5f2a"}, ConfirmWithin: Duration(time.Minute), Op: Delete{Ref: Ref{Kind: KindRoute, Name: "r"}}},
 		"idle": command(ReportIdle{"n1", []IdleBackend{{"a", "web1", "u1", 9}}}),
 	}
 }

@@ -139,20 +139,23 @@ type Expiry struct {
 	UID  string     `json:"uid"`
 	What ExpiryKind `json:"what"`
 	// Epoch is of the override or drain; [BackendStatus.FlapEpoch] for a hold or a
-	// flap, and [BackendStatus.Epoch] for a slow start.
+	// flap, [BackendStatus.Epoch] for a slow start, and [Meta.Revision] for a backend
+	// that was not renewed.
 	Epoch uint64 `json:"epoch"`
 }
 
 // ExpiryKind is what of a backend can expire.
 type ExpiryKind string
 
-// What expires: a hold for flaps, one flap, a slow start, an override, a drain.
+// What expires: a hold for flaps, one flap, a slow start, an override, a drain,
+// and a backend that was not renewed.
 const (
 	ExpireHold     ExpiryKind = "hold"
 	ExpireFlap     ExpiryKind = "flap"
 	ExpireRamp     ExpiryKind = "ramp"
 	ExpireOverride ExpiryKind = "override"
 	ExpireDrain    ExpiryKind = "drain"
+	ExpireTTL      ExpiryKind = "ttl"
 )
 
 // ReportIdle tells that a node has no request in flight to backends that drain,

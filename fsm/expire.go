@@ -44,6 +44,10 @@ func (d *draft) expire(op Expire) {
 			d.ignored++
 			continue
 		}
+		if item.What == ExpireTTL {
+			d.lapse(b, item)
+			continue
+		}
 		next := *b
 		if !d.expireOne(b, &next, item) {
 			d.ignored++
@@ -51,6 +55,16 @@ func (d *draft) expire(op Expire) {
 		}
 		d.storeBackend(&next)
 	}
+}
+
+// lapse deletes a backend that was not renewed. One that is held for a
+// confirmation stays until that is settled.
+func (d *draft) lapse(b *Backend, item Expiry) {
+	if b.Spec.TTL == 0 || b.Meta.Revision != item.Epoch || d.delete(Delete{Ref: b.Ref()}) != nil {
+		d.ignored++
+		return
+	}
+	d.recorded.kind = DoneLapse
 }
 
 func (d *draft) expireOne(b, next *Backend, item Expiry) bool {

@@ -141,6 +141,9 @@ func walkFields(v reflect.Value, at string, visit func(name string, v reflect.Va
 			walkFields(v.Index(i), at, visit)
 		}
 	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			return // what it is made of is not its encoding
+		}
 		for i := range v.NumField() {
 			name := at + "." + v.Type().Field(i).Name
 			visit(name, v.Field(i))

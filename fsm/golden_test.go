@@ -15,6 +15,7 @@ var newerThanTheFirst = map[string]uint64{
 	"put_route_http": 2, "put_route_redirect": 2, "put_route_moved": 2, "put_route_respond": 2, "put_route_path": 2, "put_route_regexp": 2,
 	"restore": 3, "restore_abort": 3,
 	"put_pool_health": 4, "put_pool_health_tcp": 4, "put_pool_reuse": 4, "put_backend_drain": 4, "votes_reduction": 4,
+	"put_backend_ttl": 5, "put_token": 5, "delete_token": 5, "put_limited": 5, "txn": 5, "confirm": 5, "undo": 5, "expire_ttl": 5, "delete_framed": 5,
 	"override": 4, "override_back": 4, "expire": 4, "idle": 4,
 }
 
@@ -47,22 +48,22 @@ func TestEveryGoldenCommandIsReadAndWrittenAlike(t *testing.T) {
 		if _, known := written[name]; !known {
 			t.Errorf("%s is in no list of encodings", file)
 		}
-		checkGoldenLevel(t, name, command.Op)
+		checkGoldenLevel(t, name, command)
 	}
 }
 
 // checkGoldenLevel makes sure that a command waits for its level, and for no
 // higher one.
-func checkGoldenLevel(t *testing.T, name string, op Operation) {
+func checkGoldenLevel(t *testing.T, name string, c Command) {
 	t.Helper()
 	needs := max(newerThanTheFirst[name], 1)
 	for level := uint64(1); level <= FeatureLevel; level++ {
 		s := &State{clusterID: "c1", featureLevel: level}
-		if init, ok := op.(Init); ok {
+		if init, ok := c.Op.(Init); ok {
 			init.FeatureLevel, s = level, New()
-			op = init
+			c.Op = init
 		}
-		if refusal := s.CheckLevel(Command{Op: op}); (refusal == nil) != (level >= needs) {
+		if refusal := s.CheckLevel(c); (refusal == nil) != (level >= needs) {
 			t.Errorf("%s needs level %d; at level %d: %v", name, needs, level, refusal)
 		}
 	}
@@ -111,8 +112,25 @@ func goldenHealthState(t *testing.T) *State {
 	return r.State
 }
 
+// goldenHistoryState has one of everything that level 5 brought.
+func goldenHistoryState(t *testing.T) *State {
+	t.Helper()
+	r := newRegistryAt(t, 5)
+	r.must(backend("web1", "10.0.0.5:9000"))
+	r.vote("n1", HealthUp)
+	r.vote("n2", HealthUp)
+	r.command(Command{Actor: "ann", Reason: "moved", Key: Key{"k-1", "5f2a"}, Op: backend("web1", "10.0.0.6:9000")})
+	r.must(tokenPut("ci", "a"))
+	r.must(tokenPut("ci", "b"))
+	r.command(Command{Actor: "ann", Reason: "a try", ConfirmWithin: Duration(time.Minute), Op: txn(put(backend("web2", "10.0.0.7:9000")), put(backend("web1", "10.0.0.8:9000")))})
+	if len(r.Pending()) != 1 || r.keys.Len() != 1 {
+		t.Fatalf("%d wait, %d keys", len(r.Pending()), r.keys.Len())
+	}
+	return r.State
+}
+
 func TestTheGoldenSnapshotsAreReadAndWrittenAlike(t *testing.T) {
-	for file, state := range map[string]*State{"snapshot.v1": goldenState(t), "snapshot_health.v1": goldenHealthState(t)} {
+	for file, state := range map[string]*State{"snapshot.v1": goldenState(t), "snapshot_health.v1": goldenHealthState(t), "snapshot_history.v1": goldenHistoryState(t)} {
 		t.Run(file, func(t *testing.T) { checkGoldenSnapshot(t, filepath.Join("testdata", file), state) })
 	}
 }

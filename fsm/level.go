@@ -58,7 +58,16 @@ func (s *State) CheckLevel(c Command) *Error {
 			f.add("", "a command of kind %s "+beyondLevel, op.commandKind(), levelHealth, s.featureLevel)
 		}
 		s.checkCondition(&f, "", op.If)
-	case Expire, ReportIdle:
+	case Expire:
+		if s.featureLevel < levelHealth {
+			f.add("", "a command of kind %s "+beyondLevel, op.commandKind(), levelHealth, s.featureLevel)
+		}
+		for i, item := range op.Items {
+			if item.What == ExpireTTL && s.featureLevel < levelHistory {
+				f.add(fmt.Sprintf("/items/%d/what", i), beyondLevel, levelHistory, s.featureLevel)
+			}
+		}
+	case ReportIdle:
 		if s.featureLevel < levelHealth {
 			f.add("", "a command of kind %s "+beyondLevel, op.commandKind(), levelHealth, s.featureLevel)
 		}
@@ -169,7 +178,7 @@ func (c *Check) newFields() []newField {
 }
 
 func (s BackendSpec) newFields() []newField {
-	return []newField{{"/spec/drain_timeout", 4, s.DrainTimeout != 0}}
+	return []newField{{"/spec/drain_timeout", 4, s.DrainTimeout != 0}, {"/spec/ttl", levelHistory, s.TTL != 0}}
 }
 
 // raiseLevel lets the cluster use what a higher level brings. It refuses as

@@ -30,6 +30,7 @@ func drawOperation(t *rapid.T) Operation {
 		put.Pool, put.If, put.Labels = pick("pool"), pre, labels
 		spec := put.Spec.(BackendSpec)
 		spec.AdminState = rapid.SampledFrom([]AdminState{AdminReady, AdminReady, AdminReady, AdminDrain, AdminMaint}).Draw(t, "admin state")
+		spec.TTL = Duration(rapid.SampledFrom([]time.Duration{0, 0, 0, time.Minute}).Draw(t, "ttl"))
 		put.Spec = spec
 		return put
 	case 7:
@@ -138,10 +139,13 @@ func drawStatus(t *rapid.T, s *State) Operation {
 func drawExpire(t *rapid.T, s *State, age uint64) Expire {
 	var e Expire
 	for b := range s.Backends() {
-		what := rapid.SampledFrom([]ExpiryKind{ExpireHold, ExpireFlap, ExpireRamp, ExpireOverride, ExpireDrain}).Draw(t, "what")
+		what := rapid.SampledFrom([]ExpiryKind{ExpireHold, ExpireFlap, ExpireRamp, ExpireOverride, ExpireDrain, ExpireTTL}).Draw(t, "what")
 		epoch := b.Status.Epoch
 		if what == ExpireHold || what == ExpireFlap {
 			epoch = b.Status.FlapEpoch
+		}
+		if what == ExpireTTL {
+			epoch = b.Meta.Revision
 		}
 		if what == ExpireOverride && b.Status.Override != nil {
 			epoch = b.Status.Override.Epoch
@@ -179,6 +183,51 @@ func drawVotes(t *rapid.T, s *State) Operation {
 	return op
 }
 
+// drawAny draws any operation.
+func drawAny(t *rapid.T, s *State) Operation {
+	switch rapid.IntRange(0, 9).Draw(t, "new kind") {
+	case 0, 1:
+		return drawTxn(t)
+	case 2:
+		confirm := Confirm{Revision: rapid.Uint64Range(1, 20).Draw(t, "revision"), Undo: rapid.Bool().Draw(t, "undo")}
+		if len(s.pending) > 0 {
+			confirm.Revision = rapid.SampledFrom(s.pending).Draw(t, "pending").Revision
+		}
+		return confirm
+	case 3:
+		hash := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "hash")
+		return tokenPut(rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "token"), hash)
+	}
+	if op := drawOperation(t); op != nil {
+		return op
+	}
+	return drawStatus(t, s)
+}
+
+func drawTxn(t *rapid.T) Txn {
+	var op Txn
+	for range rapid.IntRange(1, 6).Draw(t, "steps") {
+		switch one := drawOperation(t).(type) {
+		case Put:
+			op.Steps = append(op.Steps, Step{Put: &one})
+		case Delete:
+			op.Steps = append(op.Steps, Step{Delete: &one})
+		}
+	}
+	return op
+}
+
+// drawFrame draws what goes with an operation.
+func drawFrame(t *rapid.T, c *Command) {
+	if rapid.IntRange(0, 4).Draw(t, "keyed") == 0 {
+		c.Key = Key{Name: rapid.SampledFrom([]string{"k1", "k2", "k3"}).Draw(t, "key"), Request: rapid.SampledFrom([]string{"", "r"}).Draw(t, "request")}
+	}
+	if isWrite(c.Op) && rapid.IntRange(0, 3).Draw(t, "waits") == 0 {
+		c.ConfirmWithin = Duration(time.Minute)
+	}
+	c.Reason = rapid.SampledFrom([]string{"", "", "why"}).Draw(t, "reason")
+}
+
 // drawEntries draws a history of entries and returns it with the state that
 // it leads to from an initialised registry.
 func drawEntries(t *rapid.T, from *State) ([][]Command, *State) {
@@ -187,16 +236,13 @@ func drawEntries(t *rapid.T, from *State) ([][]Command, *State) {
 	for range rapid.IntRange(1, 40).Draw(t, "entries") {
 		var entry []Command
 		for range rapid.IntRange(1, 3).Draw(t, "commands") {
-			op := drawOperation(t)
-			if op == nil {
-				op = drawStatus(t, state)
-			}
 			seq++
-			id := CommandID{"n1", seq}
+			c := Command{ID: CommandID{"n1", seq}, Time: time.Unix(int64(seq), 0).UTC(), Actor: "a", Op: drawAny(t, state)}
 			if rapid.IntRange(0, 9).Draw(t, "repeat") == 0 {
-				id.Seq = max(1, seq/2)
+				c.ID.Seq = max(1, seq/2)
 			}
-			entry = append(entry, Command{ID: id, Time: time.Unix(int64(seq), 0).UTC(), Actor: "a", Op: op})
+			drawFrame(t, &c)
+			entry = append(entry, c)
 		}
 		entries = append(entries, entry)
 		state, _ = Apply(state, entry)

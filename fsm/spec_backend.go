@@ -29,7 +29,17 @@ type BackendSpec struct {
 	// DrainTimeout is how long a drain waits for requests in flight, 1 s to 24 h;
 	// 0: [DefaultDrainTimeout].
 	DrainTimeout Duration `json:"drain_timeout,omitempty" zero:"refused"`
+	// TTL is how long the backend stays without being renewed, 5 s to 24 h; then the
+	// cluster deletes it. 0: for ever. Renewals do not enter the state; the leader
+	// counts.
+	TTL Duration `json:"ttl,omitempty" zero:"refused"`
 }
+
+// Bounds of [BackendSpec.TTL].
+const (
+	minTTL = 5 * time.Second
+	maxTTL = 24 * time.Hour
+)
 
 // DefaultDrainTimeout is [BackendSpec.DrainTimeout]'s default.
 const DefaultDrainTimeout = 5 * time.Minute

@@ -209,7 +209,7 @@ func (d *draft) step(c Command, step Step, result *StepResult) *Error {
 // checkStep checks what could not be while other steps were to come.
 func (d *draft) checkStep(step Step) *Error {
 	if step.Put != nil {
-		if step.validate(false) != nil {
+		if step.Put.Ref().Kind == KindBackend || step.validate(false) != nil {
 			return nil // it was told
 		}
 		return d.checkNames(*step.Put)

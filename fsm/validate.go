@@ -182,6 +182,7 @@ func (s BackendSpec) validate(f *faults) {
 		f.add("/spec/admin_state", "%q is not one of ready, drain, maint", clip(string(s.AdminState)))
 	}
 	checkSpan(f, "/spec/drain_timeout", s.DrainTimeout, minDrainTimeout, maxDrainTimeout)
+	checkSpan(f, "/spec/ttl", s.TTL, minTTL, maxTTL)
 }
 
 func (c CastVotes) validate(f *faults) {

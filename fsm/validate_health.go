@@ -102,10 +102,10 @@ func (e Expire) validate(f *faults) {
 	}
 	for i, item := range e.Items {
 		switch item.What {
-		case ExpireHold, ExpireFlap, ExpireRamp, ExpireOverride, ExpireDrain:
+		case ExpireHold, ExpireFlap, ExpireRamp, ExpireOverride, ExpireDrain, ExpireTTL:
 		default:
-			f.add(fmt.Sprintf("/items/%d/what", i), "%q is not one of %s, %s, %s, %s, %s", clip(string(item.What)),
-				ExpireHold, ExpireFlap, ExpireRamp, ExpireOverride, ExpireDrain)
+			f.add(fmt.Sprintf("/items/%d/what", i), "%q is not one of %s, %s, %s, %s, %s, %s", clip(string(item.What)),
+				ExpireHold, ExpireFlap, ExpireRamp, ExpireOverride, ExpireDrain, ExpireTTL)
 		}
 	}
 }
