@@ -35,7 +35,7 @@ type countdown struct {
 }
 
 // countdowns are all that the leader counts, by its monotonic clock: holds, flaps,
-// slow starts, overrides and drains. A new leader begins each anew, since what it
+// slow starts, overrides, drains and backends to be renewed. A new leader begins each anew, since what it
 // was told of another one's time proves nothing about its own. Nothing else begins
 // one anew that goes on, be it an override renewed for ever, and nothing ends early.
 // Its methods have no clock, and are called from one goroutine.
@@ -44,10 +44,11 @@ type countdowns struct {
 	known   bool
 	all     map[fsm.Ref]map[fsm.ExpiryKind]*countdown
 	order   countdownHeap
+	renewed *renewals
 }
 
-func newCountdowns() *countdowns {
-	return &countdowns{all: map[fsm.Ref]map[fsm.ExpiryKind]*countdown{}}
+func newCountdowns(renewed *renewals) *countdowns {
+	return &countdowns{all: map[fsm.Ref]map[fsm.ExpiryKind]*countdown{}, renewed: renewed}
 }
 
 // follow takes a newer state. It costs what has changed since the last one, or a
@@ -89,6 +90,9 @@ func (c *countdowns) look(s *fsm.State, ref fsm.Ref, now time.Time) {
 		if old != nil && (one.begin != old.begin || b.Meta.UID != old.expiry.UID) {
 			heap.Remove(&c.order, old.slot)
 			delete(counted, one.what)
+			if one.what == fsm.ExpireTTL {
+				c.renewed.forget(ref)
+			}
 			old = nil
 		}
 		if one.begin == 0 {
@@ -125,8 +129,8 @@ type lasting struct {
 
 // lastingOf returns everything that can end with time. b is nil for a backend
 // that is gone.
-func lastingOf(b *fsm.Backend, pool *fsm.Pool) [5]lasting {
-	all := [5]lasting{{what: fsm.ExpireRamp}, {what: fsm.ExpireOverride}, {what: fsm.ExpireDrain}, {what: fsm.ExpireHold}, {what: fsm.ExpireFlap}}
+func lastingOf(b *fsm.Backend, pool *fsm.Pool) [6]lasting {
+	all := [6]lasting{{what: fsm.ExpireRamp}, {what: fsm.ExpireOverride}, {what: fsm.ExpireDrain}, {what: fsm.ExpireHold}, {what: fsm.ExpireFlap}, {what: fsm.ExpireTTL}}
 	if b == nil || pool == nil {
 		return all
 	}
@@ -146,6 +150,9 @@ func lastingOf(b *fsm.Backend, pool *fsm.Pool) [5]lasting {
 	}
 	if s.Flaps > 0 && s.Health == fsm.HealthUp {
 		all[4] = lasting{fsm.ExpireFlap, s.FlapEpoch, s.FlapEpoch, time.Duration(damping.Decay)}
+	}
+	if b.Spec.TTL != 0 {
+		all[5] = lasting{fsm.ExpireTTL, b.Meta.Revision, b.Meta.Revision, time.Duration(b.Spec.TTL)}
 	}
 	return all
 }
@@ -168,6 +175,9 @@ func (c *countdowns) ripe(now time.Time) []fsm.Expiry {
 		if first.due.After(now) {
 			break
 		}
+		if c.wasRenewed(first, now) {
+			continue
+		}
 		items = append(items, first.expiry)
 		size += expiryOverhead + len(first.expiry.Pool) + len(first.expiry.Name) + len(first.expiry.UID)
 		first.due = now.Add(expiryRetry)
@@ -177,6 +187,22 @@ func (c *countdowns) ripe(now time.Time) []fsm.Expiry {
 	// the same backend would not be found.
 	slices.SortStableFunc(items, func(a, b fsm.Expiry) int { return cmp.Compare(lateness(a.What), lateness(b.What)) })
 	return items
+}
+
+// wasRenewed tells whether a backend that would lapse was renewed meanwhile, and
+// counts on from then.
+func (c *countdowns) wasRenewed(one *countdown, now time.Time) bool {
+	e := one.expiry
+	if e.What != fsm.ExpireTTL {
+		return false
+	}
+	at, renewed := c.renewed.lapse(fsm.Ref{Kind: fsm.KindBackend, Pool: e.Pool, Name: e.Name}, e.UID, one.since, now)
+	if !renewed {
+		return false
+	}
+	one.since, one.due = at, at.Add(one.span)
+	heap.Fix(&c.order, one.slot)
+	return true
 }
 
 func lateness(what fsm.ExpiryKind) int {
@@ -215,7 +241,8 @@ func (h *countdownHeap) Pop() any {
 // expire ends what has lasted its time, as long as this node leads.
 func (n *Node) expire(ctx context.Context) {
 	err := n.WhileLeader(ctx, func(ctx context.Context) error {
-		counts := newCountdowns()
+		n.renewals.begin()
+		counts := newCountdowns(n.renewals)
 		for ctx.Err() == nil {
 			state, replaced := n.Watch()
 			counts.follow(state, time.Now())

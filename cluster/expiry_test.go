@@ -93,7 +93,7 @@ func TestWhatLastsIsEndedOnceItsTimeHasPassed(t *testing.T) {
 			func(s *fsm.BackendStatus) bool { return s.Drain.State == fsm.DrainTimedOut }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l, counts, now := newLedger(t), newCountdowns(), time.Now()
+			l, counts, now := newLedger(t), newCountdowns(newRenewals()), time.Now()
 			l.wantRipe(counts, now)
 			c.begin(l)
 			l.wantRipe(counts, now)
@@ -122,7 +122,7 @@ func drainingNamed(name string, timeout time.Duration) fsm.Put {
 }
 
 func TestWhatBeginsAnewIsCountedAnew(t *testing.T) {
-	l, counts, now := newLedger(t), newCountdowns(), time.Now()
+	l, counts, now := newLedger(t), newCountdowns(newRenewals()), time.Now()
 	l.pool(func(s *fsm.PoolSpec) { s.SlowStart = 0 })
 	l.do(backend("b"))
 	l.votes("b", fsm.HealthUp, fsm.HealthDown, fsm.HealthUp, fsm.HealthDown, fsm.HealthUp)
@@ -131,7 +131,7 @@ func TestWhatBeginsAnewIsCountedAnew(t *testing.T) {
 	l.wantRipe(counts, now.Add(4*time.Second))
 	l.wantRipe(counts, now.Add(8*time.Second))
 	l.wantRipe(counts, now.Add(9*time.Second), fsm.ExpireHold)
-	next := newCountdowns() // another leader's
+	next := newCountdowns(newRenewals()) // another leader's
 	l.wantRipe(next, now.Add(time.Hour))
 	l.wantRipe(next, now.Add(time.Hour+5*time.Second), fsm.ExpireHold)
 	l.do(fsm.Delete{Ref: fsm.Ref{Kind: fsm.KindBackend, Pool: "default", Name: "b"}})
@@ -144,7 +144,7 @@ func TestWhatBeginsAnewIsCountedAnew(t *testing.T) {
 // A script that renews an override again and again keeps no flap from decaying, and
 // no hold from ending.
 func TestNothingElseBeginsAHoldOrAFlapAnew(t *testing.T) {
-	l, counts, now := newLedger(t), newCountdowns(), time.Now()
+	l, counts, now := newLedger(t), newCountdowns(newRenewals()), time.Now()
 	l.pool(func(s *fsm.PoolSpec) {
 		s.SlowStart = 0
 		s.Damping = &fsm.Damping{Flaps: 1, Hold: fsm.Duration(time.Minute), MaxHold: fsm.Duration(time.Minute), Decay: fsm.Duration(time.Minute)}
@@ -171,7 +171,7 @@ func TestNothingElseBeginsAHoldOrAFlapAnew(t *testing.T) {
 
 // A slow start is found by the epoch that the end of a hold moves on.
 func TestASlowStartEndsBesideTheHoldThatEndsWithIt(t *testing.T) {
-	l, counts, now := newLedger(t), newCountdowns(), time.Now()
+	l, counts, now := newLedger(t), newCountdowns(newRenewals()), time.Now()
 	l.pool(func(s *fsm.PoolSpec) { s.SlowStart = fsm.Duration(4 * time.Second) })
 	l.do(backend("b"))
 	l.votes("b", fsm.HealthUp, fsm.HealthDown, fsm.HealthUp, fsm.HealthDown, fsm.HealthUp)
@@ -186,7 +186,7 @@ func TestASlowStartEndsBesideTheHoldThatEndsWithIt(t *testing.T) {
 }
 
 func TestASpanThatChangesMovesTheEnd(t *testing.T) {
-	l, counts, now := newLedger(t), newCountdowns(), time.Now()
+	l, counts, now := newLedger(t), newCountdowns(newRenewals()), time.Now()
 	l.do(backend("b"))
 	l.wantRipe(counts, now)
 	l.pool(func(s *fsm.PoolSpec) { s.SlowStart = fsm.Duration(time.Minute) })
@@ -195,7 +195,7 @@ func TestASpanThatChangesMovesTheEnd(t *testing.T) {
 }
 
 func TestASlowStartOutlivesTheFlapsThatDecayInIt(t *testing.T) {
-	l, counts, now := newLedger(t), newCountdowns(), time.Now()
+	l, counts, now := newLedger(t), newCountdowns(newRenewals()), time.Now()
 	l.do(backend("b"))
 	l.votes("b", fsm.HealthUp, fsm.HealthDown, fsm.HealthUp, fsm.HealthDown, fsm.HealthUp)
 	b := l.Backend("default", "b")
@@ -212,7 +212,7 @@ func TestASlowStartOutlivesTheFlapsThatDecayInIt(t *testing.T) {
 }
 
 func TestOneCommandEndsWhatFitsIntoIt(t *testing.T) {
-	l, counts, now := newLedger(t), newCountdowns(), time.Now()
+	l, counts, now := newLedger(t), newCountdowns(newRenewals()), time.Now()
 	const backends = 6000
 	for i := range backends {
 		l.do(numbered(i))

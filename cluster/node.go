@@ -44,6 +44,8 @@ type Node struct {
 	votes      *voteGate
 	restore    restoreWatch // of the leader's duties
 	reads      *coalescer   // to the leader
+	renewer    *renewer     // to the leader
+	renewals   *renewals    // as the leader
 	callers    *callers
 	stops      atomic.Bool // set at the beginning of a clean stop
 	detachment *detachment
@@ -85,7 +87,7 @@ func open(config Config, p profile, net network) (_ *Node, err error) {
 	n := &Node{
 		config: config, profile: p, network: net, dir: dir, name: config.Name, logger: config.Logger, notices: newLimiter(),
 		joiner: newJoiner(), views: newViews(), leaders: newLeaders(), writes: newWriteTimes(), hangAfter: hangAfter,
-		reads: newCoalescer(), callers: newCallers(), votes: newVoteGate(), detachment: newDetachment(), twins: make(chan error, 1),
+		reads: newCoalescer(), renewer: newRenewer(), renewals: newRenewals(), callers: newCallers(), votes: newVoteGate(), detachment: newDetachment(), twins: make(chan error, 1),
 	}
 	if n.name == "" {
 		n.name = dir.defaultName()
@@ -221,6 +223,7 @@ func (n *Node) take(ctx, base context.Context) error {
 	tasks.Go(func() { n.keepPeers(work) })
 	tasks.Go(func() { n.talk.run(work) })
 	tasks.Go(func() { n.reads.run(work, n.askReadIndex) })
+	tasks.Go(func() { n.renewer.run(work, n.askRenew) })
 	tasks.Go(func() { n.takePart(work) })
 	var twin error
 	select {

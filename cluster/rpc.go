@@ -18,6 +18,7 @@ const (
 	methodAdmit     = "admit"      // let me into your cluster
 	methodPropose   = "propose"    // append this command
 	methodReadIndex = "read-index" // what must I have applied to read now
+	methodRenew     = "renew"      // these backends are still there
 	methodReport    = "report"     // what do you say of yourself
 	methodChange    = "change"     // change the members so
 	methodAsk       = "ask"        // answer this question
@@ -81,6 +82,7 @@ func (n *Node) handler() http.Handler {
 	mux.Handle("POST /"+methodAdmit, peer.Method(n.admit))
 	mux.Handle("POST /"+methodPropose, peer.Method(n.takeCommand))
 	mux.Handle("POST /"+methodReadIndex, peer.Method(n.answerReadIndex))
+	mux.Handle("POST /"+methodRenew, peer.Method(n.takeRenewals))
 	mux.Handle("POST /"+methodReport, peer.Method(n.answerReport))
 	mux.Handle("POST /"+methodChange, peer.Method(n.takeChange))
 	mux.Handle("POST /"+methodAsk, peer.Method(n.answerQuestion))

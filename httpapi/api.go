@@ -95,6 +95,7 @@ func (a *API) router() *mux.Router {
 	a.serve(router, http.MethodGet, "/v1/pools/{pool}/health", a.inTurn(a.poolHealth), "consistency")
 	backend := "/v1/pools/{pool}/backends/{name}"
 	a.serve(router, http.MethodGet, backend+"/health", a.inTurn(a.backendHealth), "consistency")
+	a.serve(router, http.MethodPut, backend+"/heartbeat", a.heartbeat, "uid")
 	a.serve(router, http.MethodPut, backend+"/override", a.override)
 	a.serve(router, http.MethodDelete, backend+"/override", a.endOverride)
 	a.serve(router, http.MethodGet, "/v1/cluster", a.clusterStatus, "consistency")

@@ -25,7 +25,7 @@ func badBodies() map[string]badInput {
 		},
 		"an unknown field in the spec": {
 			"POST", "/v1/backends", `{"spec":{"address":"h:1","colour":"red"}}`, 400, "invalid-object",
-			map[string]string{"/spec/colour": "address, admin_state, drain_timeout, tier, weight, zone"},
+			map[string]string{"/spec/colour": "address, admin_state, drain_timeout, tier, ttl, weight, zone"},
 		},
 		"a field in the wrong case": {
 			"POST", "/v1/backends", `{"Address":"h:1"}`, 400, "invalid-object",

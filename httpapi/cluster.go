@@ -22,6 +22,9 @@ type Registry interface {
 	// ReadIndex returns when the local state is at least what was committed
 	// at the call.
 	ReadIndex(ctx context.Context) error
+	// Renew tells the leader that a backend with a TTL is still there. Errors are
+	// cluster.ErrNotRegistered, others of the cluster's sentinels, or internal.
+	Renew(ctx context.Context, r cluster.Renewal) error
 }
 
 // Membership is what this node knows of the cluster. All methods are called

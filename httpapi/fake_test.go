@@ -34,6 +34,9 @@ type fakeCluster struct {
 	// ask, if not nil, answers questions; else every node says that it is of an
 	// older build.
 	ask func(ctx context.Context, uid string, request []byte) ([]byte, error)
+	// renew is what a renewal is answered; renewals are those that came.
+	renew    error
+	renewals []cluster.Renewal
 	// change, if not nil, answers a change of the members.
 	change func(kind, uid string) error
 }
@@ -105,6 +108,13 @@ func (f *fakeCluster) ReadIndex(context.Context) error {
 		return f.readIndex()
 	}
 	return nil
+}
+
+func (f *fakeCluster) Renew(_ context.Context, r cluster.Renewal) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.renewals = append(f.renewals, r)
+	return f.renew
 }
 
 func (f *fakeCluster) UID() string               { return fakeUID }

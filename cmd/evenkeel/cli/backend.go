@@ -23,6 +23,7 @@ func backendKind() *kind {
 			{flag: "admin-state", usage: "ready, drain or maint", apply: text("admin_state"),
 				known: []string{string(fsm.AdminReady), string(fsm.AdminDrain), string(fsm.AdminMaint)}},
 			{flag: "drain-timeout", usage: "how long a drain waits for requests in flight, such as 5m", apply: text("drain_timeout")},
+			{flag: "ttl", usage: "how long the backend stays without being renewed, 5s to 24h", apply: text("ttl")},
 		},
 		head:   []string{"POOL", "NAME", "ADDRESS", "WEIGHT", "TIER", "ADMIN", "HEALTH", "VOTES"},
 		row:    backendRow,

@@ -1,0 +1,53 @@
+package httpapi_test
+
+import (
+	"fmt"
+	"testing"
+
+	"evenkeel/cluster"
+)
+
+const heartbeatPath = "/v1/pools/default/backends/web1/heartbeat"
+
+func TestAHeartbeatIsPassedOnAndIsNoRevision(t *testing.T) {
+	c := newClient(t)
+	made := c.send("PUT", "/v1/pools/default/backends/web1", `{"address":"10.0.0.5:9000","ttl":"30s"}`).want(201)
+	made.wantAt("30s", "spec", "ttl")
+	uid, revision := made.at("meta", "uid").(string), made.Header.Get("X-Evenkeel-Revision")
+	c.send("PUT", heartbeatPath, "").want(204).wantHeader("X-Evenkeel-Revision", revision)
+	c.send("PUT", heartbeatPath+"?uid="+uid, "").want(204)
+	want := cluster.Renewal{Pool: "default", Name: "web1", UID: uid}
+	if got := c.cluster.renewals; len(got) != 2 || got[0] != want || got[1] != want {
+		t.Errorf("renewals %+v, want %+v twice", got, want)
+	}
+}
+
+func TestAHeartbeatOfWhatIsNotRegisteredSaysSo(t *testing.T) {
+	c := newClient(t)
+	c.send("PUT", heartbeatPath, "").wantProblem(404, "not-found")
+	c.send("PUT", "/v1/pools/default/backends/web1", `{"address":"10.0.0.5:9000","ttl":"30s"}`).want(201)
+	c.send("PUT", heartbeatPath+"?uid=another", "").wantProblem(404, "not-found")
+	if len(c.cluster.renewals) != 0 {
+		t.Errorf("renewals %+v", c.cluster.renewals)
+	}
+	for err, status := range map[error]int{
+		cluster.ErrNotRegistered: 404, cluster.ErrNoQuorum: 503, cluster.ErrOverloaded: 503, cluster.ErrStopping: 503, cluster.ErrDetached: 503,
+	} {
+		c.cluster.renew = fmt.Errorf("renew: %w", err)
+		c.send("PUT", heartbeatPath, "").want(status)
+	}
+}
+
+func TestAHeartbeatThatMakesNoSenseIsRefused(t *testing.T) {
+	c := newClient(t)
+	c.send("PUT", "/v1/pools/default/backends/web1", `{"address":"10.0.0.5:9000"}`).want(201)
+	c.send("PUT", heartbeatPath, "").wantProblem(400, "invalid-request")
+	c.send("PUT", heartbeatPath, `{"ttl":"1m"}`).wantProblem(400, "invalid-request")
+	c.send("PUT", heartbeatPath+"?ttl=1m", "").wantProblem(400, "invalid-request")
+	for _, ttl := range []string{"1s", "25h", "0s", "-5s", "forever"} {
+		faults := c.send("PUT", "/v1/pools/default/backends/web1", `{"address":"10.0.0.5:9000","ttl":"`+ttl+`"}`).wantProblem(400, "invalid-object").faults()
+		if faults["/ttl"] == "" {
+			t.Errorf("ttl %q: %v", ttl, faults)
+		}
+	}
+}
