@@ -47,12 +47,16 @@ type Value struct {
 	Text     string
 	Elements []*Value // of an array
 	Members  []Member // of an object, without duplicates
+	// Offset is where in the text the value begins, in bytes.
+	Offset int
 }
 
 // Member is one field of an object.
 type Member struct {
 	Name  string
 	Value *Value
+	// Offset is where in the text the name begins, in bytes.
+	Offset int
 }
 
 // Member returns the value of the named field, or nil.
@@ -69,40 +73,53 @@ func (v *Value) Member(name string) *Value {
 // read to its end; otherwise the faults are duplicate fields, of which the
 // first is kept.
 func Parse(data []byte) (*Value, []fsm.Fault) {
-	if fault, ok := checkSyntax(data); !ok {
-		return nil, []fsm.Fault{fault}
+	value, located := ParseLocated(data, MaxValues)
+	var faults []fsm.Fault
+	for _, fault := range located {
+		if value == nil && fault.Pointer == "" && len(bytes.TrimSpace(data)) > 0 {
+			line, column := Position(data, fault.Offset)
+			fault.Message = fmt.Sprintf("line %d, column %d: %s", line, column, fault.Message)
+		}
+		faults = append(faults, fault.Fault)
 	}
-	p := parser{tokens: json.NewDecoder(bytes.NewReader(data))}
+	return value, faults
+}
+
+// ParseLocated is [Parse] of a document of at most maxValues values, whose
+// faults bear their places beside the message and not in it.
+func ParseLocated(data []byte, maxValues int) (*Value, []Located) {
+	if fault, ok := checkSyntax(data); !ok {
+		return nil, []Located{fault}
+	}
+	p := parser{data: data, tokens: json.NewDecoder(bytes.NewReader(data)), most: maxValues}
 	p.tokens.UseNumber()
 	value, err := p.value(0)
 	if err != nil {
-		p.faults.add(p.pointer(), "%s", err)
-		return nil, p.faults.list
+		p.add(p.start(), "%s", err)
+		return nil, p.located
 	}
-	return value, p.faults.list
+	return value, p.located
 }
 
 // checkSyntax holds the whole text against the grammar before a value is
 // built, because the token reader does not see what follows the first value.
-func checkSyntax(data []byte) (fsm.Fault, bool) {
+func checkSyntax(data []byte) (Located, bool) {
 	if len(bytes.TrimSpace(data)) == 0 {
-		return fsm.Fault{Message: "the body is empty: send a JSON object"}, false
+		return located(0, "the body is empty: send a JSON object"), false
 	}
 	if !utf8.Valid(data) {
-		line, column := position(data, invalidUTF8(data))
-		return fsm.Fault{Message: fmt.Sprintf("line %d, column %d: not valid UTF-8", line, column)}, false
+		return located(InvalidUTF8(data), "not valid UTF-8"), false
 	}
 	var raw json.RawMessage
 	err := json.Unmarshal(data, &raw)
 	if err == nil {
-		return fsm.Fault{}, true
+		return Located{}, true
 	}
 	offset := len(data)
 	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) && !endsEarly(data) {
 		offset = int(syntax.Offset) - 1 // it counts the offending byte
 	}
-	line, column := position(data, offset)
-	return fsm.Fault{Message: fmt.Sprintf("line %d, column %d: %s", line, column, err)}, false
+	return located(offset, err.Error()), false
 }
 
 // endsEarly tells a text that stops too soon from one whose last byte is
@@ -112,31 +129,26 @@ func endsEarly(data []byte) bool {
 	return errors.Is(json.NewDecoder(bytes.NewReader(data)).Decode(&raw), io.ErrUnexpectedEOF)
 }
 
-func invalidUTF8(data []byte) int {
-	for i := 0; i < len(data); {
-		r, size := utf8.DecodeRune(data[i:])
-		if r == utf8.RuneError && size == 1 {
-			return i
-		}
-		i += size
-	}
-	return len(data)
-}
-
-// position returns the line and column, both from 1 and in characters, of a
-// byte offset.
-func position(data []byte, offset int) (line, column int) {
-	before := data[:max(0, min(offset, len(data)))]
-	line = 1 + bytes.Count(before, []byte("\n"))
-	column = 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
-	return line, column
-}
-
 type parser struct {
-	tokens *json.Decoder
-	path   []string // of the value being read
-	count  int
-	faults collector
+	data    []byte
+	tokens  *json.Decoder
+	path    []string // of the value being read
+	count   int
+	most    int // of values
+	located []Located
+}
+
+// start is where the next token begins.
+func (p *parser) start() int {
+	offset := int(p.tokens.InputOffset())
+	for offset < len(p.data) && strings.IndexByte(" \t\r\n,:", p.data[offset]) >= 0 {
+		offset++
+	}
+	return offset
+}
+
+func (p *parser) add(offset int, format string, args ...any) {
+	p.located = AddLocated(p.located, offset, p.pointer(), format, args...)
 }
 
 func (p *parser) pointer() string {
@@ -148,34 +160,38 @@ func (p *parser) pointer() string {
 }
 
 func (p *parser) value(depth int) (*Value, error) {
+	v := &Value{Offset: p.start()}
 	token, err := p.tokens.Token()
 	if err != nil {
 		return nil, err
 	}
-	if p.count++; p.count > MaxValues {
-		return nil, fmt.Errorf("the document has more than %d values", MaxValues)
+	if p.count++; p.count > p.most {
+		return nil, fmt.Errorf("the document has more than %d values", p.most)
 	}
 	switch token := token.(type) {
 	case nil:
-		return &Value{Kind: Null}, nil
+		return v, nil
 	case bool:
-		return &Value{Kind: Bool, Text: strconv.FormatBool(token)}, nil
+		v.Kind, v.Text = Bool, strconv.FormatBool(token)
+		return v, nil
 	case json.Number:
-		return &Value{Kind: Number, Text: token.String()}, nil
+		v.Kind, v.Text = Number, token.String()
+		return v, nil
 	case string:
-		return &Value{Kind: String, Text: token}, nil
+		v.Kind, v.Text = String, token
+		return v, nil
 	}
 	if depth == MaxDepth {
 		return nil, fmt.Errorf("the document is nested deeper than %d levels", MaxDepth)
 	}
 	if token == json.Delim('[') {
-		return p.array(depth + 1)
+		return p.array(v, depth+1)
 	}
-	return p.object(depth + 1)
+	return p.object(v, depth+1)
 }
 
-func (p *parser) array(depth int) (*Value, error) {
-	v := &Value{Kind: Array}
+func (p *parser) array(v *Value, depth int) (*Value, error) {
+	v.Kind = Array
 	for p.tokens.More() {
 		p.path = append(p.path, strconv.Itoa(len(v.Elements)))
 		element, err := p.value(depth)
@@ -189,10 +205,11 @@ func (p *parser) array(depth int) (*Value, error) {
 	return v, err
 }
 
-func (p *parser) object(depth int) (*Value, error) {
-	v := &Value{Kind: Object}
+func (p *parser) object(v *Value, depth int) (*Value, error) {
+	v.Kind = Object
 	seen := map[string]bool{}
 	for p.tokens.More() {
+		offset := p.start()
 		token, err := p.tokens.Token()
 		if err != nil {
 			return nil, err
@@ -204,10 +221,10 @@ func (p *parser) object(depth int) (*Value, error) {
 			return nil, err
 		}
 		if seen[name] {
-			p.faults.add(p.pointer(), "the field is given twice: keep one")
+			p.add(offset, "the field is given twice: keep one")
 		} else {
 			seen[name] = true
-			v.Members = append(v.Members, Member{Name: name, Value: member})
+			v.Members = append(v.Members, Member{Name: name, Value: member, Offset: offset})
 		}
 		p.path = p.path[:len(p.path)-1]
 	}

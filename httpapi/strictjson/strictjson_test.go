@@ -173,3 +173,31 @@ func TestNearestFindsSlipsOfTheFingersOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestAPlaceIsFoundByItsPointer(t *testing.T) {
+	const text = "{\"a\": [1, {\"b/c\": true}],\n \"é\": {\"d\" : null}, \"d\": 1, \"d\": 2}"
+	value, faults := strictjson.ParseLocated([]byte(text), 100)
+	for pointer, want := range map[string]string{
+		"": "{", "/a": `"a"`, "/a/0": "1,", "/a/1": `{"b`, "/a/1/b~1c": `"b/c"`,
+		"/é/d": `"d" :`, "/é/missing": `"é"`, "/a/7": `"a"`, "/nowhere": "{", "/a/0/x": "1,",
+	} {
+		if offset := value.Locate(pointer); !strings.HasPrefix(text[offset:], want) {
+			t.Errorf("%s is at %q, want %q", pointer, text[offset:], want)
+		}
+	}
+	if len(faults) != 1 || !strings.HasPrefix(text[faults[0].Offset:], `"d": 2`) {
+		t.Errorf("faults %v, want the second of the names", faults)
+	}
+	if line, column := strictjson.Position([]byte(text), value.Locate("/é/d")); line != 2 || column != 8 {
+		t.Errorf("line %d, column %d", line, column)
+	}
+}
+
+func TestABoundOfValuesIsTheCallers(t *testing.T) {
+	if value, faults := strictjson.ParseLocated([]byte("[1, 2, 3]"), 3); value != nil || len(faults) != 1 {
+		t.Errorf("4 values of 3 were taken: %v", faults)
+	}
+	if value, _ := strictjson.ParseLocated([]byte("[1, 2, 3]"), 4); value == nil {
+		t.Error("4 values of 4 were refused")
+	}
+}
