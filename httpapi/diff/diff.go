@@ -96,7 +96,7 @@ func Of(before, after fsm.AnyObject) (Change, bool) {
 // Same reports whether the registry would take a write of b over a for one
 // that changes nothing. Neither may be nil.
 func Same(a, b fsm.AnyObject) bool {
-	return maps.Equal(labelsOf(a), labelsOf(b)) && slices.Equal(marshal(specOf(a)), marshal(specOf(b)))
+	return maps.Equal(a.GetLabels(), b.GetLabels()) && slices.Equal(marshal(a.GetSpec()), marshal(b.GetSpec()))
 }
 
 // Compare returns the changes between two lists of versions, which must be
@@ -127,9 +127,9 @@ func show(o fsm.AnyObject) *Object {
 	if o == nil {
 		return nil
 	}
-	o = shown(o)
+	o = fsm.Shown(o)
 	ref := o.Ref()
-	object := &Object{Pool: ref.Pool, Name: ref.Name, Labels: labelsOf(o), Spec: specOf(o)}
+	object := &Object{Pool: ref.Pool, Name: ref.Name, Labels: o.GetLabels(), Spec: o.GetSpec()}
 	if object.Labels == nil {
 		object.Labels = map[string]string{}
 	}

@@ -3,6 +3,7 @@ package diff_test
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -100,6 +101,18 @@ func TestAnObjectThatComesOrGoesIsShownWithoutStatus(t *testing.T) {
 	}
 }
 
+func TestTheHashOfATokenIsNeverTold(t *testing.T) {
+	token := func(hash string) *fsm.Token {
+		return &fsm.Token{Name: "t", Spec: fsm.TokenSpec{Role: "viewer", Hash: hash}}
+	}
+	for _, pair := range [][2]fsm.AnyObject{{nil, token("abcd")}, {token("abcd"), token("ef01")}, {token("ef01"), nil}} {
+		change, changed := diff.Of(pair[0], pair[1])
+		if text := string(marshal(t, change)); !changed || strings.Contains(text, "abcd") || strings.Contains(text, "ef01") {
+			t.Errorf("changed %t: %s", changed, text)
+		}
+	}
+}
+
 func TestWhatTheRegistryTakesForTheSameIsNoChange(t *testing.T) {
 	for name, pair := range map[string][2]fsm.AnyObject{
 		"nothing and nothing":         {nil, nil},
@@ -136,7 +149,7 @@ func TestTheWholeIsCounted(t *testing.T) {
 }
 
 func TestAPutIsShownAsTheObjectThatItLeaves(t *testing.T) {
-	for _, spec := range []fsm.Spec{fsm.ListenerSpec{}, fsm.RouteSpec{}, fsm.PoolSpec{}, fsm.BackendSpec{}} {
+	for _, spec := range []fsm.Spec{fsm.ListenerSpec{}, fsm.RouteSpec{}, fsm.PoolSpec{}, fsm.BackendSpec{}, fsm.TokenSpec{}} {
 		put := fsm.Put{Name: "x", Spec: spec}
 		if spec.Kind() == fsm.KindBackend {
 			put.Pool = "p"

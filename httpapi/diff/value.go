@@ -71,36 +71,8 @@ func Planned(p fsm.Put) fsm.AnyObject {
 		return &fsm.Pool{Name: p.Name, Labels: p.Labels, Spec: spec}
 	case fsm.BackendSpec:
 		return &fsm.Backend{Pool: p.Pool, Name: p.Name, Labels: p.Labels, Spec: spec}
+	case fsm.TokenSpec:
+		return &fsm.Token{Name: p.Name, Labels: p.Labels, Spec: spec}
 	}
 	return nil
 }
-
-func labelsOf(o fsm.AnyObject) map[string]string {
-	switch o := o.(type) {
-	case *fsm.Listener:
-		return o.Labels
-	case *fsm.Route:
-		return o.Labels
-	case *fsm.Pool:
-		return o.Labels
-	case *fsm.Backend:
-		return o.Labels
-	}
-	return nil
-}
-
-func specOf(o fsm.AnyObject) fsm.Spec {
-	switch o := o.(type) {
-	case *fsm.Listener:
-		return o.Spec
-	case *fsm.Route:
-		return o.Spec
-	case *fsm.Pool:
-		return o.Spec
-	case *fsm.Backend:
-		return o.Spec
-	}
-	return nil
-}
-
-func shown(o fsm.AnyObject) fsm.AnyObject { return o }
