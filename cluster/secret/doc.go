@@ -1,15 +1,18 @@
 // Package secret turns the one cluster secret into everything that the
 // security between peers needs: the key that seals gossip packets, and the
-// certificate authority that all nodes share without ever exchanging it.
+// certificate authority that all nodes share without ever exchanging it. It does
+// the same for the API: the token with every right that is derived from the
+// secret, and the authority by which clients know a node.
 //
 // It owns the format of a secret, the derivation (HKDF-SHA256, RFC 5869) and
 // the rule by which one node's certificate is accepted by another. It refuses
 // to own sockets, files and the environment: text comes in, keys and
 // [crypto/tls] configurations go out.
 //
-// Nothing here looks at a clock. A node's certificate is made in memory at
-// each start and is valid for ever, so a node whose wall clock is wrong is
-// still a member.
+// Nothing here looks at a clock. A node's certificate for its peers is made in
+// memory at each start and is valid for ever, so a node whose wall clock is
+// wrong is still a member. Those of the API, for clients that look at clocks,
+// begin at a time that the caller gives.
 //
 // # Rotation
 //

@@ -2,6 +2,7 @@ package secret
 
 import (
 	"bytes"
+	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/hkdf"
 	"crypto/rand"
@@ -41,6 +42,8 @@ const (
 	gossipKeyLabel  = "gossip key"
 	authorityLabel  = "certificate authority seed"
 	stickyLabel     = "sticky cookie key"
+	bootstrapLabel  = "bootstrap token"
+	webLabel        = "api certificate authority key"
 	loopbackText    = "evenkeel without a secret"
 	gossipKeyLength = 32
 	stickyKeyLength = 32
@@ -65,6 +68,8 @@ type entry struct {
 	gossipKey []byte
 	stickyKey []byte
 	authority ed25519.PrivateKey
+	bootstrap [sha256.Size]byte // hash of the token
+	web       *ecdsa.PrivateKey // issues the API's certificates
 }
 
 // Parse reads a ring from text of at most 64 KiB: one secret a line, at most
@@ -73,12 +78,25 @@ type entry struct {
 // 1024 printable characters of the user's own. The error names every faulty
 // line and never contains a secret.
 func Parse(text []byte) (*Ring, error) {
+	lines, err := parseLines(text)
+	if err != nil {
+		return nil, err
+	}
+	ring := &Ring{entries: make([]entry, len(lines))}
+	for i, line := range lines {
+		ring.entries[i] = derive(line)
+	}
+	return ring, nil
+}
+
+// parseLines returns the secrets of the text of a ring.
+func parseLines(text []byte) ([]string, error) {
 	if len(text) > maxText {
 		return nil, fmt.Errorf("parse secret: %d bytes of text are more than a secret file can have (%d)", len(text), maxText)
 	}
 	text = bytes.TrimPrefix(text, []byte("\ufeff")) // editors on Windows write a mark
 	var (
-		ring   Ring
+		lines  []string
 		faults []error
 		seen   = map[string]int{}
 	)
@@ -98,17 +116,17 @@ func Parse(text []byte) (*Ring, error) {
 			continue
 		}
 		seen[line] = number
-		ring.entries = append(ring.entries, derive(line))
+		lines = append(lines, line)
 	}
 	switch {
 	case len(faults) > 0:
 		return nil, errors.Join(faults...)
-	case len(ring.entries) == 0:
+	case len(lines) == 0:
 		return nil, errors.New("parse secret: there is none in the text, make one with \"evenkeel secret\"")
-	case len(ring.entries) > maxSecrets:
-		return nil, fmt.Errorf("parse secret: %d secrets are more than the %d a ring can hold, remove the retired ones", len(ring.entries), maxSecrets)
+	case len(lines) > maxSecrets:
+		return nil, fmt.Errorf("parse secret: %d secrets are more than the %d a ring can hold, remove the retired ones", len(lines), maxSecrets)
 	}
-	return &ring, nil
+	return lines, nil
 }
 
 // Loopback returns the ring of a node that was given no secret. Its keys are
@@ -190,6 +208,8 @@ func derive(line string) entry {
 		gossipKey: expand(line, gossipKeyLabel, gossipKeyLength),
 		stickyKey: expand(line, stickyLabel, stickyKeyLength),
 		authority: ed25519.NewKeyFromSeed(expand(line, authorityLabel, ed25519.SeedSize)),
+		bootstrap: HashToken(bootstrapToken(line)),
+		web:       webKey(expand(line, webLabel, webSeedLength)),
 	}
 }
 
