@@ -31,7 +31,7 @@ type TokenSpec struct {
 	Role Role `json:"role"`
 	// Hash is the SHA-256 of the token in lower-case hexadecimal digits. It leaves
 	// no node but to its peers, see [Shown].
-	Hash string `json:"hash"`
+	Hash string `json:"hash,omitempty"`
 	// Labels limits the token to objects that bear all of them.
 	Labels map[string]string `json:"labels,omitempty"`
 	// Expires is when the token ends, by the clock of the node that is shown it; nil:

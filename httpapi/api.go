@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"crypto/sha256"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -20,9 +21,13 @@ type Config struct {
 	Cluster  Cluster
 	NodeName string
 	Version  string
-	// AdminToken is the bearer token with every right. Without one, nobody is
-	// asked for a token.
-	AdminToken string
+	// AdminToken is a bearer token with every right, "" for none. With one, or if
+	// TokenNeeded is set, who bears no token may do nothing; else everything.
+	AdminToken  string
+	TokenNeeded bool
+	// BootstrapTokens are the SHA-256 of further tokens with every right, of 256
+	// random bits each.
+	BootstrapTokens [][sha256.Size]byte
 	// Insecure says that an API without a token is meant to be reached by any
 	// host name. Otherwise such an API is taken to be on loopback, and answers
 	// to IP addresses and localhost only.
@@ -51,6 +56,7 @@ type Config struct {
 type API struct {
 	config    Config
 	resources []*resource
+	needs     map[string]need
 	guard     *guard
 	metrics   *metrics
 	handler   http.Handler
@@ -65,7 +71,8 @@ func New(config Config) *API {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &API{config: config, resources: resources(), healthReads: make(chan struct{}, maxHealthReads)}
+	config.Cluster = authorized{config.Cluster}
+	a := &API{config: config, resources: resources(), needs: needs(), healthReads: make(chan struct{}, maxHealthReads)}
 	a.metrics = newMetrics(a)
 	a.guard = newGuard(config, a.metrics.loginsFailed.Inc)
 	a.handler = promhttp.InstrumentHandlerCounter(a.metrics.requests, a.outer(a.guard.wrap(a.router())))
@@ -110,7 +117,7 @@ func (a *API) router() *mux.Router {
 	for path, handler := range map[string]http.Handler{
 		"/livez": a.handle(a.live), "/readyz": a.handle(a.ready), "/metrics": a.metrics.handler(a.config.Logger),
 	} {
-		router.Handle(path, handler).Methods(http.MethodGet, http.MethodHead)
+		router.Handle(path, a.permitted(http.MethodGet, path, handler)).Methods(http.MethodGet, http.MethodHead)
 	}
 	router.NotFoundHandler = a.handle(notFound)
 	router.MethodNotAllowedHandler = a.handle(methodNotAllowed(router))
@@ -123,10 +130,10 @@ func (a *API) serve(router *mux.Router, method, path string, h handlerFunc, quer
 	if method == http.MethodGet {
 		methods = append(methods, http.MethodHead)
 	}
-	router.Handle(path, a.handle(func(w http.ResponseWriter, r *http.Request) error {
+	router.Handle(path, a.permitted(method, path, a.handle(func(w http.ResponseWriter, r *http.Request) error {
 		if err := checkQuery(r, query); err != nil {
 			return err
 		}
 		return h(w, r)
-	})).Methods(methods...)
+	}))).Methods(methods...)
 }

@@ -189,14 +189,14 @@ func (a *API) healthOf(w http.ResponseWriter, r *http.Request, backend string) (
 		return nil, nil, err
 	}
 	name := mux.Vars(r)["pool"]
-	pool := s.Pool(name)
-	if pool == nil {
+	pool, by := s.Pool(name), principalOf(r)
+	if pool == nil || backend == "" && !by.sees(pool) {
 		return nil, nil, problem.New(problem.NotFound, "pool %q does not exist", clip(name))
 	}
 	question := healthQuestion{Pool: name}
 	var b *fsm.Backend
 	if backend != "" {
-		if b = s.Backend(name, backend); b == nil {
+		if b = s.Backend(name, backend); b == nil || !by.sees(b) {
 			return nil, nil, problem.New(problem.NotFound, "%s does not exist", clip(fsm.Ref{Kind: fsm.KindBackend, Pool: name, Name: backend}.String()))
 		}
 		question.Backend = b.Meta.UID
@@ -227,7 +227,9 @@ func (a *API) poolHealth(w http.ResponseWriter, r *http.Request) (any, error) {
 	}
 	view := poolHealthView{poolSummary: h.summary(), Items: []backendHealthView{}, Nodes: askedNodes(h.viewer, h.nodes), Revision: h.state.Revision()}
 	for _, b := range h.backends {
-		view.Items = append(view.Items, h.view(b))
+		if principalOf(r).sees(b) {
+			view.Items = append(view.Items, h.view(b))
+		}
 	}
 	slices.SortStableFunc(view.Items, func(a, b backendHealthView) int { return cmp.Compare(b.trouble(), a.trouble()) })
 	return view, nil

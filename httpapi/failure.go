@@ -84,7 +84,7 @@ func (a *API) refused(w *write, refusal *fsm.Error) error {
 // stale is a precondition that does not hold, with the object as it is.
 func (a *API) stale(w *write, detail string) error {
 	p := problem.New(problem.PreconditionFailed, "%s", detail)
-	if current := a.config.Cluster.State().Object(w.ref); current != nil {
+	if current := w.by.find(a.config.Cluster.State(), w.ref); current != nil {
 		p.Current = w.res.render(a.viewer(), current)
 		p.With("ETag", etag(current))
 	}

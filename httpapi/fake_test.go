@@ -185,11 +185,14 @@ func (c *client) send(method, path, body string, header ...string) answer {
 	c.Helper()
 	request := httptest.NewRequest(method, "http://localhost:7070"+path, strings.NewReader(body))
 	for i := 0; i < len(header); i += 2 {
-		if header[i] == "Host" {
+		switch header[i] {
+		case "Host":
 			request.Host = header[i+1]
-			continue
+		case "From-Address": // is no field of the request
+			request.RemoteAddr = header[i+1]
+		default:
+			request.Header.Add(header[i], header[i+1])
 		}
-		request.Header.Add(header[i], header[i+1])
 	}
 	recorder := httptest.NewRecorder()
 	c.handler.ServeHTTP(recorder, request)

@@ -1,86 +1,143 @@
 package httpapi
 
 import (
-	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
+	"evenkeel/cluster/secret"
+	"evenkeel/fsm"
 	"evenkeel/httpapi/problem"
 )
 
-// guard decides who may call. Browsers are the reason for two of its rules:
-// any page that a person opens can send requests to that person's loopback and
+// guard decides who is who. Browsers are the reason for two of its rules: any
+// page that a person opens can send requests to that person's loopback and
 // network, so a foreign page is refused whatever it asks for.
 type guard struct {
 	logger *slog.Logger
-	// token is the hash of the admin token, nil when nobody is asked for one.
-	token *[sha256.Size]byte
+	state  func() *fsm.State // of whose tokens those are that count
+	// admin is the hash of the admin token, nil if there is none, and bootstrap
+	// are those of the tokens that the cluster's secrets derive.
+	admin     *[sha256.Size]byte
+	bootstrap [][sha256.Size]byte
+	// anonymous tells that who bears no token may do everything.
+	anonymous bool
 	// anyHost tells that the Host of a request does not matter.
 	anyHost bool
 	failed  func() // counts a login that failed
 	limiter *logLimiter
+	logins  *logins
 }
 
 func newGuard(config Config, failed func()) *guard {
-	g := &guard{logger: config.Logger, failed: failed, limiter: newLogLimiter(10 * time.Second)}
-	if config.AdminToken != "" {
-		hash := sha256.Sum256([]byte(config.AdminToken))
-		g.token = &hash
+	g := &guard{
+		logger: config.Logger, state: config.Cluster.State, bootstrap: config.BootstrapTokens,
+		failed: failed, limiter: newLogLimiter(10 * time.Second), logins: newLogins(),
 	}
-	g.anyHost = config.Insecure || g.token != nil
+	if config.AdminToken != "" {
+		hash := secret.HashToken(config.AdminToken)
+		g.admin = &hash
+	}
+	g.anonymous = config.AdminToken == "" && !config.TokenNeeded
+	g.anyHost = config.Insecure || !g.anonymous
 	return g
-}
-
-type actorKey struct{}
-
-// actor returns who sent the request, as the registry records it.
-func actor(r *http.Request) string {
-	name, _ := r.Context().Value(actorKey{}).(string)
-	return name
 }
 
 func (g *guard) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name, refusal := g.check(r)
+		sender, refusal := g.check(r)
 		if refusal != nil {
 			if err := refusal.Write(w); err != nil {
 				g.logger.Debug("api answer not written", "path", r.URL.Path, "error", err)
 			}
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey{}, name)))
+		next.ServeHTTP(w, r.WithContext(withPrincipal(r.Context(), sender)))
 	})
 }
 
-func (g *guard) check(r *http.Request) (string, *problem.Problem) {
+func (g *guard) check(r *http.Request) (*principal, *problem.Problem) {
 	if !g.anyHost && !hostIsPlain(r.Host) {
-		return "", problem.New(problem.ForeignHost, "host %q: an API without a token answers to IP addresses and localhost only", clip(r.Host))
+		return nil, problem.New(problem.ForeignHost, "host %q: an API without a token answers to IP addresses and localhost only", clip(r.Host))
 	}
 	if foreign := foreignOrigin(r); foreign != "" {
-		return "", problem.New(problem.ForeignOrigin, "%s: a page of another origin may not use this API", foreign)
+		return nil, problem.New(problem.ForeignOrigin, "%s: a page of another origin may not use this API", foreign)
 	}
 	remote := remoteHost(r)
-	if g.token == nil {
-		return "anonymous@" + remote, nil
+	_, presents := r.Header["Authorization"]
+	switch {
+	case public(r.URL.Path):
+		return &principal{}, nil
+	case !presents && g.anonymous:
+		return &principal{name: nameAnonymous, remote: remote, role: fsm.RoleAdmin}, nil
+	case !presents:
+		g.note(remote, r)
+		return nil, unauthorized("the request bears no token")
 	}
-	if public(r.URL.Path) {
-		return "", nil
+	sender, refusal := g.identify(r, remote)
+	if refusal != nil {
+		g.note(remote, r)
+		return nil, refusal
 	}
-	if !g.holdsToken(r) {
-		g.failed()
-		if missed, ok := g.limiter.allow(); ok {
-			g.logger.Warn("api login failed", "remote", remote, "path", clip(r.URL.Path), "more_since_last", missed)
+	sender.remote = remote
+	return sender, nil
+}
+
+// identify finds out whose token the request bears.
+//
+// Tokens of 256 random bits are looked at first and always: nobody guesses one,
+// so nobody who has one is held up by who fails from the same address. The admin
+// token may be a word that a person chose, and is looked at as often as [logins]
+// allows.
+func (g *guard) identify(r *http.Request, remote string) (*principal, *problem.Problem) {
+	hash := secret.HashToken(bearer(r))
+	for _, known := range g.bootstrap {
+		if subtle.ConstantTimeCompare(hash[:], known[:]) == 1 {
+			return &principal{name: nameBootstrap, role: fsm.RoleAdmin}, nil
 		}
-		return "", problem.New(problem.Unauthorized, "the request bears no valid token").With("WWW-Authenticate", `Bearer realm="evenkeel"`)
 	}
-	return "admin@" + remote, nil
+	token := g.state().TokenByHash(hex.EncodeToString(hash[:]))
+	if token != nil && !expired(token) {
+		return &principal{name: token.Name, role: token.Spec.Role, labels: token.Spec.Labels}, nil
+	}
+	from, _ := netip.ParseAddr(remote) // who has no address is one with all such
+	if wait := g.logins.wait(from); wait > 0 {
+		seconds := strconv.Itoa(int((wait + time.Second - 1) / time.Second))
+		return nil, problem.New(problem.TooManyLogins, "too many tokens from this address were wrong: no other is looked at for now").With("Retry-After", seconds)
+	}
+	if g.admin != nil && subtle.ConstantTimeCompare(hash[:], g.admin[:]) == 1 {
+		g.logins.succeeded(from)
+		return &principal{name: nameAdmin, role: fsm.RoleAdmin}, nil
+	}
+	g.logins.failed(from)
+	if token != nil {
+		return nil, unauthorized("the token has expired")
+	}
+	return nil, unauthorized("the request bears no valid token")
+}
+
+func expired(token *fsm.Token) bool {
+	return token.Spec.Expires != nil && !time.Now().Before(*token.Spec.Expires)
+}
+
+func unauthorized(detail string) *problem.Problem {
+	return problem.New(problem.Unauthorized, "%s", detail).With("WWW-Authenticate", `Bearer realm="evenkeel"`)
+}
+
+// note counts a login that failed, and logs it if none was for a while.
+func (g *guard) note(remote string, r *http.Request) {
+	g.failed()
+	if missed, ok := g.limiter.allow(); ok {
+		g.logger.Warn("api login failed", "remote", remote, "path", clip(r.URL.Path), "more_since_last", missed)
+	}
 }
 
 // public tells the paths that need no token: probes cannot hold one, and what
@@ -89,13 +146,14 @@ func public(path string) bool {
 	return path == "/livez" || path == "/readyz" || path == "/v1/openapi.json" || strings.HasPrefix(path, problem.BasePath)
 }
 
-// holdsToken compares hashes, so that neither time nor length tells anything
-// about the token.
-func (g *guard) holdsToken(r *http.Request) bool {
+// bearer returns the token that the request bears, or "" for none. Only hashes of
+// it are compared, so that neither time nor length tells anything about others.
+func bearer(r *http.Request) string {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	hash := sha256.Sum256([]byte(strings.TrimSpace(token)))
-	same := subtle.ConstantTimeCompare(hash[:], g.token[:]) == 1
-	return same && strings.EqualFold(scheme, "Bearer")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
 }
 
 // hostIsPlain reports whether host is one that no name server decides about.

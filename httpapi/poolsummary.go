@@ -147,7 +147,9 @@ func (a *API) health(w http.ResponseWriter, r *http.Request) (any, error) {
 		Revision uint64        `json:"revision"`
 	}{[]poolSummary{}, askedNodes(v, nodes), s.Revision()}
 	for pool := range s.Pools() {
-		view.Items = append(view.Items, newHealthReader(v, s, pool, nodes).summary())
+		if principalOf(r).sees(pool) {
+			view.Items = append(view.Items, newHealthReader(v, s, pool, nodes).summary())
+		}
 	}
 	slices.SortStableFunc(view.Items, func(a, b poolSummary) int {
 		return cmp.Compare(slices.Index(poolStates, a.State), slices.Index(poolStates, b.State))

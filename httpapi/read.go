@@ -54,7 +54,7 @@ func (a *API) read(res *resource) handlerFunc {
 		}
 		vars := mux.Vars(r)
 		ref := fsm.Ref{Kind: res.kind, Pool: vars["pool"], Name: vars["name"]}
-		o := s.Object(ref)
+		o := principalOf(r).find(s, ref)
 		if o == nil {
 			return problem.New(problem.NotFound, "%s does not exist", clip(ref.String()))
 		}
@@ -71,7 +71,8 @@ func (a *API) list(res *resource) handlerFunc {
 			return err
 		}
 		pool, inPath := mux.Vars(r)["pool"]
-		if inPath && s.Pool(pool) == nil {
+		by := principalOf(r)
+		if inPath && by.find(s, fsm.Ref{Kind: fsm.KindPool, Name: pool}) == nil && !by.seesAny(s.PoolBackends(pool)) {
 			return problem.New(problem.NotFound, "pool %q does not exist", clip(pool))
 		}
 		query := r.URL.Query()
@@ -84,7 +85,7 @@ func (a *API) list(res *resource) handlerFunc {
 		w.Header().Set("Content-Type", "application/json")
 		return gone(a.writeList(w, s.Revision(), func(yield func(any) bool) {
 			for o := range res.objects(s, pool) {
-				if !yield(res.render(v, o)) {
+				if by.sees(o) && !yield(res.render(v, o)) {
 					return
 				}
 			}

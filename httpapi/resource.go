@@ -44,6 +44,7 @@ func resources() []*resource {
 		describe("/v1/routes", unfiltered((*fsm.State).Routes), agreedStatus[fsm.RouteSpec, fsm.NoStatus]),
 		describe("/v1/pools", unfiltered((*fsm.State).Pools), agreedStatus[fsm.PoolSpec, fsm.PoolStatus]),
 		backends,
+		tokens(),
 	}
 }
 
@@ -74,7 +75,7 @@ func describe[S fsm.Spec, T any](
 		},
 		spec: func(pointer any) fsm.Spec { return *pointer.(*S) },
 		render: func(v *viewer, any fsm.AnyObject) object {
-			o := any.(*fsm.Object[S, T])
+			o := fsm.Shown(any).(*fsm.Object[S, T])
 			return object{Pool: o.Pool, Name: o.Name, Labels: o.Labels, Spec: o.Spec, Status: status(v, o), Meta: o.Meta}
 		},
 		readableName: func(fsm.Spec) string { return "" },

@@ -16,6 +16,8 @@ type object struct {
 	Spec   fsm.Spec          `json:"spec"`
 	Status any               `json:"status"`
 	Meta   fsm.Meta          `json:"meta"`
+	// Token is the token itself, in the answer that made it and nowhere else.
+	Token string `json:"token,omitempty"`
 }
 
 func etag(o fsm.AnyObject) string {

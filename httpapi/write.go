@@ -23,6 +23,7 @@ type write struct {
 	create bool
 	cond   fsm.Precondition
 	actor  string
+	by     *principal
 }
 
 func newWrite(res *resource, r *http.Request) (*write, error) {
@@ -34,7 +35,7 @@ func newWrite(res *resource, r *http.Request) (*write, error) {
 	_, pathPool := vars["pool"]
 	return &write{
 		res: res, ref: fsm.Ref{Kind: res.kind, Pool: vars["pool"], Name: vars["name"]},
-		pathPool: pathPool, cond: cond, actor: actor(r),
+		pathPool: pathPool, cond: cond, actor: actor(r), by: principalOf(r),
 	}, nil
 }
 
@@ -159,7 +160,9 @@ func (a *API) written(rw http.ResponseWriter, w *write, result fsm.Result) error
 	}
 	setRevision(rw, max(s.Revision(), result.Revision))
 	rw.Header().Set("ETag", etag(o))
-	return writeJSON(rw, status, w.res.render(a.viewer(), o))
+	view := w.res.render(a.viewer(), o)
+	view.Token = w.by.issued
+	return writeJSON(rw, status, view)
 }
 
 func (a *API) remove(res *resource) handlerFunc {

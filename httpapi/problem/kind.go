@@ -11,6 +11,7 @@ const (
 	InvalidRequest      Kind = "invalid-request"
 	InvalidObject       Kind = "invalid-object"
 	Unauthorized        Kind = "unauthorized"
+	Forbidden           Kind = "forbidden"
 	ForeignOrigin       Kind = "foreign-origin"
 	NotFound            Kind = "not-found"
 	MethodNotAllowed    Kind = "method-not-allowed"
@@ -25,6 +26,7 @@ const (
 	BodyTooLarge        Kind = "body-too-large"
 	UnsupportedEncoding Kind = "unsupported-encoding"
 	ForeignHost         Kind = "foreign-host"
+	TooManyLogins       Kind = "too-many-logins"
 	Internal            Kind = "internal"
 	NoQuorum            Kind = "no-quorum"
 	Overloaded          Kind = "overloaded"
@@ -51,7 +53,9 @@ func Catalog() []Entry {
 		{InvalidObject, http.StatusBadRequest, "The object is faulty",
 			"Correct every item of faults; each pointer (RFC 6901) names a place in the body that was sent. Nothing was changed."},
 		{Unauthorized, http.StatusUnauthorized, "A valid token is needed",
-			"Send the header field Authorization: Bearer TOKEN with the admin token of the cluster."},
+			"Send the header field Authorization: Bearer TOKEN with a token that is neither revoked nor expired; evenkeel token bootstrap derives one from the cluster's secret."},
+		{Forbidden, http.StatusForbidden, "The token does not allow this",
+			"Use a token with the role that the detail names, or one that is not limited to other objects. Nothing was changed."},
 		{ForeignOrigin, http.StatusForbidden, "Pages of other sites may not use this API",
 			"Call the API from a program, or from a page that the same node serves."},
 		{NotFound, http.StatusNotFound, "There is no such thing",
@@ -74,6 +78,8 @@ func Catalog() []Entry {
 		{UnsupportedEncoding, http.StatusUnsupportedMediaType, "The body is encoded", "Send plain JSON, without Content-Encoding."},
 		{ForeignHost, http.StatusMisdirectedRequest, "The host name is not this node's",
 			"Use an IP address or localhost. An API on loopback without a token answers to no other name, because a hostile site could let its own name point here (DNS rebinding)."},
+		{TooManyLogins, http.StatusTooManyRequests, "Too many logins failed",
+			"Correct the token, and send it again after the time in Retry-After. Tokens of the registry are looked at in any case."},
 		{Internal, http.StatusInternalServerError, "The node failed", "Read the node's log."},
 		{NoQuorum, http.StatusServiceUnavailable, "The cluster has no leader",
 			"Repeat the request after the time in Retry-After. Nothing was changed; traffic is served on."},
