@@ -38,6 +38,9 @@ func (a *announcer) run(ctx context.Context) error {
 	if a.options.InsecureAPI {
 		a.log.Warn("whoever reaches the API may change everything, as --insecure-api says", "api", a.options.APIAddr)
 	}
+	if a.options.APIIsOpen() && !a.options.APIOverTLS() {
+		a.log.Info("the API is in clear text, tokens too; --api-tls=cluster or --api-tls-cert protect it", "api", a.options.APIAddr)
+	}
 	a.awaitReady(ctx)
 	<-ctx.Done()
 	if a.data == nil {
@@ -50,11 +53,15 @@ func (a *announcer) run(ctx context.Context) error {
 
 // url returns where a client on this machine reaches the API.
 func (a *announcer) url() string {
+	scheme := "http://"
+	if a.options.APIOverTLS() {
+		scheme = "https://"
+	}
 	host, port, err := net.SplitHostPort(a.api.String())
 	if err != nil || !isUnspecified(host) {
-		return "http://" + a.api.String()
+		return scheme + a.api.String()
 	}
-	return "http://" + net.JoinHostPort("127.0.0.1", port)
+	return scheme + net.JoinHostPort("127.0.0.1", port)
 }
 
 func (a *announcer) awaitReady(ctx context.Context) {

@@ -44,7 +44,8 @@ func serve(ctx context.Context, options *config.Config, log *slog.Logger) error 
 	seen := &transitions{}
 	api = httpapi.New(httpapi.Config{
 		Cluster: node, NodeName: options.Name, Version: version,
-		AdminToken: string(options.AdminToken), Insecure: options.InsecureAPI,
+		AdminToken: string(options.AdminToken), BootstrapTokens: options.Secrets.BootstrapHashes(),
+		Insecure: options.InsecureAPI, TokenNeeded: options.APIIsOpen() && !options.InsecureAPI,
 		Listeners: data.listeners, Traffic: data.counters, Probes: data.probes,
 		NotReady: func() []string { return data.notReady(ctx) },
 		Refused:  node.Refused,
@@ -53,6 +54,10 @@ func serve(ctx context.Context, options *config.Config, log *slog.Logger) error 
 		Logger:   log.With("part", "api"),
 	})
 	node.Answer(httpapi.TopicHealth, api.AnswerHealth)
+	webListener, renewal, err := overTLS(options, node, apiListener, log.With("part", "api"))
+	if err != nil {
+		return err
+	}
 	announced := &announcer{options: options, node: node, data: data, api: apiListener.Addr(), log: log}
 
 	// The order is that of the stop: no traffic is taken and none is cut while
@@ -62,8 +67,9 @@ func serve(ctx context.Context, options *config.Config, log *slog.Logger) error 
 		stage{"transitions", func(ctx context.Context) error { return seen.run(ctx, node) }},
 		stage{"cluster", node.Run},
 		stage{"api", func(ctx context.Context) error {
-			return httpapi.Serve(ctx, api.Listener(apiListener), api.Handler(), log.With("part", "api"))
+			return httpapi.Serve(ctx, api.Listener(webListener), api.Handler(), log.With("part", "api"))
 		}},
+		stage{"api certificate", renewal},
 		stage{"collector", paceCollector},
 	)...)
 }

@@ -1,11 +1,13 @@
 package config
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // complete fills in the defaults that depend on the host or other options.
@@ -44,15 +46,65 @@ func (l *loader) check() {
 		}
 	}
 	l.checkWitness()
+	l.checkAccess(noSecret)
+	l.checkTLS(noSecret)
+}
+
+// checkAccess refuses an API that other machines reach and nobody can use, or
+// whose callers are both asked for a token and not.
+func (l *loader) checkAccess(noSecret bool) {
+	c := l.config
 	tokenKnown := !l.faulty("admin-token") && !l.faulty(optAdminTokenFile)
 	if c.InsecureAPI && c.AdminToken != "" {
 		l.fault(optInsecureAPI, "asks for an API without a token, but an admin token is given; drop one of the two")
 	}
-	if !l.faulty(optAPIAddr) && !l.faulty(optInsecureAPI) && tokenKnown &&
-		!isLoopback(c.APIAddr) && !c.InsecureAPI && c.AdminToken == "" {
-		l.fault(optAPIAddr, "is open to other machines; set an admin token with EVENKEEL_ADMIN_TOKEN or "+
-			"--admin-token-file, or say --insecure-api if whoever reaches it may change everything")
+	if !l.faulty(optAPIAddr) && !l.faulty(optInsecureAPI) && tokenKnown && noSecret &&
+		c.APIIsOpen() && !c.InsecureAPI && c.AdminToken == "" {
+		l.fault(optAPIAddr, "is open to other machines, where callers need a token; give the cluster a secret, of which "+
+			"`evenkeel token bootstrap` derives one, or set an admin token with EVENKEEL_ADMIN_TOKEN or --admin-token-file, "+
+			"or say --insecure-api if whoever reaches it may change everything")
 	}
+}
+
+// checkTLS refuses a certificate that is not whole, and two of them.
+func (l *loader) checkTLS(noSecret bool) {
+	c := l.config
+	if c.APITLS != "" && !l.faulty(optAPITLS) {
+		if noSecret {
+			l.fault(optAPITLS, "asks for a certificate from the cluster's authority, which follows from the cluster's secret; give that with --secret-file")
+		}
+		if c.APITLSCert != "" || c.APITLSKey != "" {
+			l.fault(optAPITLS, "asks for a certificate from the cluster's authority, but one of your own is given; drop one of the two")
+		}
+	}
+	switch {
+	case l.faulty(optAPITLSCert) || l.faulty(optAPITLSKey) || c.APITLSCert == "" && c.APITLSKey == "":
+		return
+	case c.APITLSKey == "":
+		l.fault(optAPITLSCert, "is of no use without its key; give that with --"+optAPITLSKey)
+		return
+	case c.APITLSCert == "":
+		l.fault(optAPITLSKey, "is of no use without its certificate; give that with --"+optAPITLSCert)
+		return
+	}
+	certificate, certRead := l.readPEM(optAPITLSCert, c.APITLSCert)
+	key, keyRead := l.readPEM(optAPITLSKey, c.APITLSKey)
+	if !certRead || !keyRead {
+		return
+	}
+	l.warnOfRights(optAPITLSKey, c.APITLSKey)
+	if _, err := tls.X509KeyPair(certificate, key); err != nil {
+		l.fault(optAPITLSCert, fmt.Sprintf("and the key %q make no certificate that can be served: %s", c.APITLSKey, strings.TrimPrefix(err.Error(), "tls: ")))
+	}
+}
+
+// readPEM reads the file of an option; what keeps it from being read is a fault.
+func (l *loader) readPEM(name, path string) (data []byte, ok bool) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		l.fault(name, fmt.Sprintf("cannot be read: %v", reason(err)))
+	}
+	return data, err == nil
 }
 
 // checkWitness refuses what a witness would ignore, and one that is alone.

@@ -41,6 +41,9 @@ const (
 	maxNice         = 19
 )
 
+// APITLSCluster is what --api-tls takes.
+const APITLSCluster = "cluster"
+
 // Prefix starts the name of every environment variable of Evenkeel.
 const Prefix = "EVENKEEL_"
 
@@ -78,6 +81,12 @@ type Config struct {
 
 	AdminToken  Hidden // "" for none
 	InsecureAPI bool
+	// APITLS is [APITLSCluster] for an API over TLS with a certificate from the
+	// cluster's authority, else "". APITLSCert and APITLSKey are the files of a
+	// certificate of the user's own, or both "".
+	APITLS     string
+	APITLSCert string
+	APITLSKey  string
 
 	Profile      string
 	DrainTimeout time.Duration
@@ -87,6 +96,12 @@ type Config struct {
 	// Warnings are what is allowed but likely a mistake, one sentence each.
 	Warnings []string
 }
+
+// APIIsOpen tells whether other machines reach the API.
+func (c *Config) APIIsOpen() bool { return !isLoopback(c.APIAddr) }
+
+// APIOverTLS tells whether the API speaks TLS.
+func (c *Config) APIOverTLS() bool { return c.APITLS != "" || c.APITLSCert != "" }
 
 // Hidden is a text that no log, print or encoding shows. Convert it to a
 // string where it is used.

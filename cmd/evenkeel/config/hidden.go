@@ -75,11 +75,16 @@ func (l *loader) hiddenText(fileOption, variable string) (text, source string, o
 		l.fault(fileOption, "is an empty file")
 		return "", "", false
 	}
+	l.warnOfRights(fileOption, path)
+	return string(data), fmt.Sprintf("%s %s", fileOption, path), true
+}
+
+// warnOfRights warns of a file with a secret that everyone can read.
+func (l *loader) warnOfRights(option, path string) {
 	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o007 != 0 {
 		l.config.Warnings = append(l.config.Warnings,
-			fmt.Sprintf("%s %q can be read by every user of this machine (mode %04o); run `chmod 600 %s`", fileOption, path, info.Mode().Perm(), path))
+			fmt.Sprintf("%s %q can be read by every user of this machine (mode %04o); run `chmod 600 %s`", option, path, info.Mode().Perm(), path))
 	}
-	return string(data), fmt.Sprintf("%s %s", fileOption, path), true
 }
 
 // reason strips the operation and path that [os.ReadFile] puts before an

@@ -1,6 +1,8 @@
 package config_test
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -100,20 +102,53 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
+// writeCertificate makes the two files of a certificate.
+func writeCertificate(t testing.TB) (certFile, keyFile string) {
+	t.Helper()
+	ring, err := secret.Parse([]byte(secret.New()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := ring.WebCertificate("n1", []string{"n1"}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encode := func(kind string, der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
+	return write(t, "cert.pem", encode("CERTIFICATE", pair.Certificate[0])), write(t, "key.pem", encode("PRIVATE KEY", key))
+}
+
+func TestBeyondLoopbackTheTokenOfTheSecretIsEnough(t *testing.T) {
+	c := mustLoad(t, []string{"--api-addr=0.0.0.0:7070", "--api-tls=cluster"}, []string{"EVENKEEL_SECRET=" + secret.New()})
+	if !c.APIIsOpen() || !c.APIOverTLS() || c.InsecureAPI || c.AdminToken != "" {
+		t.Errorf("got %+v", c)
+	}
+	if c := mustLoad(t, nil, nil); c.APIIsOpen() || c.APIOverTLS() {
+		t.Errorf("by default: %+v", c)
+	}
+}
+
 func TestEveryOptionFromEachSource(t *testing.T) {
 	secretFile := write(t, "secret", secret.New())
 	tokenFile := write(t, "token", "0123456789abcdef0123\n")
+	certFile, keyFile := writeCertificate(t)
 	values := map[string]string{
 		"name": "n7", "data-dir": "/var/lib/x", "api-addr": "10.1.2.3:7170", "cluster-addr": "[::]:7171",
 		"advertise": "10.1.2.3:9", "join": "a:1,[fd00::1]:2", "bootstrap-expect": "3", "remove-dead-after": "36h", "secret-file": secretFile,
 		"bind": "::1", "listener-addr": "default=127.0.0.1:8081,other=:9", "admin-token-file": tokenFile,
+		"api-tls-cert": certFile, "api-tls-key": keyFile,
 		"loops": "4", "background-nice": "7", "zone": "rack-1", "profile": "safe", "drain-timeout": "1m30s", "log-level": "debug", "log-format": "json",
 	}
 	want := &config.Config{
 		Name: "n7", DataDir: "/var/lib/x", APIAddr: "10.1.2.3:7170", ClusterAddr: "[::]:7171", Advertise: "10.1.2.3:9",
 		Join: []string{"a:1", "[fd00::1]:2"}, BootstrapExpect: 3, RemoveDeadAfter: 36 * time.Hour, Bind: "::1",
 		ListenerAddrs: map[string]string{"default": "127.0.0.1:8081", "other": ":9"}, Loops: 4, BackgroundNice: 7, Zone: "rack-1",
-		AdminToken: "0123456789abcdef0123", Profile: "safe", DrainTimeout: 90 * time.Second,
+		AdminToken: "0123456789abcdef0123", APITLSCert: certFile, APITLSKey: keyFile, Profile: "safe", DrainTimeout: 90 * time.Second,
 		LogLevel: slog.LevelDebug, LogFormat: "json",
 	}
 	var args, env []string
@@ -213,11 +248,22 @@ func TestAllFaultsAtOnce(t *testing.T) {
 func TestFaults(t *testing.T) {
 	long := secret.New()
 	secretFile := write(t, "secret", long)
+	certFile, keyFile := writeCertificate(t)
+	_, otherKey := writeCertificate(t)
 	tests := map[string]struct {
 		args, env []string
 		want      string // a part of the message
 	}{
-		"an API beyond loopback needs a token":            {[]string{"--api-addr=:7070"}, nil, "api-addr \":7070\" (flag --api-addr): is open to other machines"},
+		"an API beyond loopback needs a token":            {[]string{"--api-addr=:7070"}, nil, "api-addr \":7070\" (flag --api-addr): is open to other machines, where callers need a token"},
+		"an authority follows from a secret":              {[]string{"--api-tls=cluster"}, nil, "api-tls \"cluster\" (flag --api-tls): asks for a certificate from the cluster's authority, which follows from the cluster's secret"},
+		"there is one authority":                          {[]string{"--api-tls=acme"}, nil, "api-tls \"acme\" (flag --api-tls): is none of cluster"},
+		"one certificate is enough":                       {[]string{"--api-tls=cluster", "--api-tls-cert=x"}, []string{"EVENKEEL_SECRET=" + long}, "but one of your own is given"},
+		"a certificate needs its key":                     {[]string{"--api-tls-cert", certFile}, nil, "is of no use without its key; give that with --api-tls-key"},
+		"a key needs its certificate":                     {nil, []string{"EVENKEEL_API_TLS_KEY=" + keyFile}, "(environment variable EVENKEEL_API_TLS_KEY): is of no use without its certificate"},
+		"a certificate that is not there":                 {[]string{"--api-tls-cert=/nope", "--api-tls-key", keyFile}, nil, "api-tls-cert \"/nope\" (flag --api-tls-cert): cannot be read: no such file"},
+		"a key that is not there":                         {[]string{"--api-tls-cert", certFile, "--api-tls-key=/nope"}, nil, "api-tls-key \"/nope\" (flag --api-tls-key): cannot be read: no such file"},
+		"a key of another certificate":                    {[]string{"--api-tls-cert", certFile, "--api-tls-key", otherKey}, nil, "make no certificate that can be served: private key does not match public key"},
+		"a certificate that is none":                      {[]string{"--api-tls-cert", secretFile, "--api-tls-key", keyFile}, nil, "make no certificate that can be served: failed to find any PEM data"},
 		"a token and an insecure API contradict":          {[]string{"--insecure-api"}, []string{"EVENKEEL_ADMIN_TOKEN=0123456789abcdef"}, "insecure-api \"true\" (flag --insecure-api): asks for"},
 		"a cluster port beyond loopback needs a secret":   {[]string{"--cluster-addr=0.0.0.0:7071"}, nil, "cluster-addr \"0.0.0.0:7071\" (flag --cluster-addr): is open to other machines"},
 		"joining another machine needs a secret":          {[]string{"--join=127.0.0.1,10.0.0.1"}, nil, "10.0.0.1:7071 is on another machine"},
@@ -305,14 +351,18 @@ func TestSecretsAreNeverShown(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	open := write(t, "secret", secret.New())
-	if err := os.Chmod(open, 0o644); err != nil {
-		t.Fatal(err)
+	certFile, keyFile := writeCertificate(t)
+	for _, file := range []string{open, keyFile} {
+		if err := os.Chmod(file, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	tests := map[string]struct {
 		args, env []string
 		want      string
 	}{
 		"a secret that everyone can read": {[]string{"--secret-file", open}, nil, "can be read by every user"},
+		"a key that everyone can read":    {[]string{"--api-tls-cert", certFile, "--api-tls-key", keyFile}, nil, "api-tls-key \"" + keyFile + "\" can be read by every user"},
 		"a variable that is misspelt":     {nil, []string{"EVENKEEL_NAMES=x"}, "did you mean EVENKEEL_NAME?"},
 		"a variable of Kubernetes":        {nil, []string{"EVENKEEL_SERVICE_PORT_HTTP=7070"}, "EVENKEEL_SERVICE_PORT_HTTP is unknown and ignored"},
 		"a token that can be guessed":     {nil, []string{"EVENKEEL_ADMIN_TOKEN=letmein"}, "has 7 characters"},

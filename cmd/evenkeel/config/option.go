@@ -33,6 +33,9 @@ const (
 	optAdminTokenFile = "admin-token-file"
 	optAPIAddr        = "api-addr"
 	optClusterAddr    = "cluster-addr"
+	optAPITLS         = "api-tls"
+	optAPITLSCert     = "api-tls-cert"
+	optAPITLSKey      = "api-tls-key"
 	optInsecureAPI    = "insecure-api"
 	optJoin           = "join"
 	optDataDir        = "data-dir"
@@ -47,7 +50,7 @@ func options() []*option {
 			parse: one(func(c *Config, v string) error { c.Name = v; return checkLabel(v) })},
 		{name: optDataDir, arg: "DIR", usage: "folder of this node's state (default: ./evenkeel-data/NAME)",
 			parse: one(func(c *Config, v string) error { c.DataDir = v; return nil })},
-		{name: optAPIAddr, arg: "HOST:PORT", usage: "address of the API; beyond loopback it needs an admin token or --insecure-api (default: " + DefaultAPIAddr + ")",
+		{name: optAPIAddr, arg: "HOST:PORT", usage: "address of the API; beyond loopback callers need a token, unless --insecure-api is said (default: " + DefaultAPIAddr + ")",
 			parse: one(func(c *Config, v string) (err error) { c.APIAddr, err = hostPort(v); return err })},
 		{name: optClusterAddr, arg: "HOST:PORT", usage: "address of the cluster port, TCP and UDP (default: :" + DefaultClusterPort + " with a secret, 127.0.0.1:" + DefaultClusterPort + " without)",
 			parse: one(func(c *Config, v string) (err error) { c.ClusterAddr, err = hostPort(v); return err })},
@@ -73,6 +76,12 @@ func options() []*option {
 			parse: one(parseBackgroundNice)},
 		{name: "zone", arg: "LABEL", usage: "where this node stands, a DNS label; pools with prefer_zone use the backends of the same zone first (default: none)",
 			parse: one(func(c *Config, v string) error { c.Zone = v; return checkLabel(v) })},
+		{name: optAPITLS, arg: "cluster", usage: "serve the API over TLS with a certificate from the cluster's own authority, see evenkeel secret ca (default: without TLS)",
+			parse: one(func(c *Config, v string) error { c.APITLS = v; return oneOf(v, APITLSCluster) })},
+		{name: optAPITLSCert, arg: "FILE", usage: "serve the API over TLS with this certificate, PEM; read again when it changes",
+			parse: one(func(c *Config, v string) error { c.APITLSCert = v; return nil })},
+		{name: optAPITLSKey, arg: "FILE", usage: "the key of that certificate, PEM",
+			parse: one(func(c *Config, v string) error { c.APITLSKey = v; return nil })},
 		{name: optInsecureAPI, usage: "serve the API beyond loopback without a token",
 			parse: one(func(c *Config, v string) (err error) { c.InsecureAPI, err = boolean(v); return err })},
 		{name: optAdminTokenFile, arg: "FILE", usage: "file with the bearer token that has every right (or EVENKEEL_ADMIN_TOKEN)",
