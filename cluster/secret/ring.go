@@ -31,8 +31,8 @@ const (
 	// maxSecrets bounds a ring, and with it the certificates that a node
 	// presents.
 	maxSecrets = 8
-	// maxText bounds the text of a ring in bytes.
-	maxText = 64 << 10
+	// MaxText bounds the text of a ring in bytes.
+	MaxText = 64 << 10
 )
 
 // The labels of the derivation. A released label is never changed: nodes that
@@ -91,8 +91,8 @@ func Parse(text []byte) (*Ring, error) {
 
 // parseLines returns the secrets of the text of a ring.
 func parseLines(text []byte) ([]string, error) {
-	if len(text) > maxText {
-		return nil, fmt.Errorf("parse secret: %d bytes of text are more than a secret file can have (%d)", len(text), maxText)
+	if len(text) > MaxText {
+		return nil, fmt.Errorf("parse secret: %d bytes of text are more than a secret file can have (%d)", len(text), MaxText)
 	}
 	text = bytes.TrimPrefix(text, []byte("\ufeff")) // editors on Windows write a mark
 	var (

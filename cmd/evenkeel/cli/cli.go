@@ -32,6 +32,7 @@ func (a *App) Commands() []*cobra.Command {
 		a.kindCommand(poolKind()),
 		a.kindCommand(routeKind()),
 		a.kindCommand(listenerKind()),
+		a.tokenCommand(),
 		a.secretCommand(),
 		a.healthcheckCommand(),
 		a.versionCommand(),

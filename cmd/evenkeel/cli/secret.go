@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -10,23 +11,127 @@ import (
 )
 
 func (a *App) secretCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "secret", Short: "print a new cluster secret",
 		Long: "Print a new cluster secret. Give the same one to every node:\n\n" +
 			"  evenkeel secret > cluster.secret\n" +
 			"  evenkeel serve --secret-file cluster.secret ...\n\n" +
 			"A file that the output goes to is made unreadable for other users.",
 		Args: exactArgs(0),
-		RunE: func(*cobra.Command, []string) error {
-			if file, ok := a.Out.(*os.File); ok {
-				if err := protect(file); err != nil {
-					return err
-				}
-			}
-			_, err := fmt.Fprintln(a.Out, secret.New())
-			return err
-		},
+		RunE: func(*cobra.Command, []string) error { return a.printSecret(secret.New()) },
 	}
+	cmd.AddCommand(a.authorityCommand())
+	return cmd
+}
+
+// authorityCommand prints what clients need to know a node by its certificate.
+func (a *App) authorityCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "ca", Short: "print the certificate authority of the API, PEM",
+		Long: "Print the certificate authority that follows from the cluster's secret, and that issues the\n" +
+			"certificates of an API with --api-tls=cluster. It is no secret. No node is asked.\n\n" +
+			"  evenkeel secret ca --secret-file cluster.secret > ca.pem\n" +
+			"  curl --cacert ca.pem https://node1:7070/readyz",
+		Args: exactArgs(0),
+	}
+	file := secretFlag(cmd)
+	cmd.RunE = func(*cobra.Command, []string) error {
+		text, err := a.needSecret(*file)
+		if err != nil {
+			return err
+		}
+		ring, err := secret.Parse(text)
+		if err != nil {
+			return err
+		}
+		authorities, err := ring.WebAuthorities()
+		if err != nil {
+			return err
+		}
+		_, err = a.Out.Write(authorities)
+		return err
+	}
+	return cmd
+}
+
+// bootstrapCommand prints the token that needs no other one.
+func (a *App) bootstrapCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "bootstrap", Short: "print the token with every right that follows from the cluster's secret",
+		Long: "Print the API token with every right that follows from the cluster's secret. Every node with\n" +
+			"that secret takes it, at once and for as long as it has the secret. No node is asked.\n\n" +
+			"Of several secrets it is the token of the first. A file that the output goes to is made\n" +
+			"unreadable for other users.",
+		Example: "  (umask 077; evenkeel token bootstrap --secret-file cluster.secret > admin.token)\n" +
+			"  evenkeel token create ci --role editor --token-file admin.token",
+		Args: exactArgs(0),
+	}
+	file := secretFlag(cmd)
+	cmd.RunE = func(*cobra.Command, []string) error {
+		text, err := a.needSecret(*file)
+		if err != nil {
+			return err
+		}
+		tokens, err := secret.BootstrapTokens(text)
+		if err != nil {
+			return err
+		}
+		return a.printSecret(tokens[0])
+	}
+	return cmd
+}
+
+func secretFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().String("secret-file", "", "file with the cluster's secret (or EVENKEEL_SECRET, EVENKEEL_SECRET_FILE)")
+}
+
+// needSecret returns the text of the cluster's secret.
+func (a *App) needSecret(file string) ([]byte, error) {
+	text, err := a.findSecret(file)
+	if err == nil && text == nil {
+		err = usage("no cluster secret is given: name its file with --secret-file, or set EVENKEEL_SECRET or EVENKEEL_SECRET_FILE")
+	}
+	return text, err
+}
+
+// findSecret returns the text of the cluster's secret from a file, else from the
+// environment as a node takes it, or nil if there is none.
+func (a *App) findSecret(file string) ([]byte, error) {
+	text := a.Getenv("EVENKEEL_SECRET")
+	inFile := a.Getenv("EVENKEEL_SECRET_FILE")
+	switch {
+	case file != "":
+	case text != "" && inFile != "":
+		return nil, usage("EVENKEEL_SECRET and EVENKEEL_SECRET_FILE are set both; unset one of the two")
+	case text != "":
+		return []byte(text), nil
+	case inFile == "":
+		return nil, nil
+	default:
+		file = inFile
+	}
+	opened, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("read secret: %w", err)
+	}
+	defer opened.Close() // nothing was written
+	// One byte more than a ring may have, so that a larger file is refused as such.
+	data, err := io.ReadAll(io.LimitReader(opened, secret.MaxText+1))
+	if err != nil {
+		return nil, fmt.Errorf("read secret: %w", err)
+	}
+	return data, nil
+}
+
+// printSecret prints one line that others are not to see.
+func (a *App) printSecret(line string) error {
+	if file, ok := a.Out.(*os.File); ok {
+		if err := protect(file); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintln(a.Out, line)
+	return err
 }
 
 // protect takes the rights of others from a regular file; a terminal or pipe
