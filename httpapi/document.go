@@ -98,8 +98,8 @@ func refuseFlat(value *strictjson.Value, fields strictjson.Fields, pointer any) 
 	var faults []fsm.Fault
 	flat := strictjson.FieldsOf(pointer)
 	for _, member := range value.Members {
-		if _, known := flat[member.Name]; !known {
-			continue
+		if _, known := flat[member.Name]; !known || fields[member.Name] != nil {
+			continue // what both have, a token's labels, is the object's here
 		}
 		fields[member.Name] = &strictjson.Ignored{}
 		faults = append(faults, fsm.Fault{Pointer: "/" + member.Name, Message: `stands beside "spec": put it inside, or leave "spec" out and give all fields flat`})
