@@ -77,15 +77,15 @@ func (s *Server) settle(spec *fsm.Listener) {
 	if spec != nil {
 		of = spec.Spec
 	}
-	s.listener.Settings.Store(settingsOf(of))
+	s.listener.Settings.Store(SettingsOf(of))
 	if s.socket != nil { // there may be room for connections that wait
 		s.wake()
 	}
 }
 
-// settingsOf parses what the registry validated; what it would not accept is
+// SettingsOf parses what the registry validated; what it would not accept is
 // not trusted.
-func settingsOf(spec fsm.ListenerSpec) *exchange.Settings {
+func SettingsOf(spec fsm.ListenerSpec) *exchange.Settings {
 	timeouts, limits, forwarding := spec.EffectiveTimeouts(), spec.EffectiveLimits(), spec.EffectiveForwarding()
 	settings := &exchange.Settings{
 		ClientHead: time.Duration(timeouts.ClientHead), ClientIdle: time.Duration(timeouts.ClientIdle), Body: time.Duration(timeouts.Body),

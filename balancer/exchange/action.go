@@ -32,13 +32,15 @@ func (f fields) FieldText(name string, i int) (string, bool) {
 // act does what the route says without a backend, and tells whether that was
 // all.
 func (x *exchange) act(route *table.Route) bool {
-	switch {
-	case route.Access != nil && !route.Access.Allows(x.clientAddr()):
+	switch endingOf(route, &x.loop.request, x.settings, x.client.peer) {
+	case endForbidden:
 		x.answer(forbidden)
-	case route.Redirect != nil:
+	case endRedirect:
 		x.redirect(route.Redirect)
-	case route.Respond != nil:
+	case endRespond:
 		x.respondWith(route.Respond.Status, &route.Respond.Page, "")
+	case endLast:
+		x.answerLast()
 	default:
 		return false
 	}
@@ -57,17 +59,12 @@ func (x *exchange) answerLast() {
 
 // clientAddr is whom access rules are about, and whose address is hashed.
 func (x *exchange) clientAddr() netip.Addr {
-	return table.ClientAddr(x.client.peer, x.settings.Trusted, fields{&x.loop.request})
+	return clientOf(&x.loop.request, x.settings, x.client.peer)
 }
 
-// redirect answers with another address. A host that the client did not send is
-// the one that it connected to.
+// redirect answers with another address.
 func (x *exchange) redirect(to *table.Redirect) {
-	request := &x.loop.request
-	location := to.AppendLocation(nil, table.RedirectRequest{
-		Scheme: "http", Host: text(request.Host),
-		Path: text(request.Path), Query: text(request.Query), HasQuery: request.HasQuery,
-	})
+	location := to.AppendLocation(nil, redirected(&x.loop.request))
 	x.respondWith(to.Status, &table.Page{}, "Location: "+string(location)+"\r\n")
 }
 

@@ -1,7 +1,6 @@
 package exchange
 
 import (
-	"strconv"
 	"time"
 
 	"evenkeel/balancer/http1"
@@ -126,21 +125,14 @@ func (c *Client) begin(settings *Settings, p []byte) int {
 // route finds the request's pool and makes what is sent to its backends.
 func (x *exchange) route(body []byte) {
 	l, request := x.loop, &x.loop.request
-	if request.Method == http1.CONNECT {
-		x.answer(noConnect)
-		return
-	}
-	path, buffer, ok := table.RoutingPath(l.path, text(request.Path))
+	path, buffer, refused := routable(l.path, request)
 	l.path = buffer
-	if !ok {
-		x.answer(badPath)
+	if refused != nil {
+		x.answer(refused)
 		return
 	}
 	view := l.world.View()
-	l.wanted = table.Request{
-		Listener: x.client.listener.Name, Host: text(request.Host), Path: path,
-		Method: text(request.MethodText), Query: text(request.Query), Fields: fields{request},
-	}
+	l.wanted = wanted(x.client.listener.Name, request, path)
 	route := view.Table.Route(&l.wanted)
 	if route == nil {
 		x.answer(noRoute)
@@ -149,24 +141,11 @@ func (x *exchange) route(body []byte) {
 	if x.routed = route; x.act(route) {
 		return
 	}
-	if hops, ok := request.MaxForwards(); ok && hops == 0 {
-		x.answerLast()
-		return
-	}
 	if x.pool = view.Table.Pool(route); x.pool == nil {
 		x.answer(noBackend)
 		return
 	}
-	x.limits, x.attempts = x.pool.Timeouts, x.pool.Attempts
-	if route.FirstByte > 0 {
-		x.limits.FirstByte = route.FirstByte
-	}
-	if route.Request > 0 {
-		x.limits.Request = route.Request
-	}
-	if route.Attempts > 0 {
-		x.attempts = route.Attempts
-	}
+	x.limits, x.attempts = boundsOf(route, x.pool)
 	if x.limits.Request > 0 {
 		x.whole = x.began + int64(x.limits.Request)
 		if x.upload.Done() {
@@ -188,32 +167,12 @@ func (x *exchange) route(body []byte) {
 // compose writes the request as backends get it. It is false if the route makes
 // its target too long.
 func (x *exchange) compose(route *table.Route, body []byte) bool {
-	request, settings := &x.loop.request, x.settings
-	w := &x.loop.rewrite
-	*w = http1.RequestRewrite{
-		Peer:         x.client.peer,
-		Trusted:      len(settings.Trusted) > 0 && settings.isTrusted(x.client.peer),
-		Proto:        "http",
-		NoXForwarded: settings.NoXForwarded, NoForwarded: settings.NoForwarded, Via: settings.Via,
-		Edits: route.RequestEdits,
+	request := &x.loop.request
+	w := x.loop.composer.rewriting(request, x.settings, route, x.client.peer)
+	if w == nil {
+		return false
 	}
-	if rewrite := route.Rewrite; rewrite != nil {
-		if rewrite.Host != "" {
-			w.Host = append(x.loop.host[:0], rewrite.Host...)
-			x.loop.host = w.Host
-		}
-		w.Target = rewrite.AppendTarget(x.loop.target[:0], text(request.Path), text(request.Query), request.HasQuery)
-		if w.Target == nil {
-			return false
-		}
-		x.loop.target = w.Target
-	}
-	if hops, ok := request.MaxForwards(); ok {
-		fewer := http1.Edit{Op: http1.EditSet, Name: "Max-Forwards", Value: strconv.FormatUint(hops-1, 10)}
-		w.Edits = append([]http1.Edit{fewer}, w.Edits...)
-	}
-	if request.Upgrade != nil && !offersH2C(request.Upgrade) {
-		w.Upgrade = true
+	if w.Upgrade {
 		x.offer = append(x.offer[:0], request.Upgrade...)
 		x.set(offered)
 	}

@@ -7,27 +7,26 @@ import (
 
 // Loop is what the exchanges of one loop share. It belongs to one thread.
 type Loop struct {
-	world        World
-	index        int
-	bounds       *Bounds
-	request      http1.Request  // valid during the event that completed it
-	response     http1.Response // likewise
-	rewrite      http1.RequestRewrite
-	answer       http1.ResponseRewrite
-	loops        int // how many there are
-	upstreams    map[*table.Stats]*upstream
-	leases       map[*table.Stats]*lease
-	queues       map[string]*queue // of pools with a bound, by name
-	budgets      map[*table.PoolStats]*budget
-	free         []*exchange
-	path         []byte           // of the request, decoded
-	target, host []byte           // of the request, rewritten
-	extra        []byte           // further lines of the response
-	wanted       table.Request    // what is looked up
-	choice       table.Choice     // what is picked by
-	unpublished  []*table.Backend // whose loads other loops do not know yet
-	mirrors      int              // copies under way
-	mirrorTurn   uint64           // decides which request is copied, see mirrored
+	world       World
+	index       int
+	bounds      *Bounds
+	request     http1.Request  // valid during the event that completed it
+	response    http1.Response // likewise
+	composer    composer
+	answer      http1.ResponseRewrite
+	loops       int // how many there are
+	upstreams   map[*table.Stats]*upstream
+	leases      map[*table.Stats]*lease
+	queues      map[string]*queue // of pools with a bound, by name
+	budgets     map[*table.PoolStats]*budget
+	free        []*exchange
+	path        []byte           // of the request, decoded
+	extra       []byte           // further lines of the response
+	wanted      table.Request    // what is looked up
+	choice      table.Choice     // what is picked by
+	unpublished []*table.Backend // whose loads other loops do not know yet
+	mirrors     int              // copies under way
+	mirrorTurn  uint64           // decides which request is copied, see mirrored
 }
 
 // NewLoop returns the exchanges' part of the loop with that index, of
