@@ -34,32 +34,32 @@ type Choice struct {
 }
 
 // key returns the hash of what the pool hashes of a request. One without such a
-// key is hashed by its client's address.
-func (h *hashing) key(q *Choice) uint64 {
+// key is hashed by its client's address, which has says.
+func (h *hashing) key(q *Choice) (key uint64, has bool) {
 	switch h.on {
 	case fsm.HashPath:
-		return picker.HashString(q.Path)
+		return picker.HashString(q.Path), true
 	case fsm.HashQuery:
 		for rest := q.Query; rest != ""; {
 			var pair string
 			pair, rest, _ = strings.Cut(rest, "&")
 			if name, value, _ := strings.Cut(pair, "="); pair != "" && equalDecoded(name, h.name) {
-				return hashDecoded(value)
+				return hashDecoded(value), true
 			}
 		}
 	case fsm.HashHeader:
 		if q.Fields != nil {
 			if value, ok := q.Fields.FieldText(h.name, 0); ok {
-				return picker.HashString(value)
+				return picker.HashString(value), true
 			}
 		}
 	case fsm.HashCookie:
 		if value, ok := cookieOf(q.Fields, h.name); ok {
-			return picker.HashString(value)
+			return picker.HashString(value), true
 		}
 	}
 	address := q.Client.As16()
-	return picker.HashBytes(address[:])
+	return picker.HashBytes(address[:]), h.on == fsm.HashSource
 }
 
 // hashDecoded hashes what a part of a query stands for, so that all spellings of

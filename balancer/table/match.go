@@ -24,6 +24,8 @@ type Request struct {
 	Query string
 	// Fields gives the header fields; nil means that there are none.
 	Fields FieldSource
+
+	search *search // of [Table.Explain]: nothing is found then, and all that is looked at is noted
 }
 
 // FieldSource gives the header fields of a request. It is asked by the
@@ -102,25 +104,26 @@ func (c *conditions) count() int {
 	return n
 }
 
-// hold tells whether a request meets all conditions.
-func (c *conditions) hold(q *Request) bool {
+// unmet returns the first condition that a request does not meet, a header or
+// query parameter with its place in the route's list; [missNone] if it meets all.
+func (c *conditions) unmet(q *Request) (kind miss, at int) {
 	if c == nil {
-		return true
+		return missNone, 0
 	}
 	if len(c.methods) > 0 && !slices.Contains(c.methods, q.Method) {
-		return false
+		return missMethod, 0
 	}
 	for i := range c.headers {
 		if m := &c.headers[i]; m.inFields(q.Fields) == m.absent {
-			return false
+			return missHeader, i
 		}
 	}
 	for i := range c.query {
 		if m := &c.query[i]; m.inQuery(q.Query) == m.absent {
-			return false
+			return missQuery, i
 		}
 	}
-	return true
+	return missNone, 0
 }
 
 // inFields tells whether a field line has the name and, as a whole, the value.

@@ -28,6 +28,9 @@ func (p *pathRoutes) empty() bool {
 }
 
 func (p *pathRoutes) find(best *match, hostRank int, q *Request) {
+	if q.search != nil {
+		q.search.host(p)
+	}
 	if p.byPath.Len() > 0 {
 		// The tree only reads its argument, and a copy would cost an allocation.
 		descend(p.byPath.Root().PathIterator(bytesOf(q.Path)), best, hostRank, q)
@@ -50,9 +53,12 @@ func descend(above *iradix.PathIterator[pathEntry], best *match, hostRank int, q
 		best.consider(entry.exact, hostRank, rankExact, q)
 	}
 	if whole || q.Path[len(key)] == '/' {
-		best.consider(entry.prefix, hostRank, len(key)+1, q)
+		best.consider(entry.prefix, hostRank, prefixRank(key), q)
 	}
 }
+
+// prefixRank is the rank of a prefix that is given without its final slash.
+func prefixRank(key []byte) int { return len(key) + 1 }
 
 func (p *pathRoutes) edit(m fsm.RouteMatch, change func(routes) routes) *pathRoutes {
 	switch {

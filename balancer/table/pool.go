@@ -62,7 +62,8 @@ func (p *Pool) Pick(q *Choice) *Backend {
 	}
 	if p.hashing != nil {
 		if !q.Keyed {
-			q.Key, q.Keyed = p.hashing.key(q), true
+			q.Key, _ = p.hashing.key(q)
+			q.Keyed = true
 		}
 		r.Hash = q.Key
 	}

@@ -134,7 +134,34 @@ func (r *Route) ErrorPage(status int) *Page {
 
 // accepts tells whether a request whose host and path fit meets the rest.
 func (r *Route) accepts(q *Request) bool {
-	return !r.unreadable && (r.pattern == nil || r.pattern.MatchString(q.Path)) && r.conditions.hold(q)
+	kind, _ := r.miss(q)
+	return kind == missNone
+}
+
+// miss is what keeps a request from a route.
+type miss uint8
+
+const (
+	missNone miss = iota
+	missUnreadable
+	missMethod
+	missHeader
+	missQuery
+	missPath
+	missHost
+	missListener
+)
+
+// miss returns why a request whose host and path fit does not take the route, as
+// [conditions.unmet] does.
+func (r *Route) miss(q *Request) (kind miss, at int) {
+	switch {
+	case r.unreadable:
+		return missUnreadable, 0
+	case r.pattern != nil && !r.pattern.MatchString(q.Path):
+		return missPath, 0
+	}
+	return r.conditions.unmet(q)
 }
 
 func (r *Route) draw() []byte {
@@ -167,6 +194,10 @@ const (
 // that takes precedence. The routes were found at one place, so that they are in
 // their order; those that come too late are not even tried.
 func (m *match) consider(list routes, hostRank, pathRank int, q *Request) {
+	if q.search != nil {
+		q.search.place(list)
+		return
+	}
 	for _, route := range list {
 		other := match{route, hostRank, pathRank}
 		if m.route != nil && precedence(&other, m) > 0 {

@@ -93,12 +93,19 @@ func descendHosts(above *iradix.PathIterator[*pathRoutes], best *match, whole in
 		return
 	}
 	descendHosts(above, best, whole, q)
-	switch exact, wildcard := len(found) == whole, found[len(found)-1] == '.'; {
-	case wildcard && !exact:
-		paths.find(best, len(found), q)
-	case exact && !wildcard:
-		paths.find(best, rankExact, q)
+	if exact := len(found) == whole; exact != isWildcard(found) {
+		paths.find(best, hostRankOf(found), q)
 	}
+}
+
+func isWildcard(key []byte) bool { return key[len(key)-1] == '.' }
+
+// hostRankOf is the rank of the host or wildcard that has the key.
+func hostRankOf(key []byte) int {
+	if isWildcard(key) {
+		return len(key)
+	}
+	return rankExact
 }
 
 func (h *hostRoutes) edit(m fsm.RouteMatch, change func(routes) routes) *hostRoutes {
