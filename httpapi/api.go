@@ -46,6 +46,10 @@ type Config struct {
 	// Health is what this node by itself says of backends; nil for a node that
 	// takes no traffic. It is called concurrently and must not block.
 	Health func() LocalHealth
+	// Explain returns what this node would do with a request, as the schema
+	// Explanation of the OpenAPI document; nil of a node that takes no traffic. It is
+	// called concurrently. With a nil function no node takes any.
+	Explain func(ExplainQuery) any
 	// Signals returns this node's counters of what leads to verdicts, for
 	// /metrics; nil means none.
 	Signals func() Signals
@@ -105,6 +109,7 @@ func (a *API) router() *mux.Router {
 	a.serve(router, http.MethodPut, backend+"/heartbeat", a.heartbeat, "uid")
 	a.serve(router, http.MethodPut, backend+"/override", a.override)
 	a.serve(router, http.MethodDelete, backend+"/override", a.endOverride)
+	a.serve(router, http.MethodGet, "/v1/explain", a.inTurn(a.explain), "url", "method", repeated("header"), "client", "listener")
 	a.serve(router, http.MethodGet, "/v1/cluster", a.clusterStatus, "consistency")
 	a.serve(router, http.MethodGet, "/v1/nodes", a.nodes, "consistency")
 	a.serve(router, http.MethodDelete, "/v1/nodes/{node}", a.removeNode)

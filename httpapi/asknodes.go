@@ -134,7 +134,7 @@ func (a *API) inTurn(view func(http.ResponseWriter, *http.Request) (any, error))
 		case a.healthReads <- struct{}{}:
 			defer func() { <-a.healthReads }()
 		case <-r.Context().Done():
-			return nil, problem.New(problem.Overloaded, "this node makes %d answers about health already, and none was ready in time", maxHealthReads).With("Retry-After", "1")
+			return nil, problem.New(problem.Overloaded, "this node makes %d answers about health and explanations already, and none was ready in time", maxHealthReads).With("Retry-After", "1")
 		}
 		value, err := view(w, r)
 		if err != nil {

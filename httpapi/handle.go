@@ -161,7 +161,8 @@ func checkQuery(r *http.Request, allowed []string) error {
 	var wrong []string
 	for name, values := range query {
 		switch {
-		case !slices.Contains(allowed, name):
+		case slices.Contains(allowed, repeated(name)):
+		case !slices.Contains(allowed, name), strings.HasSuffix(name, repeatable):
 			wrong = append(wrong, fmt.Sprintf("%q is not known here", clip(name)))
 		case len(values) > 1:
 			wrong = append(wrong, fmt.Sprintf("%q is given %d times", name, len(values)))
@@ -177,6 +178,12 @@ func checkQuery(r *http.Request, allowed []string) error {
 	}
 	return problem.New(problem.InvalidRequest, "query parameter %s; %s", clip(strings.Join(wrong, ", ")), known)
 }
+
+// repeated is the name of a query parameter, for [API.serve], that may be given
+// several times.
+func repeated(name string) string { return name + repeatable }
+
+const repeatable = " (repeatable)"
 
 func notFound(_ http.ResponseWriter, r *http.Request) error {
 	return problem.New(problem.NotFound, "there is no path %q; GET /v1/openapi.json lists all", clip(r.URL.Path))

@@ -84,7 +84,7 @@ func (t *Table) Explain(q *Request) (*Route, Search) {
 	asked.search = nil
 	all, foreign := t.router.all(q.Listener)
 	slices.SortFunc(all, func(a, b match) int { return precedence(&a, &b) })
-	var result Search
+	result := Search{Considered: []Considered{}}
 	end := len(all)
 	if taken != nil {
 		end = 1 + slices.IndexFunc(all, func(m match) bool { return m.route == taken })
@@ -166,6 +166,9 @@ func (m missed) why(spec *fsm.RouteSpec, q *Request) string {
 	case missPath:
 		return whyPath(match, q.Path)
 	case missMethod:
+		if len(match.Methods) == 1 {
+			return fmt.Sprintf("the method %s is not %s", q.Method, match.Methods[0])
+		}
 		return fmt.Sprintf("the method %s is none of %s", q.Method, strings.Join(match.Methods, ", "))
 	case missHeader:
 		return "of the header field " + whyValue(match.Headers[m.at])

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"evenkeel/balancer"
+	"evenkeel/balancer/table"
 	"evenkeel/cluster"
 	"evenkeel/cmd/evenkeel/config"
 	"evenkeel/fsm"
@@ -85,6 +86,20 @@ func (d *dataPath) local() httpapi.LocalHealth {
 		return httpapi.LocalHealth{}
 	}
 	return localHealth(d.observer, d.traffic)
+}
+
+// explain is what this node would do with a request; nil if it takes none.
+func (d *dataPath) explain(node string, q httpapi.ExplainQuery) any {
+	if d == nil {
+		return nil
+	}
+	e := d.traffic.Explain(&balancer.Inquiry{
+		Method: q.Method, Host: q.Host, Port: q.Port, Target: q.Target, Fields: q.Fields, Client: q.Client, Listener: q.Listener,
+	})
+	e.Node = node
+	local, _ := d.observer.WatchLocal()
+	e.Reasons(table.UseVeto, func(uid string) string { return local.Reasons[uid].Reason })
+	return e
 }
 
 // notReady returns why no traffic should be sent to this node. ctx is the one

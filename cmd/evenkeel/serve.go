@@ -50,6 +50,7 @@ func serve(ctx context.Context, options *config.Config, log *slog.Logger) error 
 		NotReady: func() []string { return data.notReady(ctx) },
 		Refused:  node.Refused,
 		Health:   data.local,
+		Explain:  func(q httpapi.ExplainQuery) any { return data.explain(options.Name, q) },
 		Signals:  func() httpapi.Signals { return signals(node, data, seen) },
 		Logger:   log.With("part", "api"),
 	})

@@ -27,6 +27,7 @@ func (a *App) Commands() []*cobra.Command {
 		a.statusCommand(),
 		a.membersCommand(),
 		a.healthCommand(),
+		a.explainCommand(),
 		a.snapshotCommand(),
 		a.kindCommand(backendKind()),
 		a.kindCommand(poolKind()),
@@ -64,9 +65,12 @@ func usage(text string) error { return &UsageError{errors.New(text)} }
 func ExitCode(err error) int {
 	var usage *UsageError
 	var problem *Problem
+	var unanswered *UnansweredError
 	switch {
 	case err == nil:
 		return ExitOK
+	case errors.As(err, &unanswered):
+		return ExitNotFound
 	case errors.As(err, &usage):
 		return ExitUsage
 	case errors.As(err, &problem):
