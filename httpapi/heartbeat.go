@@ -25,7 +25,7 @@ func (a *API) heartbeat(w http.ResponseWriter, r *http.Request) error {
 	ref := fsm.Ref{Kind: fsm.KindBackend, Pool: vars["pool"], Name: vars["name"]}
 	b := a.config.Cluster.State().Backend(ref.Pool, ref.Name)
 	switch {
-	case b == nil, uid != "" && b.Meta.UID != uid:
+	case b == nil, !principalOf(r).sees(b), uid != "" && b.Meta.UID != uid:
 		return notRegistered(ref)
 	case b.Spec.TTL == 0:
 		return problem.New(problem.InvalidRequest, "%s has no ttl, so it stays without heartbeats: set spec.ttl, or send none", clip(ref.String()))

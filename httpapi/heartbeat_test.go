@@ -51,3 +51,12 @@ func TestAHeartbeatThatMakesNoSenseIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestAHeartbeatOfWhatATokenDoesNotSeeIsOfNothing(t *testing.T) {
+	c := limitedClient(t)
+	c.as("editors", "PUT", "/v1/pools/default/backends/web-b", `{"address":"b:1","ttl":"30s","labels":{"team":"b"}}`).want(200)
+	c.as("editors", "PUT", "/v1/pools/default/backends/web-a", `{"address":"a:1","ttl":"30s","labels":{"team":"a"}}`).want(200)
+	sameAnswer(t, c, "operators-of-a", "PUT", "/v1/pools/default/backends/web-b/heartbeat", "/v1/pools/default/backends/none/heartbeat", "", 404)
+	c.as("operators-of-a", "PUT", "/v1/pools/default/backends/web-a/heartbeat", "").want(204)
+	c.as("viewers-of-a", "PUT", "/v1/pools/default/backends/web-a/heartbeat", "").want(403)
+}
