@@ -29,11 +29,12 @@ type Pending struct {
 
 	changes []Change // After is not used
 	// What undoing needs: created tells of each object whether the revision made
-	// it; needs has the names that what comes back refers to, addresses whose they
-	// will be again.
+	// it; needs has the names that what comes back refers to, addresses and hashes
+	// whose they will be again.
 	created   map[Ref]bool
 	needs     map[Ref]Ref
 	addresses map[string]string
+	hashes    map[string]string
 }
 
 // Changes returns what the revision changed, with what stood there before.
@@ -61,7 +62,7 @@ func (s *State) Pending() []*Pending { return s.pending }
 func (p *Pending) prepare() {
 	p.Count = len(p.changes)
 	p.created = make(map[Ref]bool, len(p.changes))
-	p.needs, p.addresses = map[Ref]Ref{}, map[string]string{}
+	p.needs, p.addresses, p.hashes = map[Ref]Ref{}, map[string]string{}, map[string]string{}
 	for _, c := range p.changes {
 		p.created[c.Ref] = c.Before == nil
 		if c.Before == nil {
@@ -81,6 +82,8 @@ func (p *Pending) prepare() {
 		case BackendSpec:
 			p.needs[Ref{Kind: KindPool, Name: c.Ref.Pool}] = c.Ref
 			p.addresses[addressKey(c.Ref.Pool, spec.Address)] = c.Ref.Name
+		case TokenSpec:
+			p.hashes[spec.Hash] = c.Ref.Name
 		}
 	}
 }
@@ -201,6 +204,16 @@ func (d *draft) checkNotHeld(ref Ref) *Error {
 		}
 	}
 	return nil
+}
+
+// hashHeld is addressHeld of the hash of a token.
+func (d *draft) hashHeld(hash string) (string, bool) {
+	for _, p := range d.pending {
+		if name, held := p.hashes[hash]; held {
+			return name, true
+		}
+	}
+	return "", false
 }
 
 // addressHeld returns the backend that has the address again if a revision is

@@ -131,7 +131,11 @@ func (d *draft) checkPut(p Put) *Error {
 		}
 		return d.checkNames(p)
 	case TokenSpec:
-		if name, taken := d.hashes.Get([]byte(spec.Hash)); taken && name != p.Name {
+		name, taken := d.hashes.Get([]byte(spec.Hash))
+		if !taken {
+			name, taken = d.hashHeld(spec.Hash)
+		}
+		if taken && name != p.Name {
 			return refuse(CodeDuplicate, "/spec/hash", "is that of another token")
 		}
 	}

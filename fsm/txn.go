@@ -111,7 +111,7 @@ func (d *draft) tryTxn(c Command, op Txn) *Error {
 	defer func() { d.joint, d.unbounded = nil, false }()
 	for _, step := range op.Steps {
 		d.joint.writes[step.Ref()] = step.Put
-		d.giveUpAddress(step.Ref())
+		d.giveUp(step.Ref())
 	}
 	f := &stepFaults{}
 	d.steps = make([]StepResult, len(op.Steps))
@@ -174,13 +174,13 @@ var txnOrder = [...]func(Step) bool{
 	},
 }
 
-// giveUpAddress lets another step take the address of a backend that this one
-// moves or removes.
-func (d *draft) giveUpAddress(ref Ref) {
-	if ref.Kind != KindBackend {
+// giveUp lets another step take the address of a backend, or the hash of a token,
+// that this one changes or removes.
+func (d *draft) giveUp(ref Ref) {
+	if ref.Kind != KindBackend && ref.Kind != KindToken {
 		return
 	}
-	if old := lookup(d.backends, objectKey(ref)); old != nil {
+	if old := d.object(ref); old != nil {
 		d.unindex(old)
 	}
 }
@@ -200,8 +200,8 @@ func (d *draft) step(c Command, step Step, result *StepResult) *Error {
 	object, err := d.put(c, *step.Put)
 	result.Object, result.Created, result.Changed = object, d.created, len(d.touched) > touched
 	d.created = false
-	if b, unchanged := object.(*Backend); unchanged && !result.Changed {
-		d.index(b) // what giveUpAddress took
+	if object != nil && !result.Changed {
+		d.index(object) // see giveUp
 	}
 	return err
 }

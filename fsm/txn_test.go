@@ -257,3 +257,27 @@ func TestRolesAllowWhatThoseBelowThemMay(t *testing.T) {
 		t.Error("an unknown role counts")
 	}
 }
+
+func TestTokensSwapTheirHashesInATransaction(t *testing.T) {
+	r := newRegistry(t)
+	r.must(tokenPut("a", "1"))
+	r.must(tokenPut("b", "2"))
+	r.must(tokenPut("c", "3"))
+	r.must(txn(put(tokenPut("a", "2")), put(tokenPut("b", "1")), put(tokenPut("c", "3"))))
+	for hash, name := range map[string]string{"2": "a", "1": "b", "3": "c"} {
+		if token := r.TokenByHash(strings.Repeat(hash, 64)); token == nil || token.Name != name {
+			t.Errorf("hash %s is of %+v", hash, token)
+		}
+	}
+}
+
+func TestAHashThatComesBackIsNobodyElses(t *testing.T) {
+	r := newRegistry(t)
+	r.must(tokenPut("a", "1"))
+	r.await(tokenPut("a", "2"))
+	r.refused(CodeDuplicate, tokenPut("b", "1"))
+	r.must(Confirm{r.Pending()[0].Revision, true})
+	if token := r.TokenByHash(strings.Repeat("1", 64)); token == nil || token.Name != "a" {
+		t.Errorf("it is of %+v", token)
+	}
+}
