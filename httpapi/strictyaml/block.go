@@ -169,14 +169,17 @@ func (m *mapping) put(member strictjson.Member) {
 // open begins a field, and close ends it.
 func (m *mapping) open(name string, offset int) {
 	m.path = append(m.path, name)
-	if name == "<<" {
+	if m.merges(name, offset) {
 		m.add(offset, `"<<" merges mappings, which is not understood: write the fields out`)
 	}
 }
 
+// merges tells a merge key from a field whose name is in quotes.
+func (m *mapping) merges(name string, offset int) bool { return name == "<<" && m.data[offset] == '<' }
+
 func (m *mapping) close(name string, offset int, value *strictjson.Value) {
 	switch {
-	case name == "<<":
+	case m.merges(name, offset):
 	case m.has(name):
 		m.add(offset, "the field is given twice: keep one")
 	default:

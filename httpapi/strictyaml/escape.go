@@ -64,7 +64,9 @@ func (p *parser) blockHeader() (h blockHeader, err error) {
 				return h, fail(end-len(rest), "only a comment may follow %q on its line: put the text on the next one", string(p.data[start:p.pos]))
 			}
 			p.pos = end
-			p.newline()
+			if !p.newline() {
+				p.beginLine() // the text ends, and this line is none of the scalar's
+			}
 			return h, nil
 		default:
 			return h, fail(p.pos, "%s: write | or >, and behind it nothing, + or -: or put the text in quotes", p.quote())

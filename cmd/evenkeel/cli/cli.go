@@ -34,6 +34,7 @@ func (a *App) Commands() []*cobra.Command {
 		a.kindCommand(routeKind()),
 		a.kindCommand(listenerKind()),
 		a.tokenCommand(),
+		a.validateCommand(),
 		a.secretCommand(),
 		a.healthcheckCommand(),
 		a.versionCommand(),
