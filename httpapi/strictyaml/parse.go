@@ -70,6 +70,9 @@ type anchor struct {
 }
 
 func (p *parser) add(offset int, format string, args ...any) {
+	if len(p.faults) > strictjson.MaxFaults {
+		return
+	}
 	var pointer strings.Builder
 	for _, token := range p.path {
 		pointer.WriteString("/" + fsm.EscapePointer(clip(token)))
@@ -127,7 +130,7 @@ func (p *parser) checkBytes() error {
 	for i, c := range p.data {
 		switch {
 		case c == 0xc2 || c == 0xe2 || c == 0xef:
-			if r, _ := utf8.DecodeRune(p.data[i:]); r < 0xa0 || r == '\u2028' || r == '\u2029' || r == '\ufffe' || r == '\uffff' {
+			if r, _ := utf8.DecodeRune(p.data[i:]); r < 0xa0 || r == '\ufeff' && i > 0 || r == '\u2028' || r == '\u2029' || r == '\ufffe' || r == '\uffff' {
 				return fail(i, "the character U+%04X, which some readers of YAML refuse or end the line at: write it as an escape in double quotes, \"\\u%04x\"", r, r)
 			}
 		case c >= ' ' && c != 0x7f, c == '\t', c == '\n':

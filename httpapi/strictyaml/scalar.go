@@ -148,7 +148,7 @@ func resolve(text string) (kind strictjson.Kind, doubt string) {
 	switch {
 	case number.MatchString(text):
 		return strictjson.Number, ""
-	case len(text) <= 5 && slices.Contains(booleans, strings.ToLower(text)):
+	case len(text) <= len("false") && slices.Contains(booleans, strings.ToLower(text)):
 		return strictjson.String, "a boolean"
 	case strings.EqualFold(text, "null"):
 		return strictjson.String, "null"

@@ -184,6 +184,8 @@ var refused = map[string]struct{ text, want string }{
 	"bytes that are not UTF-8":                {"a: 1\nb: \xff", "2:4: : not valid UTF-8"},
 	"UTF-16":                                  {"\xff\xfea\x00", "1:1: : the text is UTF-16"},
 	"a control character":                     {"a: \x00", "1:4: : a control character (0x00)"},
+	"a byte order mark within":                {"a: 1\nb: x\ufeff", "2:5: : the character U+FEFF"},
+	"an end of line of old":                   {"a: x\u2028b", "1:5: : the character U+2028, which some readers"},
 	"a carriage return alone":                 {"a: 1\rb: 2", "1:5: : a carriage return without a line feed"},
 	"nesting that is too deep":                {strings.Repeat("[", 40), "1:33: : the document is nested deeper than 32 levels"},
 	"nesting of blocks that is too deep":      {strings.Repeat("- ", 40), "1:64: : the document is nested deeper than 32 levels"},
