@@ -59,6 +59,9 @@ func (v *Value) child(token string) (*Value, int) {
 }
 
 func unescape(token string) string {
+	if !strings.Contains(token, "~") {
+		return token
+	}
 	return strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
 }
 
