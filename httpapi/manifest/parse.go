@@ -107,7 +107,7 @@ func (b *builder) add(pointer, format string, args ...any) {
 func (b *builder) document(root *strictjson.Value) {
 	b.root = root
 	if root.Kind != strictjson.Object {
-		b.add("", "is %s: a document holds one object with its kind, or lists of them: %s", root.Kind, strings.Join(lists(), ", "))
+		b.add("", "is %s: a document holds one object with its kind, or lists of them: %s", root.Kind, strings.Join(listNames(), ", "))
 		return
 	}
 	if v := root.Member("owner"); v != nil {
@@ -122,7 +122,8 @@ func (b *builder) document(root *strictjson.Value) {
 	}
 }
 
-func lists() []string {
+// listNames returns the fields of a document that hold objects.
+func listNames() []string {
 	var names []string
 	for _, k := range kinds {
 		names = append(names, k.list)
@@ -150,14 +151,14 @@ func (b *builder) member(member strictjson.Member) {
 		b.list(k, member.Value, pointer, nil)
 		return
 	}
-	known := append(lists(), "kind", "owner")
+	known := append(listNames(), "kind", "owner")
 	near := strictjson.Nearest(member.Name, known)
 	switch {
 	case near != "":
 		b.add(pointer, "%q is not a known field: did you mean %q?", clip(member.Name), near)
 	case isField(member.Name):
 		b.add(pointer, "%q is a field of an object: say of which kind with \"kind\", or put the object in one of the lists %s",
-			clip(member.Name), strings.Join(lists(), ", "))
+			clip(member.Name), strings.Join(listNames(), ", "))
 	default:
 		b.add(pointer, "%q is not a known field: use one of %s", clip(member.Name), strings.Join(known, ", "))
 	}

@@ -259,7 +259,7 @@ func (p *parser) anchor(space func() error, read func() (*strictjson.Value, erro
 	if err := space(); err != nil {
 		return err
 	}
-	if c := p.at(0); p.line == line && (c == '&' || c == '*') {
+	if c := p.at(0); c == '&' || c == '*' {
 		return fail(p.pos, "%s: a value has one anchor at most, and an alias has none", p.quote())
 	}
 	p.pos, p.line, p.first = end, line, first
