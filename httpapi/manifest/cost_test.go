@@ -45,7 +45,7 @@ func TestTheLargestManifestsCostLittle(t *testing.T) {
 			took := time.Since(start)
 			runtime.ReadMemStats(&after)
 			t.Logf("%s, %d MB allocated in all, %d faults", took.Round(time.Millisecond), (after.TotalAlloc-before.TotalAlloc)>>20, len(faults))
-			if took > 20*time.Second || after.TotalAlloc-before.TotalAlloc > 1<<30 || len(faults) == 0 || len(faults) > 101 {
+			if took > time.Minute || after.TotalAlloc-before.TotalAlloc > 1<<30 || len(faults) == 0 || len(faults) > 101 {
 				t.Errorf("%s, %d MB, %d faults", took, (after.TotalAlloc-before.TotalAlloc)>>20, len(faults))
 			}
 		})
