@@ -58,3 +58,16 @@ func BenchmarkRoute(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkExplain is the search for the route of a request among many, with what
+// keeps it from each of the others.
+func BenchmarkExplain(b *testing.B) {
+	table, requests := crowded(b, 10_000)
+	for name, q := range requests {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				table.Explain(q)
+			}
+		})
+	}
+}
