@@ -15,9 +15,6 @@ import (
 // The test ends before go test would end it, whatever happens.
 const limit = 9 * time.Minute
 
-// token is the admin token that docker-compose.yml shows.
-const token = "for-demonstration-only"
-
 // built is the image that docker-compose.yml builds.
 const built = "evenkeel"
 
@@ -27,12 +24,23 @@ type node struct {
 	name, http string
 }
 
-func nodes() []node {
+// nodes returns all nodes, whose APIs are called with the token.
+func nodes(token string) []node {
 	return []node{
 		{harness.API{Address: "127.0.0.1:7070", Token: token}, "n1", "127.0.0.1:8080"},
 		{harness.API{Address: "127.0.0.1:7170", Token: token}, "n2", "127.0.0.1:8180"},
 		{harness.API{Address: "127.0.0.1:7270", Token: token}, "n3", "127.0.0.1:8280"},
 	}
+}
+
+// bootstrapToken asks a node for the token of its secret, as README.md does.
+func bootstrapToken(t *testing.T, e *engine) string {
+	t.Helper()
+	token := strings.TrimSpace(e.do(t, "exec", "-T", "n1", "evenkeel", "token", "bootstrap"))
+	if !strings.HasPrefix(token, "ek-") {
+		t.Fatalf("evenkeel token bootstrap says %q", token)
+	}
+	return token
 }
 
 func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
@@ -54,15 +62,16 @@ func TestTheCoreStoryWithDockerCompose(t *testing.T) {
 	skipIfPublishedPortsAreTaken(t)
 	t.Cleanup(func() { engine.down(t) })
 	engine.do(t, "up", "--detach", "--no-build")
-	waitFormed(t, nodes())
+	all := nodes(bootstrapToken(t, engine))
+	waitFormed(t, all)
 	checkImage(t, engine)
-	checkStory(t)
-	checkDeathOfTheLeader(t, engine)
+	checkStory(t, all)
+	checkDeathOfTheLeader(t, engine, all)
 }
 
 func skipIfPublishedPortsAreTaken(t *testing.T) {
 	t.Helper()
-	for _, n := range nodes() {
+	for _, n := range nodes("") {
 		for _, address := range []string{n.Address, n.http} {
 			if !harness.AddressFree(address) {
 				t.Skipf("another program has %s, which docker-compose.yml publishes", address)
@@ -127,13 +136,13 @@ func checkImage(t *testing.T, e *engine) {
 }
 
 // checkStory posts a backend to each node and asks each node for answers.
-func checkStory(t *testing.T) {
+func checkStory(t *testing.T, nodes []node) {
 	t.Helper()
-	for i, n := range nodes() {
+	for i, n := range nodes {
 		name := fmt.Sprintf("b%d", i+1)
 		n.Write(t, http.MethodPost, "/v1/backends", map[string]any{"name": name, "address": name + ":9000"})
 	}
-	for _, n := range nodes() {
+	for _, n := range nodes {
 		seen := make(map[string]bool)
 		harness.Eventually(t, n.name+" uses all backends", func() error {
 			name, err := answerOf(n)
@@ -146,7 +155,7 @@ func checkStory(t *testing.T) {
 			return nil
 		})
 	}
-	answer, err := harness.API{Address: nodes()[0].Address}.Call(http.MethodGet, "/v1/backends", nil)
+	answer, err := harness.API{Address: nodes[0].Address}.Call(http.MethodGet, "/v1/backends", nil)
 	if err != nil || answer.Status != http.StatusUnauthorized {
 		t.Errorf("a call without a token: %+v, %v", answer, err)
 	}
@@ -165,14 +174,14 @@ func answerOf(n node) (string, error) {
 	return name, nil
 }
 
-func checkDeathOfTheLeader(t *testing.T, e *engine) {
+func checkDeathOfTheLeader(t *testing.T, e *engine, nodes []node) {
 	t.Helper()
-	info, err := nodes()[0].Cluster()
+	info, err := nodes[0].Cluster()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var survivors []node
-	for _, n := range nodes() {
+	for _, n := range nodes {
 		if n.name != info.Leader {
 			survivors = append(survivors, n)
 		}
@@ -185,8 +194,8 @@ func checkDeathOfTheLeader(t *testing.T, e *engine) {
 	load.StopClean(t)
 
 	e.do(t, "start", info.Leader)
-	waitFormed(t, nodes())
-	for _, n := range nodes() {
+	waitFormed(t, nodes)
+	for _, n := range nodes {
 		harness.Eventually(t, n.name+" has what was written meanwhile", func() error {
 			var pool harness.Object
 			if err := n.Get("/v1/pools/after", &pool); err != nil {
