@@ -92,6 +92,7 @@ func TestALimitedTokenWritesWhatBearsItsLabels(t *testing.T) {
 	sameAnswer(t, c, "operators-of-a", "PUT", theirs, nobodys, body, 403)
 	sameAnswer(t, c, "operators-of-a", "PUT", theirs+"/override", nobodys+"/override", `{"health":"down"}`, 404)
 	sameAnswer(t, c, "operators-of-a", "DELETE", theirs+"/override", nobodys+"/override", "", 404)
+	sameAnswer(t, c, "operators-of-a", "PUT", theirs+"/heartbeat", nobodys+"/heartbeat", "", 404)
 	c.as("editors-of-a", "PUT", theirs, body, "If-None-Match", "*").wantProblem(409, "exists")
 	taken := c.as("editors-of-a", "PUT", mine, `{"address":"b:1","labels":{"team":"a"}}`).wantProblem(409, "duplicate-address")
 	if strings.Contains(taken.body, "web-b") || taken.Header.Get("Location") != "" {
