@@ -265,8 +265,6 @@ var unknownHash = strings.Repeat("0", 64)
 // holder sends.
 func (p *principal) narrowToken(s *fsm.State, c fsm.Command, put fsm.Put, spec fsm.TokenSpec) (narrowed fsm.Put, own bool, err error) {
 	switch {
-	case c.Key.Name != "":
-		return put, false, problem.New(problem.InvalidRequest, "Idempotency-Key is not taken for tokens, because a token is told once and never again: leave it out, and if you did not get the answer, delete the token and make another")
 	case put.Name == nameAdmin || put.Name == nameAnonymous || put.Name == nameBootstrap:
 		return put, false, problem.Invalid([]fsm.Fault{{Pointer: "/name", Message: `"` + put.Name + `" is what the registry calls those without a token of it: choose another name`}})
 	case spec.Role == fsm.RoleAdmin && len(spec.Labels) > 0:
@@ -281,6 +279,9 @@ func (p *principal) narrowToken(s *fsm.State, c fsm.Command, put fsm.Put, spec f
 			put.If.Revision = old.Meta.Revision // else the hash of a token that was revoked meanwhile would be valid again
 		}
 	} else {
+		if c.Key.Name != "" {
+			return put, false, problem.New(problem.InvalidRequest, "Idempotency-Key is not taken where a token is made, because it is told once and never again: leave it out, and if you did not get the answer, delete the token and make another")
+		}
 		p.issued = secret.NewToken()
 		hash := secret.HashToken(p.issued)
 		spec.Hash = hex.EncodeToString(hash[:])
