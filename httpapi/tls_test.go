@@ -72,6 +72,24 @@ func writePair(t testing.TB, dir string, pair *tls.Certificate) (certPath, keyPa
 	return certPath, keyPath
 }
 
+// safeBuffer is a log that one goroutine writes and another reads.
+type safeBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
 func subject(t testing.TB, files *httpapi.CertificateFiles) string {
 	t.Helper()
 	pair, err := files.Certificate(nil)
@@ -85,8 +103,8 @@ func TestANewCertificateIsTakenWithoutARestartAndABadOneIsNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		certPath, keyPath := writePair(t, dir, selfSigned(t, "first", nil, time.Now()))
-		var log bytes.Buffer
-		files, err := httpapi.OpenCertificate(certPath, keyPath, slog.New(slog.NewTextHandler(&log, nil)))
+		log := &safeBuffer{}
+		files, err := httpapi.OpenCertificate(certPath, keyPath, slog.New(slog.NewTextHandler(log, nil)))
 		if err != nil {
 			t.Fatal(err)
 		}
