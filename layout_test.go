@@ -30,7 +30,7 @@ const module = "evenkeel"
 // other.
 var edges = map[string][]string{
 	"":         {}, // the module's root: this test
-	"cmd":      {"balancer", "cluster", "fsm", "health", "httpapi"},
+	"cmd":      {"balancer", "client", "cluster", "fsm", "health", "httpapi"},
 	"fsm":      {},
 	"cluster":  {"fsm"},
 	"balancer": {"fsm"},
