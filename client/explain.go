@@ -46,10 +46,10 @@ func (c *Client) Explain(ctx context.Context, explain Explain) (json.RawMessage,
 
 // Override puts an operator's word in place of the verdict about a backend.
 type Override struct {
-	Health fsm.Health `json:"health"` // up or down
 	// For is how long, such as "10m"; empty: until it is cleared.
-	For    string `json:"for,omitempty"`
-	Reason string `json:"reason,omitempty"` // why, for people
+	For    string     `json:"for,omitempty"`
+	Health fsm.Health `json:"health"`           // up or down
+	Reason string     `json:"reason,omitempty"` // why, for people
 }
 
 // Override sets an override and returns the backend as JSON.

@@ -202,11 +202,12 @@ func (c *Client) ListRaw(ctx context.Context, kind fsm.Kind, pool string, read R
 }
 
 // CreateRaw creates an object from a JSON document with labels, spec, and a
-// name unless one is to be made up. Body is marshalled.
+// name unless one is to be made up. A backend's pool may stand in the document
+// instead of in pool. Body is marshalled.
 func (c *Client) CreateRaw(ctx context.Context, kind fsm.Kind, pool string, body any, write Write) (*Answer, error) {
 	path := "/v1/" + string(kind) + "s"
-	if kind == fsm.KindBackend {
-		path = "/v1/pools/" + url.PathEscape(firstOf(pool, DefaultPool)) + "/backends"
+	if kind == fsm.KindBackend && pool != "" {
+		path = "/v1/pools/" + url.PathEscape(pool) + "/backends"
 	}
 	return c.writeJSON(ctx, http.MethodPost, path, body, write)
 }

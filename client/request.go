@@ -145,7 +145,7 @@ func (c *Client) round(ctx context.Context, req Request, lost bool) (*Answer, er
 	var failed []error
 	for _, base := range c.turn() {
 		if lost && !c.knowsKeys(ctx, base, req) {
-			failed = append(failed, &lostError{text: fmt.Sprintf("ask the API at %s: not asked again, since it does not know whether the write was made", base)})
+			failed = append(failed, &lostError{text: fmt.Sprintf("not sent again to %s: at its feature level the write could be made twice", base)})
 			continue
 		}
 		got, err := c.send(ctx, base, req)

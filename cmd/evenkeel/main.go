@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -32,7 +33,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	if err != nil {
 		fmt.Fprintf(errOut, "evenkeel: %v\n", err)
 	}
-	if code == cli.ExitUsage {
+	if faulty := (*cli.UsageError)(nil); errors.As(err, &faulty) {
 		fmt.Fprintf(errOut, "see: %s --help\n", cmd.CommandPath())
 	}
 	return code

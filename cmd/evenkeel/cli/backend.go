@@ -121,12 +121,13 @@ func backendVerbs(v *verbs) []*cobra.Command {
 		Args: exactArgs(2), ValidArgsFunction: v.complete,
 	}
 	v.poolFlag(weight, defaultPool, "pool of the backend")
+	w := v.app.writeFlags(weight)
 	weight.RunE = func(cmd *cobra.Command, args []string) error {
 		n, err := strconv.Atoi(args[1])
 		if err != nil {
 			return usage(fmt.Sprintf("weight %q is not a whole number; give one from 0 to 1000", args[1]))
 		}
-		return v.changeOne(cmd, args[0], func(d *document) error {
+		return v.changeOne(cmd, w, args[0], func(d *document) error {
 			d.setPath("weight", n)
 			return nil
 		})
@@ -137,8 +138,9 @@ func backendVerbs(v *verbs) []*cobra.Command {
 func (v *verbs) adminVerb(use string, state fsm.AdminState, short string) *cobra.Command {
 	cmd := &cobra.Command{Use: use + " NAME", Short: short, Args: exactArgs(1), ValidArgsFunction: v.complete}
 	v.poolFlag(cmd, defaultPool, "pool of the backend")
+	w := v.app.writeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return v.changeOne(cmd, args[0], func(d *document) error {
+		return v.changeOne(cmd, w, args[0], func(d *document) error {
 			d.setPath("admin_state", string(state))
 			return nil
 		})

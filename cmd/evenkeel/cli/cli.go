@@ -12,18 +12,22 @@ import (
 	"net/http"
 
 	"github.com/spf13/cobra"
+
+	"evenkeel/client"
 )
 
 // App is what the verbs have of the process around them.
 type App struct {
 	Out, Err io.Writer
+	// In is what a file named - holds; nil: the standard input.
+	In io.Reader
 	// Getenv returns an environment variable, or "".
 	Getenv func(name string) string
 }
 
 // Commands returns the client's verbs.
 func (a *App) Commands() []*cobra.Command {
-	return []*cobra.Command{
+	verbs := []*cobra.Command{
 		a.statusCommand(),
 		a.membersCommand(),
 		a.healthCommand(),
@@ -35,9 +39,31 @@ func (a *App) Commands() []*cobra.Command {
 		a.kindCommand(listenerKind()),
 		a.tokenCommand(),
 		a.validateCommand(),
+		a.applyCommand(),
+		a.diffCommand(),
+		a.exportCommand(),
+		a.watchCommand(),
+		a.historyCommand(),
+		a.rollbackCommand(),
+		a.confirmCommand(),
+		a.undoCommand(),
 		a.secretCommand(),
 		a.healthcheckCommand(),
 		a.versionCommand(),
+	}
+	for _, verb := range verbs {
+		hint(verb)
+	}
+	return verbs
+}
+
+// hint adds to the errors of a command, and of all below it, what a person can do.
+func hint(cmd *cobra.Command) {
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error { return hinted(run(cmd, args)) }
+	}
+	for _, below := range cmd.Commands() {
+		hint(below)
 	}
 }
 
@@ -46,9 +72,9 @@ const (
 	ExitOK       = 0
 	ExitError    = 1
 	ExitUsage    = 2
-	ExitConflict = 3 // the object exists, changed meanwhile or is in use
+	ExitConflict = 3 // the object exists, changed meanwhile, is in use or unconfirmed
 	ExitNoQuorum = 4 // no leader, or a write whose outcome is unknown
-	ExitNotFound = 5
+	ExitNotFound = 5 // there is no such object, or no longer such a revision
 )
 
 // UsageError marks an error of the command line itself.
@@ -67,6 +93,7 @@ func ExitCode(err error) int {
 	var usage *UsageError
 	var problem *Problem
 	var unanswered *UnansweredError
+	var own interface{ exitCode() int }
 	switch {
 	case err == nil:
 		return ExitOK
@@ -74,22 +101,24 @@ func ExitCode(err error) int {
 		return ExitNotFound
 	case errors.As(err, &usage):
 		return ExitUsage
+	case errors.As(err, &own):
+		return own.exitCode()
 	case errors.As(err, &problem):
-		return problem.exitCode()
+		return problemCode(problem)
 	}
 	return ExitError
 }
 
-func (p *Problem) exitCode() int {
+func problemCode(p *Problem) int {
 	switch p.Status {
 	case http.StatusConflict, http.StatusPreconditionFailed:
 		return ExitConflict
-	case http.StatusNotFound:
+	case http.StatusNotFound, http.StatusGone:
 		return ExitNotFound
 	case http.StatusGatewayTimeout:
 		return ExitNoQuorum
 	case http.StatusServiceUnavailable:
-		if p.is("no-quorum") {
+		if p.Kind() == client.ProblemNoQuorum {
 			return ExitNoQuorum
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -32,6 +31,8 @@ type fakeAPI struct {
 	mu      sync.Mutex
 	replies map[string][]reply
 	asked   []string
+	keys    []string    // the Idempotency-Key of what had one
+	header  http.Header // of every answer, besides
 }
 
 type reply struct {
@@ -62,6 +63,9 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			asked += " " + name + "=" + value
 		}
 	}
+	if key := r.Header.Get("Idempotency-Key"); key != "" {
+		f.keys = append(f.keys, key)
+	}
 	f.asked = append(f.asked, strings.TrimSpace(asked+" "+string(body)))
 	answers := f.replies[key]
 	if len(answers) == 0 {
@@ -72,6 +76,7 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("X-Evenkeel-Node", "n2")
 	w.Header().Set("Content-Type", "application/json")
+	maps.Copy(w.Header(), f.header)
 	w.WriteHeader(answers[0].status)
 	fmt.Fprint(w, answers[0].body)
 }
@@ -89,8 +94,14 @@ type execution struct {
 // execute runs a verb as main does.
 func execute(t testing.TB, env map[string]string, args ...string) execution {
 	t.Helper()
+	return executeApp(t, &cli.App{}, env, args...)
+}
+
+// executeApp runs a verb of an app whose output and environment it sets.
+func executeApp(t testing.TB, app *cli.App, env map[string]string, args ...string) execution {
+	t.Helper()
 	var out, errOut bytes.Buffer
-	app := &cli.App{Out: &out, Err: &errOut, Getenv: func(name string) string { return env[name] }}
+	app.Out, app.Err, app.Getenv = &out, &errOut, func(name string) string { return env[name] }
 	root := cli.Group("evenkeel", "")
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetOut(&out)
@@ -203,14 +214,18 @@ func TestVerbs(t *testing.T) {
 		"an object that is not there": "pool get nope",
 	}
 	for name, line := range tests {
-		t.Run(name, func(t *testing.T) {
-			api := newFakeAPI(t, replies())
-			got := execute(t, map[string]string{"EVENKEEL_API": api.url}, strings.Fields(line)...)
-			text := fmt.Sprintf("$ evenkeel %s\nexit %d\n--- asked\n%s\n--- stdout\n%s--- stderr\n%s",
-				line, got.code, strings.Join(api.asked, "\n"), got.out, got.err)
-			golden(t, name, strings.ReplaceAll(text, api.url, "http://API"))
-		})
+		t.Run(name, func(t *testing.T) { goldenVerb(t, name, line, replies()) })
 	}
+}
+
+// goldenVerb holds what a verb does to its golden file.
+func goldenVerb(t *testing.T, name, line string, answers map[string][]reply) {
+	t.Helper()
+	api := newFakeAPI(t, answers)
+	got := execute(t, map[string]string{"EVENKEEL_API": api.url}, strings.Fields(line)...)
+	text := fmt.Sprintf("$ evenkeel %s\nexit %d\n--- asked\n%s\n--- stdout\n%s--- stderr\n%s",
+		line, got.code, strings.Join(api.asked, "\n"), got.out, got.err)
+	golden(t, name, strings.ReplaceAll(text, api.url, "http://API"))
 }
 
 func golden(t testing.TB, name, got string) {
@@ -306,57 +321,6 @@ func TestUsageErrors(t *testing.T) {
 	}
 }
 
-// refused returns an address at which nothing listens.
-func refused(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
-func TestNothingListens(t *testing.T) {
-	address := refused(t)
-	got := execute(t, nil, "status", "--api", address)
-	if got.code != cli.ExitError || !strings.Contains(got.err, "reach the API at http://"+address+": connection refused, nothing listens there\nis a node running there?") {
-		t.Errorf("exit %d, stderr %q", got.code, got.err)
-	}
-}
-
-func TestTheFirstNodeThatAcceptsIsAsked(t *testing.T) {
-	api := newFakeAPI(t, replies())
-	other := newFakeAPI(t, replies())
-	got := execute(t, map[string]string{"EVENKEEL_API": refused(t) + "," + api.url + "," + other.url}, "backend", "ls")
-	if got.code != cli.ExitOK || len(api.asked) != 1 || len(other.asked) != 0 {
-		t.Errorf("exit %d, stderr %q, asked %q and %q", got.code, got.err, api.asked, other.asked)
-	}
-}
-
-func TestAWriteThatReachedANodeIsNotRepeated(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	go func() { // accepts, reads a little and hangs up
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = conn.Read(make([]byte, 1))
-			_ = conn.Close()
-		}
-	}()
-	other := newFakeAPI(t, replies())
-	got := execute(t, nil, "backend", "add", "a:1", "--api", listener.Addr().String()+","+other.url)
-	if got.code != cli.ExitError || len(other.asked) != 0 {
-		t.Errorf("exit %d, stderr %q, the other node was asked %q", got.code, got.err, other.asked)
-	}
-}
-
 func TestWhichAPIAndToken(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(file, []byte("from-file\n"), 0o600); err != nil {
@@ -391,39 +355,6 @@ func TestWhichAPIAndToken(t *testing.T) {
 				t.Errorf("exit %d, stderr %q, asked %q; want %q", got.code, got.err, api.asked, want)
 			}
 		})
-	}
-}
-
-func TestAChangeStartsAgainWhenSomebodyElseChanged(t *testing.T) {
-	answers := replies()
-	key := "/v1/pools/default/backends/web1"
-	newer := strings.Replace(web1, `"revision":7`, `"revision":8`, 1)
-	answers["GET "+key] = []reply{{200, web1}, {200, newer}}
-	answers["PUT "+key] = []reply{{412, problem("precondition-failed", "t", "d")}, {200, newer}}
-	api := newFakeAPI(t, answers)
-	got := execute(t, map[string]string{"EVENKEEL_API": api.url}, "backend", "drain", "web1")
-	if got.code != cli.ExitOK || len(api.asked) != 4 || !strings.Contains(api.asked[3], `If-Match="8"`) {
-		t.Errorf("exit %d, stderr %q, asked %q", got.code, got.err, api.asked)
-	}
-	answers["PUT "+key] = []reply{{412, problem("precondition-failed", "t", "d")}}
-	api = newFakeAPI(t, answers)
-	got = execute(t, map[string]string{"EVENKEEL_API": api.url}, "backend", "drain", "web1")
-	if got.code != cli.ExitConflict || len(api.asked) != 10 {
-		t.Errorf("exit %d after %d requests; want a conflict after 10", got.code, len(api.asked))
-	}
-}
-
-func TestANodeThatCannotWriteNowIsLeftForAnother(t *testing.T) {
-	for kind, says := range map[string]string{"no-quorum": "the cluster has no leader", "stopping": "the node stops"} {
-		answers := replies()
-		answers["POST /v1/backends"] = []reply{{503, problem(kind, "t", "d")}}
-		without := newFakeAPI(t, answers)
-		with := newFakeAPI(t, replies())
-		line := []string{"backend", "add", "10.0.0.5:9000", "--wait-leader", "1m", "--api", without.url + "," + with.url}
-		got := execute(t, nil, line...)
-		if got.code != cli.ExitOK || got.err != says+", trying again\n" || len(with.asked) != 1 {
-			t.Errorf("%s: exit %d, stderr %q, asked %q and %q", kind, got.code, got.err, without.asked, with.asked)
-		}
 	}
 }
 

@@ -16,7 +16,7 @@ type document struct {
 	Labels   map[string]string `json:"labels,omitempty"`
 	Spec     map[string]any    `json:"spec"`
 	Pool     string            `json:"pool,omitempty"`
-	revision string
+	revision uint64
 }
 
 // readDocument reads an object of the API.
@@ -25,7 +25,7 @@ func readDocument(object []byte) (*document, error) {
 		Labels map[string]string `json:"labels"`
 		Spec   map[string]any    `json:"spec"`
 		Meta   struct {
-			Revision json.Number `json:"revision"`
+			Revision uint64 `json:"revision"`
 		} `json:"meta"`
 	}
 	decoder := json.NewDecoder(bytes.NewReader(object))
@@ -33,10 +33,10 @@ func readDocument(object []byte) (*document, error) {
 	if err := decoder.Decode(&read); err != nil {
 		return nil, err
 	}
-	if read.Spec == nil || read.Meta.Revision == "" {
+	if read.Spec == nil || read.Meta.Revision == 0 {
 		return nil, errors.New("the answer has no spec or revision; is that address Evenkeel's API?")
 	}
-	return &document{Labels: read.Labels, Spec: read.Spec, revision: read.Meta.Revision.String()}, nil
+	return &document{Labels: read.Labels, Spec: read.Spec, revision: read.Meta.Revision}, nil
 }
 
 // setPath sets the value at a dotted path of the spec, or removes it if value

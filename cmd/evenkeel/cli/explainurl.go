@@ -141,12 +141,12 @@ func (a *App) explainCommand() *cobra.Command {
 		}
 		query["header"] = *headers
 		var doc explainDoc
-		got, err := c.get(cmd.Context(), "/v1/explain?"+query.Encode(), &doc)
+		got, err := get(cmd.Context(), c, "/v1/explain?"+query.Encode(), &doc)
 		if err != nil {
 			return err
 		}
 		if *f != formatTable {
-			err = printData(a.Out, *f, got.body)
+			err = printData(a.Out, *f, got.Body)
 		} else {
 			err = doc.print(a, query.Get("url"))
 		}

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"evenkeel/client"
 )
 
 // poolDoc is what the API says of the health of one pool.
@@ -46,6 +48,7 @@ func (a *App) healthCommand() *cobra.Command {
 		Args:    maxArgs(1),
 	}
 	conn, f := a.connectFlags(cmd, timeout), ownFormatFlag(cmd)
+	cmd.ValidArgsFunction = conn.completeHealth
 	why := cmd.Flags().Bool("why", false, "say why a backend is or is not used")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *why && len(args) == 0 {
@@ -72,7 +75,7 @@ func (a *App) healthCommand() *cobra.Command {
 // healthVerb is one call of health.
 type healthVerb struct {
 	*App
-	client *client
+	client *client.Client
 	format format
 }
 
@@ -81,12 +84,12 @@ func (h *healthVerb) all(cmd *cobra.Command) error {
 		items[poolDoc]
 		Nodes []askedDoc `json:"nodes"`
 	}
-	got, err := h.client.get(cmd.Context(), "/v1/health", &all)
+	got, err := get(cmd.Context(), h.client, "/v1/health", &all)
 	if err != nil {
 		return err
 	}
 	if h.format != formatTable {
-		return printData(h.Out, h.format, got.body)
+		return printData(h.Out, h.format, got.Body)
 	}
 	rows := &table{head: []string{"POOL", "STATE", "BACKENDS", "SERVING", "UP", "DOWN", "UNKNOWN", "NOT READY", "HELD", "OVERRIDDEN", "AVOIDED"}}
 	for _, p := range all.Items {
@@ -111,12 +114,12 @@ func (h *healthVerb) pool(cmd *cobra.Command, name string) error {
 		items[whyDoc]
 		Nodes []askedDoc `json:"nodes"`
 	}
-	got, err := h.client.get(cmd.Context(), "/v1/pools/"+url.PathEscape(name)+"/health", &pool)
+	got, err := get(cmd.Context(), h.client, "/v1/pools/"+url.PathEscape(name)+"/health", &pool)
 	if err != nil {
 		return err
 	}
 	if h.format != formatTable {
-		return printData(h.Out, h.format, got.body)
+		return printData(h.Out, h.format, got.Body)
 	}
 	rows := &table{head: []string{"BACKEND", "ADDRESS", "HEALTH", "SINCE", "VOTES", "USED BY", "WHY NOT"}}
 	for _, b := range pool.Items {
@@ -163,12 +166,12 @@ func (h *healthVerb) why(cmd *cobra.Command, text string) error {
 		return err
 	}
 	var doc whyDoc
-	got, err := h.client.get(cmd.Context(), "/v1/pools/"+url.PathEscape(r.pool)+"/backends/"+url.PathEscape(r.name)+"/health", &doc)
+	got, err := get(cmd.Context(), h.client, "/v1/pools/"+url.PathEscape(r.pool)+"/backends/"+url.PathEscape(r.name)+"/health", &doc)
 	if err != nil {
 		return err
 	}
 	if h.format != formatTable {
-		return printData(h.Out, h.format, got.body)
+		return printData(h.Out, h.format, got.Body)
 	}
 	_, err = fmt.Fprintln(h.Out, printableLines(explain(doc)))
 	return err
@@ -183,7 +186,7 @@ func (h *healthVerb) backend(cmd *cobra.Command, text string) (ref, error) {
 		return ref{pool, name}, nil
 	}
 	var all items[struct{ Pool, Name string }]
-	got, err := h.client.get(cmd.Context(), "/v1/backends", &all)
+	got, err := get(cmd.Context(), h.client, "/v1/backends", &all)
 	if err != nil {
 		return ref{}, err
 	}
@@ -195,9 +198,18 @@ func (h *healthVerb) backend(cmd *cobra.Command, text string) (ref, error) {
 	}
 	switch len(found) {
 	case 0:
-		return ref{}, &Problem{Request: "GET " + got.base + "/v1/backends", Status: http.StatusNotFound, Title: fmt.Sprintf("there is no backend %q in any pool", text)}
+		return ref{}, &Problem{Request: "GET " + got.Base + "/v1/backends", Status: http.StatusNotFound, Title: fmt.Sprintf("there is no backend %q in any pool", text)}
 	case 1:
 		return ref{found[0], text}, nil
 	}
 	return ref{}, usage(fmt.Sprintf("backend %q is in pools %s: name one of them, as POOL/%s", text, and(found), text))
+}
+
+// completeHealth offers pools, or with --why backends.
+func (c *connection) completeHealth(cmd *cobra.Command, args []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	k := poolKind()
+	if cmd.Flags().Changed("why") {
+		k = backendKind()
+	}
+	return (&verbs{kind: k, app: c.app, conn: c}).complete(cmd, args, prefix)
 }

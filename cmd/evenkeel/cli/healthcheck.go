@@ -28,12 +28,12 @@ func (a *App) healthcheckCommand() *cobra.Command {
 		if *live {
 			path, is = "/livez", "alive"
 		}
-		got, err := c.get(cmd.Context(), path, nil)
+		got, err := get(cmd.Context(), c, path, nil)
 		if err != nil {
 			// Docker reserves all other codes: no problem's own code here.
-			return fmt.Errorf("check health: %s", err)
+			return fmt.Errorf("check health: %s", hinted(err))
 		}
-		_, err = fmt.Fprintf(a.Err, "%s is %s\n", got.base, is)
+		_, err = fmt.Fprintf(a.Err, "%s is %s\n", got.Base, is)
 		return err
 	}
 	return cmd

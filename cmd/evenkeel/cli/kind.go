@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"evenkeel/client"
+	"evenkeel/fsm"
 )
 
 // kind is one kind of registry object, as the verbs see it.
@@ -75,10 +77,20 @@ func MakeGroup(cmd *cobra.Command) {
 		}
 		message := fmt.Sprintf("%q is no verb of %q", args[0], cmd.CommandPath())
 		if guesses := cmd.SuggestionsFor(args[0]); len(guesses) > 0 {
-			message += fmt.Sprintf("; did you mean %q?", guesses[0])
+			best := slices.MaxFunc(guesses, func(a, b string) int { return common(a, args[0]) - common(b, args[0]) })
+			message += fmt.Sprintf("; did you mean %q?", best)
 		}
 		return usage(message)
 	}
+}
+
+// common is how many bytes two texts begin with alike.
+func common(a, b string) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 // ref is the name of one object.
@@ -87,7 +99,10 @@ type ref struct{ pool, name string }
 // ref reads the name of an object: POOL/NAME or NAME for a backend, else NAME.
 func (v *verbs) ref(text string) (ref, error) {
 	pool, name, found := strings.Cut(text, "/")
-	if !found || !v.pooled {
+	switch {
+	case !v.pooled:
+		pool, name = "", text
+	case !found:
 		pool, name = v.pool, text
 	}
 	if name == "" || v.pooled && pool == "" {
@@ -103,12 +118,9 @@ func (r ref) String() string {
 	return r.pool + "/" + r.name
 }
 
-// path returns where the API has an object.
-func (v *verbs) path(r ref) string {
-	if v.pooled {
-		return "/v1/pools/" + url.PathEscape(r.pool) + "/backends/" + url.PathEscape(r.name)
-	}
-	return "/v1/" + v.plural + "/" + url.PathEscape(r.name)
+// object returns the name of an object as the API has it.
+func (v *verbs) object(r ref) fsm.Ref {
+	return fsm.Ref{Kind: fsm.Kind(v.name), Pool: r.pool, Name: r.name}
 }
 
 // poolFlag adds --pool to verbs of kinds that live in pools. Each verb has a preset
@@ -141,14 +153,14 @@ type list struct {
 }
 
 // printAnswer prints one object of an answer.
-func (v *verbs) printAnswer(got *answer) error {
+func (v *verbs) printAnswer(got *client.Answer) error {
 	if *v.format != formatTable {
-		return printData(v.app.Out, *v.format, got.body)
+		return printData(v.app.Out, *v.format, got.Body)
 	}
-	if err := v.printRows(got.body); err != nil || v.detail == nil {
+	if err := v.printRows(got.Body); err != nil || v.detail == nil {
 		return err
 	}
-	return v.detail(v.app.Out, got.body)
+	return v.detail(v.app.Out, got.Body)
 }
 
 func (v *verbs) printRows(objects ...[]byte) error {
@@ -171,58 +183,52 @@ func (v *verbs) printRows(objects ...[]byte) error {
 	return nil
 }
 
-// complete offers the names of the objects that the API lists.
-func (v *verbs) complete(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	v.conn.timeout = time.Second
-	c, err := v.conn.client()
-	if err != nil {
+// complete offers the names of the objects that the API lists. Only rm takes several.
+func (v *verbs) complete(cmd *cobra.Command, args []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 && cmd.Name() != "rm" {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	var all list
-	if _, err := c.get(cmd.Context(), v.listPath(""), &all); err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var names []string
-	for _, item := range all.Items {
-		var object struct{ Pool, Name string }
-		if json.Unmarshal(item, &object) == nil {
-			names = append(names, ref{object.Pool, object.Name}.String())
+	return v.conn.offer(func(ctx context.Context, c *client.Client) ([]string, error) {
+		got, err := c.ListRaw(ctx, fsm.Kind(v.name), "", client.Read{})
+		if err != nil {
+			return nil, err
 		}
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
-}
-
-func (v *verbs) listPath(pool string) string {
-	if pool == "" {
-		return "/v1/" + v.plural
-	}
-	return "/v1/" + v.plural + "?pool=" + url.QueryEscape(pool)
+		var all items[struct{ Pool, Name string }]
+		if err := got.Decode(&all); err != nil {
+			return nil, err
+		}
+		var names []string
+		for _, o := range all.Items {
+			if name := (ref{o.Pool, o.Name}).String(); !slices.Contains(args, name) {
+				names = append(names, name)
+			}
+		}
+		return names, nil
+	})(cmd, args, prefix)
 }
 
 // change reads an object, edits its labels and spec, and writes it back on the
 // condition that nobody changed it meanwhile; if somebody did it starts again,
 // a few times. The edit touches only what the user named, so that starting
 // again loses nobody's change.
-func (v *verbs) change(ctx context.Context, c *client, r ref, edit func(*document) error) (*answer, error) {
+func (v *verbs) change(ctx context.Context, c *client.Client, r ref, write client.Write, edit func(*document) error) (*client.Answer, error) {
 	const attempts = 5
 	for attempt := 1; ; attempt++ {
-		before, err := c.do(ctx, call{method: http.MethodGet, path: v.path(r)})
+		before, err := c.GetRaw(ctx, v.object(r), client.Read{})
 		if err != nil {
 			return nil, err
 		}
-		doc, err := readDocument(before.body)
+		doc, err := readDocument(before.Body)
 		if err != nil {
 			return nil, fmt.Errorf("read %s %s: %w", v.name, r, err)
 		}
 		if err := edit(doc); err != nil {
 			return nil, err
 		}
-		after, err := c.do(ctx, call{
-			method: http.MethodPut, path: v.path(r), body: doc,
-			header: map[string]string{"If-Match": fmt.Sprintf("%q", doc.revision)},
-		})
-		if attempt < attempts && isStatus(err, http.StatusPreconditionFailed) {
-			continue
+		write.Revision = doc.revision
+		after, err := c.PutRaw(ctx, v.object(r), doc, write)
+		if attempt < attempts && client.IsStale(err) && write.Key == "" {
+			continue // with a key made up anew
 		}
 		return after, err
 	}

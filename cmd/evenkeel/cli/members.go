@@ -1,14 +1,15 @@
 package cli
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/spf13/cobra"
+
+	"evenkeel/client"
 )
 
 func (a *App) membersCommand() *cobra.Command {
@@ -23,17 +24,17 @@ func (a *App) membersCommand() *cobra.Command {
 			return err
 		}
 		var nodes items[nodeDoc]
-		got, err := c.get(cmd.Context(), "/v1/nodes", &nodes)
+		got, err := get(cmd.Context(), c, "/v1/nodes", &nodes)
 		if err != nil {
 			return err
 		}
 		if *f != formatTable {
-			return printData(a.Out, *f, got.body)
+			return printData(a.Out, *f, got.Body)
 		}
 		// The two must be of one node.
-		c.bases = []string{got.base}
+		c = c.At(got.Base)
 		var cluster clusterDoc
-		if _, err := c.get(cmd.Context(), "/v1/cluster", &cluster); err != nil {
+		if _, err := get(cmd.Context(), c, "/v1/cluster", &cluster); err != nil {
 			return err
 		}
 		return printMembers(a.Out, nodes.Items, cluster.FeatureLevel)
@@ -61,14 +62,10 @@ func (a *App) memberRemove(conn *connection) *cobra.Command {
 		Args: exactArgs(1), ValidArgsFunction: conn.completeNode,
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		err := a.changeMembers(cmd, conn, call{
-			method: http.MethodDelete, path: "/v1/nodes/" + url.PathEscape(args[0]), header: map[string]string{"If-Match": "*"},
+		err := a.changeMembers(cmd, conn, client.Request{
+			Method: http.MethodDelete, Path: "/v1/nodes/" + url.PathEscape(args[0]), Header: http.Header{"If-Match": {"*"}},
 		}, fmt.Sprintf("node %s is removed", args[0]))
-		var problem *Problem
-		if errors.As(err, &problem) && problem.Status == http.StatusPreconditionFailed {
-			problem.Status, problem.Title, problem.Detail = http.StatusNotFound, "there is no node "+args[0], ""
-		}
-		return err
+		return missing(err, "there is no node %s", args[0])
 	}
 	return cmd
 }
@@ -81,7 +78,7 @@ func (a *App) memberPromote(conn *connection) *cobra.Command {
 		Args: exactArgs(1), ValidArgsFunction: conn.completeNode,
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return a.changeMembers(cmd, conn, call{method: http.MethodPost, path: "/v1/nodes/" + url.PathEscape(args[0]) + "/promote"},
+		return a.changeMembers(cmd, conn, client.Request{Method: http.MethodPost, Path: "/v1/nodes/" + url.PathEscape(args[0]) + "/promote"},
 			fmt.Sprintf("node %s has a vote", args[0]))
 	}
 	return cmd
@@ -93,9 +90,9 @@ func (a *App) memberLead(conn *connection) *cobra.Command {
 		Args: maxArgs(1), ValidArgsFunction: conn.completeNode,
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		request, done := call{method: http.MethodPost, path: "/v1/cluster/transfer-leader"}, "another node leads"
+		request, done := client.Request{Method: http.MethodPost, Path: "/v1/cluster/transfer-leader"}, "another node leads"
 		if len(args) == 1 {
-			request.path += "?to=" + url.QueryEscape(args[0])
+			request.Path += "?to=" + url.QueryEscape(args[0])
 			done = fmt.Sprintf("node %s leads", args[0])
 		}
 		return a.changeMembers(cmd, conn, request, done)
@@ -104,12 +101,12 @@ func (a *App) memberLead(conn *connection) *cobra.Command {
 }
 
 // changeMembers sends a change and tells a person when it is done.
-func (a *App) changeMembers(cmd *cobra.Command, conn *connection, request call, done string) error {
+func (a *App) changeMembers(cmd *cobra.Command, conn *connection, request client.Request, done string) error {
 	c, err := conn.client()
 	if err != nil {
 		return err
 	}
-	if _, err := c.do(cmd.Context(), request); err != nil {
+	if _, err := c.Do(cmd.Context(), request); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(a.Err, done)
@@ -117,19 +114,16 @@ func (a *App) changeMembers(cmd *cobra.Command, conn *connection, request call, 
 }
 
 // completeNode offers the names of the nodes.
-func (c *connection) completeNode(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	c.timeout = time.Second
-	client, err := c.client()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var nodes items[nodeDoc]
-	if _, err := client.get(cmd.Context(), "/v1/nodes", &nodes); err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var names []string
-	for _, node := range nodes.Items {
-		names = append(names, node.Name)
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
+func (c *connection) completeNode(cmd *cobra.Command, args []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return upTo(1, c.offer(func(ctx context.Context, asked *client.Client) ([]string, error) {
+		var nodes items[nodeDoc]
+		if _, err := get(ctx, asked, "/v1/nodes", &nodes); err != nil {
+			return nil, err
+		}
+		var names []string
+		for _, node := range nodes.Items {
+			names = append(names, node.Name)
+		}
+		return names, nil
+	}))(cmd, args, prefix)
 }

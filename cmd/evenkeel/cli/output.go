@@ -82,19 +82,26 @@ func printYAML(w io.Writer, document []byte) error {
 		return fmt.Errorf("print YAML: %w", err)
 	}
 	ast.Walk(quoter{}, node)
-	_, err = fmt.Fprintln(w, node)
+	// Left are the texts of several lines, which cannot be quoted.
+	_, err = fmt.Fprintln(w, strings.Map(func(r rune) rune {
+		if r == '\n' || !drives(r) {
+			return r
+		}
+		return '?'
+	}, node.String()))
 	return err
 }
 
 // quoter quotes texts that some readers of YAML take for a number, such as a
-// digest 1234e567.
+// digest 1234e567, and what would drive a terminal.
 type quoter struct{}
 
 var numeric = regexp.MustCompile(`^[-+]?\.?[0-9][0-9_.:]*([eE][-+]?[0-9]+)?$`)
 
 // Visit implements [ast.Visitor].
 func (q quoter) Visit(node ast.Node) ast.Visitor {
-	if text, ok := node.(*ast.StringNode); ok && text.Token.Type == token.StringType && numeric.MatchString(text.Value) {
+	if text, ok := node.(*ast.StringNode); ok && text.Token.Type == token.StringType &&
+		(numeric.MatchString(text.Value) || strings.ContainsFunc(text.Value, func(r rune) bool { return r != '\n' && drives(r) })) {
 		text.Token.Type = token.DoubleQuoteType
 	}
 	return q
@@ -133,13 +140,16 @@ func (t *table) print(w io.Writer) error {
 	return nil
 }
 
-// printable replaces what drives a terminal, and what turns the order of the
-// text around it or hides in it (Unicode's formats, UAX 9).
+// printable replaces what drives a terminal.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) || r == '\u00a0' {
-			return r
+		if drives(r) {
+			return '?'
 		}
-		return '?'
+		return r
 	}, text)
 }
+
+// drives tells what drives a terminal, and what turns the order of the text around
+// it or hides in it (Unicode's formats, UAX 9).
+func drives(r rune) bool { return !unicode.IsPrint(r) && r != '\u00a0' }

@@ -34,6 +34,22 @@ list:
 	}
 }
 
+func TestNoTextOfYAMLDrivesTheTerminal(t *testing.T) {
+	var out strings.Builder
+	if err := printData(&out, formatYAML, []byte(`{"a":"\u001b[2J","b":"x\ny\u009bz","c":["\u202e"],"d\u0007":"\u00e4"}`)); err != nil {
+		t.Fatal(err)
+	}
+	const want = `a: "\x1b[2J"
+b: "x\ny\u009bz"
+c:
+- "\u202e"
+"d\a": ä
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // What a backend, a peer or a user wrote is shown as it is meant, or with a mark.
 func TestNoTextDrivesTheTerminal(t *testing.T) {
 	for text, want := range map[string]string{

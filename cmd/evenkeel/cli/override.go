@@ -2,9 +2,11 @@ package cli
 
 import (
 	"fmt"
-	"net/http"
 
 	"github.com/spf13/cobra"
+
+	"evenkeel/client"
+	"evenkeel/fsm"
 )
 
 // overrideVerb puts an operator's word in place of the verdict.
@@ -22,19 +24,16 @@ func (v *verbs) overrideTo(health, short string) *cobra.Command {
 	cmd := &cobra.Command{Use: health + " NAME", Short: short, Args: exactArgs(1), ValidArgsFunction: v.complete}
 	v.poolFlag(cmd, defaultPool, "pool of the backend")
 	span := cmd.Flags().String("for", "", "how long, such as 10m (default: until it is cleared)")
-	reason := cmd.Flags().String("reason", "", "why, for people")
+	w := v.app.writeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		body := map[string]string{"health": health}
-		for name, value := range map[string]string{"for": *span, "reason": *reason} {
-			if value != "" {
-				body[name] = value
-			}
-		}
-		got, err := v.sendOverride(cmd, args[0], call{method: http.MethodPut, body: body})
+		override := client.Override{Health: fsm.Health(health), For: *span, Reason: w.reason}
+		got, err := v.sendOverride(cmd, w, args[0], func(c *client.Client, r ref, write client.Write) (*client.Answer, error) {
+			return c.Override(cmd.Context(), r.pool, r.name, override, write)
+		})
 		if err != nil {
 			return err
 		}
-		return v.printAnswer(got)
+		return v.written(w, got)
 	}
 	return cmd
 }
@@ -42,17 +41,34 @@ func (v *verbs) overrideTo(health, short string) *cobra.Command {
 func (v *verbs) overrideClear() *cobra.Command {
 	cmd := &cobra.Command{Use: "clear NAME", Short: "go by the verdict again", Args: exactArgs(1), ValidArgsFunction: v.complete}
 	v.poolFlag(cmd, defaultPool, "pool of the backend")
+	w := v.app.writeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if _, err := v.sendOverride(cmd, args[0], call{method: http.MethodDelete}); err != nil {
+		got, err := v.sendOverride(cmd, w, args[0], func(c *client.Client, r ref, write client.Write) (*client.Answer, error) {
+			return c.ClearOverride(cmd.Context(), r.pool, r.name, write)
+		})
+		switch {
+		case err != nil:
+			return err
+		case w.dryRun:
+			return v.written(w, got)
+		}
+		outcome, err := got.Outcome()
+		if err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(v.app.Err, "backend %s goes by its verdict\n", args[0])
-		return err
+		if _, err := fmt.Fprintf(v.app.Err, "backend %s goes by its verdict\n", args[0]); err != nil {
+			return err
+		}
+		return w.report(outcome)
 	}
 	return cmd
 }
 
-func (v *verbs) sendOverride(cmd *cobra.Command, name string, request call) (*answer, error) {
+func (v *verbs) sendOverride(cmd *cobra.Command, w *writing, name string, send func(*client.Client, ref, client.Write) (*client.Answer, error)) (*client.Answer, error) {
+	write, err := w.options()
+	if err != nil {
+		return nil, err
+	}
 	r, err := v.ref(name)
 	if err != nil {
 		return nil, err
@@ -61,6 +77,6 @@ func (v *verbs) sendOverride(cmd *cobra.Command, name string, request call) (*an
 	if err != nil {
 		return nil, err
 	}
-	request.path = v.path(r) + "/override"
-	return c.do(cmd.Context(), request)
+	write.Reason = "" // the override itself has it
+	return send(c, r, write)
 }

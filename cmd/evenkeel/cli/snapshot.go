@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"evenkeel/client"
 	"evenkeel/fsm"
 )
 
@@ -48,22 +49,22 @@ func (a *App) snapshotSave() *cobra.Command {
 		if *local {
 			path = "/v1/snapshot"
 		}
-		got, err := c.do(cmd.Context(), call{method: http.MethodGet, path: path})
+		got, err := c.Do(cmd.Context(), client.Request{Method: http.MethodGet, Path: path})
 		if err != nil {
 			return err
 		}
-		s, err := fsm.ReadSnapshot(bytes.NewReader(got.body))
+		s, err := fsm.ReadSnapshot(bytes.NewReader(got.Body))
 		if err != nil {
-			return fmt.Errorf("the snapshot of %s did not arrive whole: %w", got.base, err)
+			return fmt.Errorf("the snapshot of %s did not arrive whole: %w", got.Base, err)
 		}
 		if args[0] == "-" {
-			_, err := a.Out.Write(got.body)
+			_, err := a.Out.Write(got.Body)
 			return err
 		}
-		if err := replaceFile(args[0], got.body); err != nil {
+		if err := replaceFile(args[0], got.Body); err != nil {
 			return fmt.Errorf("save snapshot: %w", err)
 		}
-		_, err = fmt.Fprintf(a.Err, "revision %d is saved to %s, %d bytes\n", s.Revision(), args[0], len(got.body))
+		_, err = fmt.Fprintf(a.Err, "revision %d is saved to %s, %d bytes\n", s.Revision(), args[0], len(got.Body))
 		return err
 	}
 	return cmd
@@ -196,13 +197,13 @@ func (a *App) snapshotRestore() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		got, err := c.do(cmd.Context(), call{method: http.MethodPut, path: "/v1/snapshot", raw: data, header: map[string]string{"Content-Type": snapshotType}})
+		got, err := c.Do(cmd.Context(), client.Request{Method: http.MethodPut, Path: "/v1/snapshot", Body: data, Header: http.Header{"Content-Type": {snapshotType}}})
 		if err != nil {
 			return err
 		}
 		var done struct{ Revision uint64 }
-		if err := json.Unmarshal(got.body, &done); err != nil {
-			return fmt.Errorf("read answer of %s: %w", got.base, err)
+		if err := json.Unmarshal(got.Body, &done); err != nil {
+			return fmt.Errorf("read answer of %s: %w", got.Base, err)
 		}
 		_, err = fmt.Fprintf(a.Err, "revision %d holds %s\n", done.Revision, what)
 		return err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"evenkeel/client"
 	"evenkeel/fsm"
 )
 
@@ -66,15 +67,15 @@ func (a *App) statusCommand() *cobra.Command {
 			return err
 		}
 		s := &status{}
-		if s.clusterAnswer, err = c.get(cmd.Context(), "/v1/cluster", &s.cluster); err != nil {
+		if s.clusterAnswer, err = get(cmd.Context(), c, "/v1/cluster", &s.cluster); err != nil {
 			return err
 		}
 		// The parts must be of one node.
-		c.bases = []string{s.clusterAnswer.base}
-		if s.nodesAnswer, err = c.get(cmd.Context(), "/v1/nodes", &s.nodes); err != nil {
+		c = c.At(s.clusterAnswer.Base)
+		if s.nodesAnswer, err = get(cmd.Context(), c, "/v1/nodes", &s.nodes); err != nil {
 			return err
 		}
-		if s.backendsAnswer, err = c.get(cmd.Context(), "/v1/backends", &s.backends); err != nil {
+		if s.backendsAnswer, err = get(cmd.Context(), c, "/v1/backends", &s.backends); err != nil {
 			return err
 		}
 		if *f != formatTable {
@@ -87,7 +88,7 @@ func (a *App) statusCommand() *cobra.Command {
 
 // status is what one node says of everything.
 type status struct {
-	clusterAnswer, nodesAnswer, backendsAnswer *answer
+	clusterAnswer, nodesAnswer, backendsAnswer *client.Answer
 
 	cluster  clusterDoc
 	nodes    items[nodeDoc]
@@ -99,7 +100,7 @@ func (s *status) printData(w io.Writer, f format) error {
 		Cluster  json.RawMessage `json:"cluster"`
 		Nodes    json.RawMessage `json:"nodes"`
 		Backends json.RawMessage `json:"backends"`
-	}{s.clusterAnswer.body, s.nodesAnswer.body, s.backendsAnswer.body})
+	}{s.clusterAnswer.Body, s.nodesAnswer.Body, s.backendsAnswer.Body})
 	if err != nil {
 		return fmt.Errorf("print status: %w", err)
 	}
@@ -116,7 +117,7 @@ func (s *status) print(w io.Writer) error {
 }
 
 func (s *status) printCluster(w io.Writer) error {
-	node := s.clusterAnswer.header.Get("X-Evenkeel-Node")
+	node := s.clusterAnswer.Header.Get("X-Evenkeel-Node")
 	rows := &table{head: []string{"cluster", s.cluster.ID}}
 	rows.add("leader", orNone(s.cluster.Leader))
 	rows.add("quorum", s.quorum())
@@ -127,7 +128,7 @@ func (s *status) printCluster(w io.Writer) error {
 	if age := s.cluster.AgeSeconds; age != nil && *age >= oldSeconds {
 		rows.add("as of", fmt.Sprintf("%s ago", time.Duration(*age*float64(time.Second)).Round(time.Second)))
 	}
-	rows.add("seen by", fmt.Sprintf("%s at %s", orNone(node), s.clusterAnswer.base))
+	rows.add("seen by", fmt.Sprintf("%s at %s", orNone(node), s.clusterAnswer.Base))
 	if s.cluster.Detached != "" {
 		rows.add("detached", s.cluster.Detached)
 	}

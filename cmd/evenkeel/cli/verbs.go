@@ -2,11 +2,12 @@ package cli
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
 
 	"github.com/spf13/cobra"
+
+	"evenkeel/client"
+	"evenkeel/fsm"
 )
 
 // add creates an object; one of that name must not exist.
@@ -21,8 +22,12 @@ func (v *verbs) add() *cobra.Command {
 		cmd.Flags().StringVar(&name, "name", "", "name of the backend, a DNS label")
 	}
 	v.poolFlag(cmd, defaultPool, "pool of the backend")
-	fill := v.fieldFlags(cmd)
+	fill, w := v.fieldFlags(cmd), v.app.writeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		write, err := w.options()
+		if err != nil {
+			return err
+		}
 		doc := &document{Name: args[0], Spec: map[string]any{}}
 		if v.pooled {
 			doc.Name, doc.Pool = name, v.pool
@@ -35,11 +40,11 @@ func (v *verbs) add() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		got, err := c.do(cmd.Context(), call{method: http.MethodPost, path: "/v1/" + v.plural, body: doc})
+		got, err := c.CreateRaw(cmd.Context(), fsm.Kind(v.name), "", doc, write)
 		if err != nil {
 			return err
 		}
-		return v.printAnswer(got)
+		return v.written(w, got)
 	}
 	return cmd
 }
@@ -51,13 +56,13 @@ func (v *verbs) set() *cobra.Command {
 		Args: exactArgs(1), ValidArgsFunction: v.complete,
 	}
 	v.poolFlag(cmd, defaultPool, "pool of the backend")
-	fill := v.fieldFlags(cmd)
+	fill, w := v.fieldFlags(cmd), v.app.writeFlags(cmd)
 	if v.pooled {
 		// For add the address is the argument.
 		cmd.Flags().String("address", "", "address of the backend, HOST:PORT")
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return v.changeOne(cmd, args[0], func(d *document) error {
+		return v.changeOne(cmd, w, args[0], func(d *document) error {
 			if address := cmd.Flags().Lookup("address"); v.pooled && address.Changed {
 				d.setPath("address", address.Value.String())
 			}
@@ -68,7 +73,11 @@ func (v *verbs) set() *cobra.Command {
 }
 
 // changeOne changes the object of that name and prints it.
-func (v *verbs) changeOne(cmd *cobra.Command, name string, edit func(*document) error) error {
+func (v *verbs) changeOne(cmd *cobra.Command, w *writing, name string, edit func(*document) error) error {
+	write, err := w.options()
+	if err != nil {
+		return err
+	}
 	r, err := v.ref(name)
 	if err != nil {
 		return err
@@ -77,28 +86,32 @@ func (v *verbs) changeOne(cmd *cobra.Command, name string, edit func(*document) 
 	if err != nil {
 		return err
 	}
-	got, err := v.change(cmd.Context(), c, r, edit)
+	got, err := v.change(cmd.Context(), c, r, write, edit)
 	if err != nil {
 		return err
 	}
-	return v.printAnswer(got)
+	return v.written(w, got)
 }
 
 func (v *verbs) list() *cobra.Command {
 	cmd := &cobra.Command{Use: "ls", Aliases: []string{"list"}, Short: "list all " + v.plural, Args: exactArgs(0)}
 	v.poolFlag(cmd, "", "only backends of this pool")
+	labels := cmd.Flags().StringArray("label", nil, "only with this label: KEY=VALUE, KEY!=VALUE, KEY or !KEY (repeatable)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := v.conn.client()
 		if err != nil {
 			return err
 		}
-		var all list
-		got, err := c.get(cmd.Context(), v.listPath(v.pool), &all)
+		got, err := c.ListRaw(cmd.Context(), fsm.Kind(v.name), v.pool, client.Read{Labels: *labels})
 		if err != nil {
 			return err
 		}
+		var all list
+		if err := got.Decode(&all); err != nil {
+			return err
+		}
 		if *v.format != formatTable {
-			return printData(v.app.Out, *v.format, got.body)
+			return printData(v.app.Out, *v.format, got.Body)
 		}
 		objects := make([][]byte, len(all.Items))
 		for i, item := range all.Items {
@@ -124,7 +137,7 @@ func (v *verbs) get() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		got, err := c.do(cmd.Context(), call{method: http.MethodGet, path: v.path(r)})
+		got, err := c.GetRaw(cmd.Context(), v.object(r), client.Read{})
 		if err != nil {
 			return err
 		}
@@ -142,7 +155,16 @@ func (v *verbs) remove() *cobra.Command {
 	}
 	v.poolFlag(cmd, defaultPool, "pool of the backends")
 	missingOK := cmd.Flags().Bool("ignore-missing", false, "what does not exist is no error")
+	w := v.app.writeFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		write, err := w.options()
+		if err != nil {
+			return err
+		}
+		if write.Key != "" && len(args) > 1 {
+			return usage("--idempotency-key is for one change, and each deletion is one of its own: name one object")
+		}
+		write.MustExist = !*missingOK
 		c, err := v.conn.client()
 		if err != nil {
 			return err
@@ -152,20 +174,11 @@ func (v *verbs) remove() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			request := call{method: http.MethodDelete, path: v.path(r), header: map[string]string{"If-Match": "*"}}
-			if *missingOK {
-				request.header = nil
-			}
-			_, err = c.do(cmd.Context(), request)
-			var problem *Problem
-			if errors.As(err, &problem) && problem.Status == http.StatusPreconditionFailed {
-				problem.Status, problem.Title, problem.Detail = http.StatusNotFound,
-					fmt.Sprintf("there is no %s %s", v.name, r), ""
-			}
+			got, err := c.Delete(cmd.Context(), v.object(r), write)
 			if err != nil {
-				return err
+				return missing(err, "there is no %s %s", v.name, r)
 			}
-			if err := v.removed(r); err != nil {
+			if err := v.removed(w, r, got); err != nil {
 				return err
 			}
 		}
@@ -174,16 +187,20 @@ func (v *verbs) remove() *cobra.Command {
 	return cmd
 }
 
-// removed reports a deletion: a person on the error output, a program by the
+// removed reports a deletion: to a person on the error output, to a program by the
 // exit code.
-func (v *verbs) removed(r ref) error {
-	_, err := fmt.Fprintf(v.app.Err, "%s %s is deleted\n", v.name, r)
-	return err
-}
-
-func isStatus(err error, status int) bool {
-	var problem *Problem
-	return errors.As(err, &problem) && problem.Status == status
+func (v *verbs) removed(w *writing, r ref, got *client.Answer) error {
+	if w.dryRun {
+		return v.written(w, got)
+	}
+	outcome, err := got.Outcome()
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(v.app.Err, "%s %s is deleted\n", v.name, r); err != nil {
+		return err
+	}
+	return w.report(outcome)
 }
 
 // decode reads an object of the API for a table.
