@@ -212,7 +212,7 @@ func TestOptionsOnTheWire(t *testing.T) {
 			return err
 		},
 		func() error { _, err := c.Rollback(ctx, 9, Write{DryRun: true, Reason: "ö"}); return err },
-		func() error { return c.Heartbeat(ctx, "p", "b") },
+		func() error { return c.Heartbeat(ctx, "p", "b", "u/1") },
 		func() error { _, err := c.Confirm(ctx, 9, Write{}); return err },
 		func() error { _, err := c.Undo(ctx, 9, Write{}); return err },
 		func() error { _, err := c.Pending(ctx); return err },
@@ -253,7 +253,7 @@ func TestOptionsOnTheWire(t *testing.T) {
 		"GET /v1/backends?pool=a+b&consistency=linearizable&min_index=3&timeout=1s&label=a%3Db%2C%21c&fields=name&limit=2&page=x",
 		"DELETE /v1/routes/a%2Fb?wait=all&timeout=2s&confirm_within=1m0s",
 		"POST /v1/rollback?reason=%C3%B6&dry_run=true",
-		"PUT /v1/pools/p/backends/b/heartbeat",
+		"PUT /v1/pools/p/backends/b/heartbeat?uid=u%2F1",
 		"POST /v1/revisions/9/confirm", "POST /v1/revisions/9/undo", "GET /v1/pending",
 		"GET /v1/revisions?limit=5&before=9&after=2", "GET /v1/revisions/9", "GET /v1/revisions/3/diff/current",
 		"POST /v1/apply?prune=true&owner=o", "POST /v1/apply?dry_run=true",

@@ -252,14 +252,20 @@ func Path(ref fsm.Ref) (string, error) {
 	return "/v1/pools/" + url.PathEscape(ref.Pool) + "/backends/" + url.PathEscape(ref.Name), nil
 }
 
-// Heartbeat renews a backend whose spec has a ttl.
-func (c *Client) Heartbeat(ctx context.Context, pool, name string) error {
+// Heartbeat renews a backend whose spec has a ttl. If uid is not empty, only the
+// registration with that Meta.UID is. [IsNotFound] tells of an error that it is
+// not registered, or not any more: register it again.
+func (c *Client) Heartbeat(ctx context.Context, pool, name, uid string) error {
 	path, err := Path(fsm.Ref{Kind: fsm.KindBackend, Pool: pool, Name: name})
 	if err != nil {
 		return err
 	}
+	path += "/heartbeat"
+	if uid != "" {
+		path += "?uid=" + url.QueryEscape(uid)
+	}
 	// Twice is as good as once.
-	_, err = c.Do(ctx, Request{Method: http.MethodPut, Path: path + "/heartbeat", Harmless: true})
+	_, err = c.Do(ctx, Request{Method: http.MethodPut, Path: path, Harmless: true})
 	return err
 }
 

@@ -9,7 +9,8 @@ import (
 )
 
 // Tokens returns the tokens, without what they are: the cluster itself knows
-// only a hash. They are for admins. A new one is made by [Client.CreateToken].
+// only a hash. They are for admins. A new one is made by [Client.CreateToken], and
+// what one may do is changed by Patch.
 func (c *Client) Tokens() *Collection[fsm.TokenSpec, fsm.NoStatus] {
 	return &Collection[fsm.TokenSpec, fsm.NoStatus]{c, fsm.KindToken, ""}
 }
