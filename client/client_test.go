@@ -130,6 +130,26 @@ func TestWhatIsRefusedForNowIsSentAgain(t *testing.T) {
 	}
 }
 
+func TestAClusterWithoutKeysIsWrittenToAllTheSame(t *testing.T) {
+	for level, sent := range map[int]int{4: 2, 5: 1} {
+		n := newNode(t, atLevel(level, func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get(headerKey) != "" {
+				says(400, problemBody("invalid-request"))(w, r)
+				return
+			}
+			says(200, web1)(w, r)
+		}))
+		c := newClient(t, Config{}, n.url)
+		_, err := c.Pools().Patch(within(t), "p", map[string]any{}, Write{})
+		if (err == nil) != (level == 4) || len(n.requests()) != sent {
+			t.Errorf("level %d: %v, asked %q", level, err, n.requests())
+		}
+		if _, err := c.Pools().Patch(within(t), "p", map[string]any{}, Write{Key: "mine"}); !IsInvalid(err) {
+			t.Errorf("level %d: a key of the caller's own is dropped: %v", level, err)
+		}
+	}
+}
+
 func TestPatienceEnds(t *testing.T) {
 	n := newNode(t, says(503, problemBody("no-quorum")))
 	c := newClient(t, Config{Patience: 600 * time.Millisecond}, n.url)
@@ -216,7 +236,10 @@ func TestOptionsOnTheWire(t *testing.T) {
 		func() error { _, err := c.Confirm(ctx, 9, Write{}); return err },
 		func() error { _, err := c.Undo(ctx, 9, Write{}); return err },
 		func() error { _, err := c.Pending(ctx); return err },
-		func() error { _, err := c.Revisions(ctx, Range{Limit: 5, Before: 9, After: 2}); return err },
+		func() error {
+			_, err := c.Revisions(ctx, Range{Limit: 5, Before: 9, After: 2, Name: "a", Actor: "token:x"})
+			return err
+		},
 		func() error { _, err := c.Revision(ctx, 9); return err },
 		func() error { _, err := c.DiffRevisions(ctx, 3, 0); return err },
 		func() error {
@@ -255,7 +278,7 @@ func TestOptionsOnTheWire(t *testing.T) {
 		"POST /v1/rollback?reason=%C3%B6&dry_run=true",
 		"PUT /v1/pools/p/backends/b/heartbeat?uid=u%2F1",
 		"POST /v1/revisions/9/confirm", "POST /v1/revisions/9/undo", "GET /v1/pending",
-		"GET /v1/revisions?limit=5&before=9&after=2", "GET /v1/revisions/9", "GET /v1/revisions/3/diff/current",
+		"GET /v1/revisions?limit=5&before=9&after=2&name=a&actor=token%3Ax", "GET /v1/revisions/9", "GET /v1/revisions/3/diff/current",
 		"POST /v1/apply?prune=true&owner=o", "POST /v1/apply?dry_run=true",
 		"GET /v1/export?format=yaml&owner=o&kind=pool,route&label=a",
 		"GET /v1/explain?url=http%3A%2F%2Fa%2F%3Fb&header=A%3A1&header=B%3A2&client=10.0.0.1",
@@ -355,6 +378,7 @@ func TestProblems(t *testing.T) {
 	}{
 		"faults":         {400, `{"type":"/v1/problems/invalid-object","title":"Faulty","detail":"2 things","faults":[{"pointer":"/a","message":"x"},{"pointer":"","message":"y"}]}`, IsInvalid, "400 Faulty: 2 things\n  /a: x\n  (whole document): y"},
 		"stale":          {412, `{"title":"T","detail":"D","current":{"name":"p"}}`, IsStale, "412 T: D"},
+		"a place":        {400, `{"title":"Faulty","faults":[{"pointer":"/a","message":"x","line":2,"column":3}]}`, IsInvalid, "400 Faulty\n  line 2, column 3: /a: x"},
 		"a conflict":     {409, problemBody("exists"), IsConflict, "409 T: D"},
 		"not found":      {404, problemBody("not-found"), IsNotFound, "404 T"},
 		"no quorum":      {503, problemBody("no-quorum"), IsNoQuorum, "503 T"},
@@ -427,6 +451,7 @@ func TestAFaultyConfigIsRefused(t *testing.T) {
 	c := newClient(t, Config{}, "a")
 	for want, write := range map[string]Write{
 		"one condition": {MustExist: true, Revision: 1}, "WaitAll is not set": {WaitTimeout: 1},
+		"served by no node": {DryRun: true, WaitAll: true},
 	} {
 		if _, err := c.Pools().Delete(within(t), "p", write); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)

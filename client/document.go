@@ -19,6 +19,10 @@ type Diff struct {
 	Unchanged int `json:"unchanged"`
 	// Owner is, after an apply, whose objects they are.
 	Owner string `json:"owner,omitempty"`
+	// Brief is how many of the changes, the last ones, are told without Fields,
+	// Before and After, and LeftOff how many more there are that are not told.
+	Brief   int `json:"brief,omitempty"`
+	LeftOff int `json:"left_off,omitempty"`
 }
 
 // Change is what becomes of one object.

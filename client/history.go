@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
+
+	"evenkeel/fsm"
 )
 
 // Revision is one entry of the history.
@@ -20,8 +23,15 @@ type Revision struct {
 	// for and are still known.
 	Count   int      `json:"count"`
 	Changes []Change `json:"changes"`
+	// Objects are the first of those, with their actions alone, in a list of
+	// revisions. Brief and LeftOff are as in [Diff].
+	Objects []Change `json:"objects"`
+	Brief   int      `json:"brief"`
+	LeftOff int      `json:"left_off"`
 	// Undoes is the revision that it undid.
 	Undoes uint64 `json:"undoes"`
+	// Unconfirmed tells that it is undone unless it is confirmed in time.
+	Unconfirmed bool `json:"unconfirmed"`
 }
 
 // RevisionPage is a part of the history.
@@ -30,6 +40,8 @@ type RevisionPage struct {
 	// Revision is the newest of the registry, Oldest the oldest that is known.
 	Revision uint64 `json:"revision"`
 	Oldest   uint64 `json:"oldest"`
+	// Next is [Range.Before] of the part that follows; 0: none does.
+	Next uint64 `json:"next"`
 }
 
 // Range is a part of the history. The zero value is its newest part.
@@ -39,6 +51,10 @@ type Range struct {
 	Limit int
 	// Before and After bound the part, both excluded; 0: not.
 	Before, After uint64
+	// Kind, Pool and Name are of an object that a revision changed, Actor who made
+	// it; empty: whichever.
+	Kind              fsm.Kind
+	Pool, Name, Actor string
 }
 
 func (r Range) query() []string {
@@ -52,6 +68,11 @@ func (r Range) query() []string {
 	}{{"before", r.Before}, {"after", r.After}} {
 		if bound.revision > 0 {
 			q = append(q, bound.name+"="+strconv.FormatUint(bound.revision, 10))
+		}
+	}
+	for _, of := range []struct{ name, value string }{{"kind", string(r.Kind)}, {"pool", r.Pool}, {"name", r.Name}, {"actor", r.Actor}} {
+		if of.value != "" {
+			q = append(q, of.name+"="+url.QueryEscape(of.value))
 		}
 	}
 	return q
@@ -102,22 +123,18 @@ func (c *Client) Rollback(ctx context.Context, to uint64, write Write) (*Applied
 }
 
 // Confirm keeps what a revision changed that waits for its confirmation.
-func (c *Client) Confirm(ctx context.Context, n uint64, write Write) (*Outcome, error) {
+func (c *Client) Confirm(ctx context.Context, n uint64, write Write) (*Applied, error) {
 	return c.decide(ctx, n, "confirm", write)
 }
 
 // Undo takes back at once what a revision changed that waits for its
 // confirmation, as a new revision.
-func (c *Client) Undo(ctx context.Context, n uint64, write Write) (*Outcome, error) {
+func (c *Client) Undo(ctx context.Context, n uint64, write Write) (*Applied, error) {
 	return c.decide(ctx, n, "undo", write)
 }
 
-func (c *Client) decide(ctx context.Context, n uint64, how string, write Write) (*Outcome, error) {
-	got, err := c.write(ctx, http.MethodPost, revisionPath(n)+"/"+how, nil, write)
-	if err != nil {
-		return nil, err
-	}
-	return got.Outcome()
+func (c *Client) decide(ctx context.Context, n uint64, how string, write Write) (*Applied, error) {
+	return c.applied(c.write(ctx, http.MethodPost, revisionPath(n)+"/"+how, nil, write))
 }
 
 // Pending is a revision that waits for its confirmation.
@@ -128,6 +145,8 @@ type Pending struct {
 	Actor    string    `json:"actor"`
 	Reason   string    `json:"reason"`
 	Count    int       `json:"count"`
+	// Objects are the first of those that it changed, with their actions alone.
+	Objects []Change `json:"objects"`
 }
 
 // Pending returns the revisions that wait for their confirmation, the oldest

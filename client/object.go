@@ -271,8 +271,8 @@ func (c *Client) Heartbeat(ctx context.Context, pool, name, uid string) error {
 
 // Outcome is what became of a write.
 type Outcome struct {
-	// Revision is what the write made; that of the registry if it changed
-	// nothing, or was a dry run.
+	// Revision is one that has the write. It may be a later one than the write
+	// made; the object's own is in its Meta.
 	Revision uint64
 	// Created tells that the object did not exist.
 	Created bool

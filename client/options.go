@@ -156,11 +156,27 @@ func (c *Client) write(ctx context.Context, method, path string, body []byte, wr
 	if err := write.check(); err != nil {
 		return nil, err
 	}
-	got, err := c.Do(ctx, write.request(method, path, body))
+	req := write.request(method, path, body)
+	got, err := c.Do(ctx, req)
+	if IsInvalid(err) && write.Key == "" && req.Header.Get(headerKey) != "" && c.refusesKeys(ctx) {
+		req.Header.Del(headerKey)
+		got, err = c.Do(ctx, req)
+	}
 	if got != nil {
 		got.dry = write.DryRun
 	}
 	return got, err
+}
+
+// refusesKeys tells whether the cluster has nodes that do not know keys, so that all
+// refuse them.
+func (c *Client) refusesKeys(ctx context.Context) bool {
+	got, err := c.Do(ctx, Request{Method: http.MethodGet, Path: "/v1/cluster"})
+	if err != nil {
+		return false
+	}
+	level := levelOf(got)
+	return level > 0 && level < levelKeys
 }
 
 // writeJSON sends a value as JSON.
@@ -199,6 +215,8 @@ func (w Write) check() error {
 	switch {
 	case conditions > 1:
 		return errors.New("a write takes one condition: one of Revision, MustExist and MustNotExist")
+	case w.DryRun && w.WaitAll:
+		return errors.New("a dry run is served by no node: leave out WaitAll")
 	case w.WaitTimeout != 0 && !w.WaitAll:
 		return errors.New("WaitTimeout bounds the wait for all nodes, and WaitAll is not set")
 	}

@@ -37,13 +37,33 @@ type Problem struct {
 	Type   string `json:"type"`
 	Title  string `json:"title"`
 	Detail string `json:"detail"`
-	// Faults are all things wrong with what was sent, with pointers (RFC 6901).
-	Faults []fsm.Fault `json:"faults"`
+	// Faults are all things wrong with what was sent.
+	Faults []Fault `json:"faults"`
 	// Current is the object as it is, where a precondition does not hold.
 	Current json.RawMessage `json:"current"`
 	// base is the node that answered, header its answer's.
 	base   string
 	header http.Header
+}
+
+// Fault is one thing wrong with what was sent, at a pointer (RFC 6901) into it. In
+// a manifest it has a line and a column too, both from 1; 0: not known.
+type Fault struct {
+	fsm.Fault
+	Line   int `json:"line,omitempty"`
+	Column int `json:"column,omitempty"`
+}
+
+// String returns the fault with its place.
+func (f Fault) String() string {
+	pointer := f.Pointer
+	if pointer == "" {
+		pointer = "(whole document)"
+	}
+	if f.Line > 0 {
+		return fmt.Sprintf("line %d, column %d: %s: %s", f.Line, f.Column, pointer, f.Message)
+	}
+	return pointer + ": " + f.Message
 }
 
 // maxForeign bounds what is shown of an answer that is no problem document, in
@@ -87,11 +107,7 @@ func (p *Problem) Error() string {
 		fmt.Fprintf(&b, ": %s", p.Detail)
 	}
 	for _, fault := range p.Faults {
-		pointer := fault.Pointer
-		if pointer == "" {
-			pointer = "(whole document)"
-		}
-		fmt.Fprintf(&b, "\n  %s: %s", pointer, fault.Message)
+		b.WriteString("\n  " + fault.String())
 	}
 	return b.String()
 }

@@ -187,18 +187,25 @@ func join(failed []error, last error) error {
 // knowsKeys tells whether a write that may have been made can be sent again at
 // the node: at feature level 5 every node of the cluster remembers keys.
 func (c *Client) knowsKeys(ctx context.Context, base string, req Request) bool {
-	const level = 5
 	if req.reads() {
 		return true
 	}
 	got, err := c.send(ctx, base, Request{Method: http.MethodGet, Path: "/v1/cluster"})
-	if err != nil {
-		return false
-	}
+	return err == nil && levelOf(got) >= levelKeys
+}
+
+// levelKeys is the feature level from which on all nodes of a cluster know keys.
+const levelKeys = 5
+
+// levelOf returns the feature level that GET /v1/cluster tells; 0: it does not.
+func levelOf(got *Answer) uint64 {
 	var cluster struct {
 		FeatureLevel uint64 `json:"feature_level"`
 	}
-	return got.Decode(&cluster) == nil && cluster.FeatureLevel >= level
+	if got.Decode(&cluster) != nil {
+		return 0
+	}
+	return cluster.FeatureLevel
 }
 
 // send asks one node.

@@ -57,6 +57,11 @@ type Event struct {
 	Pool     string    `json:"pool"`
 	Name     string    `json:"name"`
 	Action   Action    `json:"action"`
+	// Snapshot tells that the object is one of those that there were, ByFilter that
+	// the object itself was not created or deleted: it is now among what is watched,
+	// or no longer.
+	Snapshot bool `json:"snapshot"`
+	ByFilter bool `json:"by_filter"`
 	// Object is the object as it is after the event, or was before its deletion.
 	Object json.RawMessage `json:"object"`
 	// Data is all of this as the node wrote it.
@@ -331,8 +336,12 @@ func (w *watcher) take(base string, m message, skip *int) error {
 			problem.Status = document.Status
 		}
 		return problem
+	default: // a heartbeat, or an event of a later version
+		if err := w.finish(m); err != nil {
+			return garbage(err)
+		}
 	}
-	return nil // an event of a later version
+	return nil
 }
 
 func (w *watcher) give(event *Event) error {
@@ -342,7 +351,8 @@ func (w *watcher) give(event *Event) error {
 	return nil
 }
 
-// finish notes the id of an event, which stands on the last one of a revision.
+// finish notes the id of an event, which stands on the last one of a revision, and
+// on heartbeats: up to there nothing more will come.
 func (w *watcher) finish(m message) error {
 	if !m.hasID || m.id == "" {
 		return nil
@@ -351,6 +361,9 @@ func (w *watcher) finish(m message) error {
 	if err != nil {
 		return fmt.Errorf("its id %q is no revision", m.id)
 	}
-	w.last, w.known, w.told = revision, true, 0
+	if !w.known || revision != w.last {
+		w.told = 0
+	}
+	w.last, w.known = revision, true
 	return nil
 }

@@ -90,6 +90,20 @@ func TestAWatchGoesOnAtAnotherNode(t *testing.T) {
 	equal(t, "asked", second.requests(), "GET /v1/watch?kind=pool,route&pool=p&name=a&label=x%3Dy")
 }
 
+func TestAHeartbeatMovesWhereAWatchResumes(t *testing.T) {
+	n := newNode(t, inTurn(
+		streams(synced(5)+put(6, "a", 0)+":\nid: 5\n\n"), // within revision 6
+		streams(put(6, "a", 0)+put(6, "b", 6)+":\nid: 40\n\n"),
+		streams(put(41, "c", 41)),
+	))
+	told, err := watched(within(t), newClient(t, Config{}, n.url), Watch{}, 4)
+	if err != nil {
+		t.Error(err)
+	}
+	equal(t, "told", told, "sync  5", "put a 6", "put b 6", "put c 41")
+	equal(t, "resumed after", n.resumes(), "", "5", "40")
+}
+
 func TestASnapshotThatIsCutOffBeginsAnew(t *testing.T) {
 	n := newNode(t, inTurn(streams(put(1, "gone", 0)+put(2, "a", 0)), streams(put(2, "a", 0)+synced(9)), streams(put(10, "b", 10))))
 	c := newClient(t, Config{}, n.url)

@@ -124,6 +124,11 @@ func (a *App) printApplied(w *writing, f format, applied *client.Applied) error 
 	if _, err := fmt.Fprintln(a.Err, text); err != nil {
 		return err
 	}
+	if w.confirmWithin > 0 && !w.dryRun {
+		if err := w.waits(applied.Diff.Revision); err != nil {
+			return err
+		}
+	}
 	outcome := applied.Outcome
 	outcome.Revision = applied.Diff.Revision
 	return w.report(&outcome)

@@ -30,7 +30,14 @@ func printDiff(w io.Writer, f format, diff *client.Diff, document []byte) error 
 			return err
 		}
 	}
-	return nil
+	var err error
+	switch {
+	case diff.LeftOff > 0 && len(diff.Changes) == 0:
+		_, err = fmt.Fprintf(w, "%d changes, too many to be told\n", diff.LeftOff)
+	case diff.LeftOff > 0:
+		_, err = fmt.Fprintf(w, "and %d more, which are not told\n", diff.LeftOff)
+	}
+	return err
 }
 
 // describeChange is "~ backend shop/web1  weight 1 → 5", with + for an object that
@@ -163,6 +170,9 @@ func countChanges(diff *client.Diff) string {
 		if n := count[part.action]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, part.text))
 		}
+	}
+	if diff.LeftOff > 0 {
+		parts = append(parts, fmt.Sprintf("%d more", diff.LeftOff))
 	}
 	if diff.Unchanged > 0 {
 		parts = append(parts, fmt.Sprintf("%d as before", diff.Unchanged))

@@ -27,6 +27,10 @@ func (a *App) historyCommand() *cobra.Command {
 	fs.IntVar(&part.Limit, "limit", 20, "how many at most")
 	fs.Uint64Var(&part.Before, "before", 0, "only those before this revision")
 	fs.Uint64Var(&part.After, "after", 0, "only those after this revision")
+	fs.StringVar(&part.Name, "name", "", "only those that changed an object of this name")
+	fs.StringVar(&part.Pool, "pool", "", "only those that changed a backend of this pool")
+	fs.StringVar(&part.Actor, "actor", "", "only those that this actor made")
+	kinds := kindFlag(cmd)
 	pending := fs.Bool("pending", false, "only those that wait for their confirmation")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
@@ -38,6 +42,15 @@ func (a *App) historyCommand() *cobra.Command {
 		numbers, err := revisions(args)
 		if err != nil {
 			return err
+		}
+		only, err := kinds()
+		switch {
+		case err != nil:
+			return err
+		case len(only) > 1:
+			return usage("--kind takes one kind here")
+		case len(only) == 1:
+			part.Kind = only[0]
 		}
 		c, err := conn.client()
 		if err != nil {
@@ -104,17 +117,34 @@ func (h *historyVerb) list(part client.Range) error {
 	rows := &table{head: []string{"REVISION", "TIME", "WHO", "WHAT", "CHANGES", "WHY"}}
 	for i := range page.Items {
 		r := &page.Items[i]
-		rows.add(strconv.FormatUint(r.Revision, 10), r.Time.UTC().Format(time.RFC3339), r.Actor, describeKind(r), strconv.Itoa(r.Count), r.Reason)
+		rows.add(strconv.FormatUint(r.Revision, 10), r.Time.UTC().Format(time.RFC3339), r.Actor, describeKind(r), describeObjects(r.Objects, r.Count), r.Reason)
 	}
 	return rows.print(h.Out)
 }
 
+// describeObjects names the first of the objects that a revision changed, as
+// "~ pool shop and 4 more".
+func describeObjects(objects []client.Change, count int) string {
+	if len(objects) == 0 {
+		return strconv.Itoa(count)
+	}
+	text := mark(objects[0].Action) + " " + objects[0].Ref().String()
+	if count > 1 {
+		text += fmt.Sprintf(" and %d more", count-1)
+	}
+	return text
+}
+
 // describeKind is what made a revision, such as "undo of 12".
 func describeKind(r *client.Revision) string {
+	what := r.Kind
 	if r.Undoes > 0 {
-		return fmt.Sprintf("%s of %d", r.Kind, r.Undoes)
+		what = fmt.Sprintf("%s of %d", r.Kind, r.Undoes)
 	}
-	return r.Kind
+	if r.Unconfirmed {
+		what += ", unconfirmed"
+	}
+	return what
 }
 
 func (h *historyVerb) pending() error {
@@ -133,7 +163,7 @@ func (h *historyVerb) pending() error {
 	}
 	rows := &table{head: []string{"REVISION", "TIME", "WITHIN", "WHO", "CHANGES", "WHY"}}
 	for _, p := range page.Items {
-		rows.add(strconv.FormatUint(p.Revision, 10), p.Time.UTC().Format(time.RFC3339), p.Within, p.Actor, strconv.Itoa(p.Count), p.Reason)
+		rows.add(strconv.FormatUint(p.Revision, 10), p.Time.UTC().Format(time.RFC3339), p.Within, p.Actor, describeObjects(p.Objects, p.Count), p.Reason)
 	}
 	return rows.print(h.Out)
 }
@@ -157,11 +187,7 @@ func (h *historyVerb) one(n uint64) error {
 	if _, err := fmt.Fprintln(h.Out, printable(head)); err != nil {
 		return err
 	}
-	if len(r.Changes) < r.Count {
-		_, err := fmt.Fprintf(h.Out, "%d changes, too many to have been kept\n", r.Count)
-		return err
-	}
-	return printDiff(h.Out, h.format, &client.Diff{Changes: r.Changes}, nil)
+	return printDiff(h.Out, h.format, &client.Diff{Changes: r.Changes, LeftOff: max(r.LeftOff, r.Count-len(r.Changes))}, nil)
 }
 
 func (h *historyVerb) between(from, to uint64) error {
@@ -213,7 +239,7 @@ func (a *App) undoCommand() *cobra.Command {
 }
 
 // decide is what ends the wait for a confirmation.
-type decide func(c *client.Client, ctx context.Context, n uint64, write client.Write) (*client.Outcome, error)
+type decide func(c *client.Client, ctx context.Context, n uint64, write client.Write) (*client.Applied, error)
 
 func (a *App) decisionCommand(use, short, done string, send decide) *cobra.Command {
 	cmd := &cobra.Command{
@@ -221,10 +247,14 @@ func (a *App) decisionCommand(use, short, done string, send decide) *cobra.Comma
 		Long: "The number is that of the revision, which what was written with --confirm-within told;\n`evenkeel history --pending` lists those that wait.",
 		Args: exactArgs(1),
 	}
-	conn := a.connectFlags(cmd, timeout)
+	conn, f := a.connectFlags(cmd, timeout), formatFlag(cmd)
 	cmd.ValidArgsFunction = upTo(1, a.completePending(conn))
-	reason := cmd.Flags().String("reason", "", "why, for people; the history shows it")
+	w := a.plainWriteFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		write, err := w.options()
+		if err != nil {
+			return err
+		}
 		n, err := revision(args[0])
 		if err != nil {
 			return err
@@ -233,11 +263,19 @@ func (a *App) decisionCommand(use, short, done string, send decide) *cobra.Comma
 		if err != nil {
 			return err
 		}
-		if _, err := send(c, cmd.Context(), n, client.Write{Reason: *reason}); err != nil {
+		applied, err := send(c, cmd.Context(), n, write)
+		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(a.Err, done, n)
-		return err
+		if err := printDiff(a.Out, *f, &applied.Diff, applied.Body); err != nil {
+			return err
+		}
+		if !w.dryRun {
+			if _, err := fmt.Fprintf(a.Err, done, n); err != nil {
+				return err
+			}
+		}
+		return w.report(&applied.Outcome)
 	}
 	return cmd
 }

@@ -24,16 +24,16 @@ func (v *verbs) overrideTo(health, short string) *cobra.Command {
 	cmd := &cobra.Command{Use: health + " NAME", Short: short, Args: exactArgs(1), ValidArgsFunction: v.complete}
 	v.poolFlag(cmd, defaultPool, "pool of the backend")
 	span := cmd.Flags().String("for", "", "how long, such as 10m (default: until it is cleared)")
-	w := v.app.writeFlags(cmd)
+	w := v.app.plainWriteFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		override := client.Override{Health: fsm.Health(health), For: *span, Reason: w.reason}
-		got, err := v.sendOverride(cmd, w, args[0], func(c *client.Client, r ref, write client.Write) (*client.Answer, error) {
+		c, got, err := v.sendOverride(cmd, w, args[0], func(c *client.Client, r ref, write client.Write) (*client.Answer, error) {
 			return c.Override(cmd.Context(), r.pool, r.name, override, write)
 		})
 		if err != nil {
 			return err
 		}
-		return v.written(w, got)
+		return v.finish(cmd, c, w, got)
 	}
 	return cmd
 }
@@ -41,16 +41,16 @@ func (v *verbs) overrideTo(health, short string) *cobra.Command {
 func (v *verbs) overrideClear() *cobra.Command {
 	cmd := &cobra.Command{Use: "clear NAME", Short: "go by the verdict again", Args: exactArgs(1), ValidArgsFunction: v.complete}
 	v.poolFlag(cmd, defaultPool, "pool of the backend")
-	w := v.app.writeFlags(cmd)
+	w := v.app.plainWriteFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		got, err := v.sendOverride(cmd, w, args[0], func(c *client.Client, r ref, write client.Write) (*client.Answer, error) {
+		c, got, err := v.sendOverride(cmd, w, args[0], func(c *client.Client, r ref, write client.Write) (*client.Answer, error) {
 			return c.ClearOverride(cmd.Context(), r.pool, r.name, write)
 		})
 		switch {
 		case err != nil:
 			return err
 		case w.dryRun:
-			return v.written(w, got)
+			return v.finish(cmd, c, w, got)
 		}
 		outcome, err := got.Outcome()
 		if err != nil {
@@ -64,19 +64,20 @@ func (v *verbs) overrideClear() *cobra.Command {
 	return cmd
 }
 
-func (v *verbs) sendOverride(cmd *cobra.Command, w *writing, name string, send func(*client.Client, ref, client.Write) (*client.Answer, error)) (*client.Answer, error) {
+func (v *verbs) sendOverride(cmd *cobra.Command, w *writing, name string, send func(*client.Client, ref, client.Write) (*client.Answer, error)) (*client.Client, *client.Answer, error) {
 	write, err := w.options()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	r, err := v.ref(name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	c, err := v.conn.client()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	write.Reason = "" // the override itself has it
-	return send(c, r, write)
+	got, err := send(c, r, write)
+	return c, got, err
 }

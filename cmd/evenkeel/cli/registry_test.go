@@ -30,10 +30,10 @@ const (
 		`{"kind":"route","name":"r","action":"create","after":{"spec":{"match":{"host":"example.org","path_prefix":"/a/long/path/that/takes/room"},"pools":[{"name":"shop","weight":1}],"timeouts":{"request":"30s"}}}}]`
 	diffDoc  = `{"revision":13,` + changes + `,"unchanged":7,"owner":"ops"}`
 	noDiff   = `{"revision":12,"changes":[],"unchanged":12}`
-	history  = `{"items":[{"revision":13,"time":"2026-01-02T03:04:05Z","actor":"token:ci","reason":"more","kind":"txn","count":5},{"revision":12,"time":"2026-01-02T03:04:04Z","actor":"cluster","kind":"undo","count":1,"undoes":11}],"revision":13,"oldest":2}`
-	pending  = `{"items":[{"revision":13,"within":"1m0s","time":"2026-01-02T03:04:05Z","actor":"token:ci","reason":"more","count":5}]}`
+	history  = `{"items":[{"revision":13,"time":"2026-01-02T03:04:05Z","actor":"token:ci","reason":"more","kind":"txn","count":5,"unconfirmed":true,"objects":[{"kind":"pool","name":"shop","action":"update"}]},{"revision":12,"time":"2026-01-02T03:04:04Z","actor":"cluster","kind":"undo","count":1,"undoes":11}],"revision":13,"oldest":2}`
+	pending  = `{"items":[{"revision":13,"within":"1m0s","time":"2026-01-02T03:04:05Z","actor":"token:ci","reason":"more","count":5,"objects":[{"kind":"backend","pool":"default","name":"web1","action":"update"}]}]}`
 	one      = `{"revision":13,"time":"2026-01-02T03:04:05Z","actor":"token:ci","reason":"more","kind":"txn","count":5,` + changes + `}`
-	large    = `{"revision":14,"time":"2026-01-02T03:04:05Z","actor":"token:ci","kind":"restore","count":90000}`
+	large    = `{"revision":14,"time":"2026-01-02T03:04:05Z","actor":"token:ci","kind":"restore","count":90000,"changes":[],"left_off":90000}`
 	manifest = "pools:\n- name: shop\n"
 )
 
@@ -43,28 +43,31 @@ func registryReplies() map[string][]reply {
 	maps.Copy(answers, map[string][]reply{
 		"POST /v1/apply":              {{200, diffDoc}},
 		"POST /v1/apply?dry_run=true": {{200, diffDoc}},
-		"POST /v1/apply?prune=true&owner=ops&reason=more&confirm_within=1m0s":         {{200, diffDoc}},
-		"POST /v1/apply?owner=same&dry_run=true":                                      {{200, noDiff}},
-		"POST /v1/apply?owner=same":                                                   {{200, noDiff}},
-		"POST /v1/apply?owner=bad&dry_run=true":                                       {{400, `{"type":"/v1/problems/invalid-object","title":"The object is faulty","faults":[{"pointer":"/pools/0/spec/x","message":"line 2, column 3: there is no such field"}]}`}},
-		"GET /v1/export?format=yaml":                                                  {{200, "pools: []\n"}},
-		"GET /v1/export?format=json&owner=ops&kind=pool,backend&label=a%3Db%2C%21c":   {{200, "{\"pools\":[]}\n"}},
-		"GET /v1/revisions?limit=20":                                                  {{200, history}},
-		"GET /v1/revisions?limit=50":                                                  {{200, history}},
-		"GET /v1/revisions?limit=2&before=14&after=11":                                {{200, history}},
-		"GET /v1/revisions/13":                                                        {{200, one}},
-		"GET /v1/revisions/14":                                                        {{200, large}},
-		"GET /v1/revisions/1":                                                         {{410, problem("compacted", "The revision is no longer known", "the oldest is 2")}},
-		"GET /v1/revisions/12/diff/current":                                           {{200, diffDoc}},
-		"GET /v1/revisions/12/diff/13":                                                {{200, diffDoc}},
-		"GET /v1/pending":                                                             {{200, pending}},
-		"POST /v1/rollback?dry_run=true":                                              {{200, diffDoc}},
-		"POST /v1/rollback":                                                           {{200, diffDoc}},
-		"POST /v1/revisions/13/confirm":                                               {{200, `{}`}},
-		"POST /v1/revisions/13/undo?reason=oops":                                      {{200, `{}`}},
-		"PUT /v1/pools/default/backends/web1?dry_run=true":                            {{200, diffDoc}},
-		"DELETE /v1/pools/default/backends/web1?dry_run=true":                         {{200, diffDoc}},
-		"PUT /v1/pools/default/backends/web1?wait=all&timeout=5s&confirm_within=1m0s": {{200, web1}},
+		"POST /v1/apply?prune=true&owner=ops&reason=more&confirm_within=1m0s":          {{200, diffDoc}},
+		"POST /v1/apply?owner=same&dry_run=true":                                       {{200, noDiff}},
+		"POST /v1/apply?owner=same":                                                    {{200, noDiff}},
+		"POST /v1/apply?owner=bad&dry_run=true":                                        {{400, `{"type":"/v1/problems/invalid-object","title":"The object is faulty","faults":[{"pointer":"/pools/0/spec/x","message":"there is no such field","line":2,"column":3}]}`}},
+		"GET /v1/export?format=yaml":                                                   {{200, "pools: []\n"}},
+		"GET /v1/export?format=json&owner=ops&kind=pool,backend&label=a%3Db%2C%21c":    {{200, "{\"pools\":[]}\n"}},
+		"GET /v1/revisions?limit=20":                                                   {{200, history}},
+		"GET /v1/revisions?limit=50":                                                   {{200, history}},
+		"GET /v1/revisions?limit=2&before=14&after=11&kind=pool&pool=p&name=n&actor=a": {{200, history}},
+		"GET /v1/revisions/13":                                                         {{200, one}},
+		"GET /v1/revisions/14":                                                         {{200, large}},
+		"GET /v1/revisions/1":                                                          {{410, problem("compacted", "The revision is no longer known", "the oldest is 2")}},
+		"GET /v1/revisions/12/diff/current":                                            {{200, diffDoc}},
+		"GET /v1/revisions/12/diff/13":                                                 {{200, diffDoc}},
+		"GET /v1/pending":                                                              {{200, pending}},
+		"POST /v1/rollback?dry_run=true":                                               {{200, diffDoc}},
+		"POST /v1/rollback":                                                            {{200, diffDoc}},
+		"POST /v1/revisions/13/confirm":                                                {{200, noDiff}},
+		"POST /v1/revisions/13/undo?reason=oops":                                       {{200, diffDoc}},
+		"PUT /v1/pools/default/backends/web1?dry_run=true":                             {{200, diffDoc}},
+		"DELETE /v1/pools/default/backends/web2?confirm_within=1m0s":                   {{204, ""}},
+		"GET /v1/pools/default/backends/web2":                                          {{200, web2}},
+		"PUT /v1/pools/default/backends/web2?confirm_within=1m0s":                      {{200, web2}},
+		"DELETE /v1/pools/default/backends/web1?dry_run=true":                          {{200, diffDoc}},
+		"PUT /v1/pools/default/backends/web1?wait=all&timeout=5s&confirm_within=1m0s":  {{200, web1}},
 	})
 	return answers
 }
@@ -85,7 +88,7 @@ func TestVerbsOfTheWholeRegistry(t *testing.T) {
 		"export of a part":              "export -o json --label a=b --label !c --owner ops --kind pool,backends",
 		"history":                       "history",
 		"history as json":               "history -o json",
-		"history of a part":             "history --limit 2 --before 14 --after 11",
+		"history of a part":             "history --limit 2 --before 14 --after 11 --kind pools --pool p --name n --actor a",
 		"history of those that wait":    "history --pending",
 		"history of one":                "history 13",
 		"history of a large one":        "history 14",
@@ -97,6 +100,8 @@ func TestVerbsOfTheWholeRegistry(t *testing.T) {
 		"confirm":                       "confirm 13",
 		"confirm of what does not wait": "confirm 12",
 		"undo":                          "undo 13 --reason oops",
+		"backend rm to be confirmed":    "backend rm web2 --confirm-within 1m",
+		"backend set without a change":  "backend set web2 --tier 1 --confirm-within 1m",
 		"backend weight dry run":        "backend weight web1 5 --dry-run",
 		"backend rm dry run":            "backend rm web1 --dry-run",
 	} {
@@ -148,7 +153,10 @@ func TestUsageOfTheWholeRegistry(t *testing.T) {
 		"confirm x":                                       `"x" is no revision`,
 		"status --ca-file a --token a --token-file b":     "exclude each other",
 		"backend set web1 --weight 5 --wait-timeout 1m":   "--wait-timeout bounds",
-		"backend override up web1 --confirm-within -5m":   "is no time to confirm in",
+		"backend override up web1 --confirm-within 5m":    "unknown flag: --confirm-within",
+		"backend set web1 --confirm-within -5m":           "is no time to confirm in",
+		"history --kind pool,route":                       "--kind takes one kind here",
+		"apply -f x --wait all --dry-run":                 "leave out --wait all",
 		"backend override clear web1 --wait-timeout -10m": "--wait-timeout bounds",
 	} {
 		got := execute(t, nil, strings.Fields(line)...)
@@ -163,7 +171,7 @@ func TestAWriteThatNotEveryNodeServesIsTold(t *testing.T) {
 	api := newFakeAPI(t, registryReplies())
 	api.header = http.Header{"X-Evenkeel-Wait": {"timeout"}, "X-Evenkeel-Lagging": {"n2, n3"}, "X-Evenkeel-Revision": {"14"}}
 	got := execute(t, map[string]string{"EVENKEEL_API": api.url}, "backend", "weight", "web1", "5", "--wait", "all", "--wait-timeout", "5s", "--confirm-within", "1m")
-	const want = "revision 14 is undone in 1m0s, unless you say: evenkeel confirm 14\nrevision 14 is written, and not served yet by n2, n3: it will be, once they follow\n"
+	const want = "revision 13 is undone in 1m0s, unless you say: evenkeel confirm 13\nrevision 14 is written, and not served yet by n2, n3: it will be, once they follow\n"
 	if got.code != cli.ExitError || got.err != want || !strings.Contains(got.out, "web1") {
 		t.Errorf("exit %d, stdout %q, stderr %q, asked %q", got.code, got.out, got.err, api.asked)
 	}
@@ -224,7 +232,7 @@ func TestAnAuthorityIsNamed(t *testing.T) {
 func TestCompletionOfRevisions(t *testing.T) {
 	api := newFakeAPI(t, registryReplies())
 	env := map[string]string{"EVENKEEL_API": api.url}
-	const newest = "13\ttxn by token:ci: more\n12\tundo of 11 by cluster\n"
+	const newest = "13\ttxn, unconfirmed by token:ci: more\n12\tundo of 11 by cluster\n"
 	for line, want := range map[string]string{
 		"__complete history ":                   newest,
 		"__complete history 12 ":                newest,

@@ -44,7 +44,7 @@ func (v *verbs) add() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return v.written(w, got)
+		return v.finish(cmd, c, w, got)
 	}
 	return cmd
 }
@@ -90,7 +90,7 @@ func (v *verbs) changeOne(cmd *cobra.Command, w *writing, name string, edit func
 	if err != nil {
 		return err
 	}
-	return v.written(w, got)
+	return v.finish(cmd, c, w, got)
 }
 
 func (v *verbs) list() *cobra.Command {
@@ -178,7 +178,7 @@ func (v *verbs) remove() *cobra.Command {
 			if err != nil {
 				return missing(err, "there is no %s %s", v.name, r)
 			}
-			if err := v.removed(w, r, got); err != nil {
+			if err := v.removed(cmd, c, w, r, got); err != nil {
 				return err
 			}
 		}
@@ -189,15 +189,18 @@ func (v *verbs) remove() *cobra.Command {
 
 // removed reports a deletion: to a person on the error output, to a program by the
 // exit code.
-func (v *verbs) removed(w *writing, r ref, got *client.Answer) error {
+func (v *verbs) removed(cmd *cobra.Command, c *client.Client, w *writing, r ref, got *client.Answer) error {
 	if w.dryRun {
-		return v.written(w, got)
+		return v.finish(cmd, c, w, got)
 	}
 	outcome, err := got.Outcome()
 	if err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintf(v.app.Err, "%s %s is deleted\n", v.name, r); err != nil {
+		return err
+	}
+	if err := w.waitsOf(cmd.Context(), c, v.object(r)); err != nil {
 		return err
 	}
 	return w.report(outcome)
