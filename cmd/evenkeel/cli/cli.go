@@ -72,7 +72,7 @@ const (
 	ExitOK       = 0
 	ExitError    = 1
 	ExitUsage    = 2
-	ExitConflict = 3 // the object exists, changed meanwhile, is in use or unconfirmed
+	ExitConflict = 3 // the object exists, changed meanwhile, is in use or unconfirmed; the key was used
 	ExitNoQuorum = 4 // no leader, or a write whose outcome is unknown
 	ExitNotFound = 5 // there is no such object, or no longer such a revision
 )
@@ -111,7 +111,7 @@ func ExitCode(err error) int {
 
 func problemCode(p *Problem) int {
 	switch p.Status {
-	case http.StatusConflict, http.StatusPreconditionFailed:
+	case http.StatusConflict, http.StatusPreconditionFailed, http.StatusUnprocessableEntity:
 		return ExitConflict
 	case http.StatusNotFound, http.StatusGone:
 		return ExitNotFound

@@ -256,6 +256,8 @@ func TestExitCodes(t *testing.T) {
 			reply{400, `{"type":"/v1/problems/invalid-object","title":"The object is faulty","detail":"2 things are wrong, see faults","faults":[{"pointer":"/spec/weight","message":"2000 is more than 1000"},{"pointer":"","message":"unknown field"}]}`},
 			"pool get x", cli.ExitError, "2 things are wrong, see faults\n  /spec/weight: 2000 is more than 1000\n  (whole document): unknown field\n"},
 		"a conflict":                        {reply{409, problem("exists", "The name is taken", "d")}, "pool get x", cli.ExitConflict, "409 The name is taken: d"},
+		"a key used before":                 {reply{422, problem("key-reused", "t", "d")}, "pool get x", cli.ExitConflict, "422 t: d"},
+		"a forgotten revision":              {reply{410, problem("compacted", "t", "d")}, "pool get x", cli.ExitNotFound, "410 t: d"},
 		"a precondition":                    {reply{412, problem("precondition-failed", "t", "d")}, "pool get x", cli.ExitConflict, "412 t: d"},
 		"no quorum":                         {reply{503, problem("no-quorum", "The cluster has no leader", "d")}, "pool get x", cli.ExitNoQuorum, "no leader"},
 		"another 503":                       {reply{503, problem("not-ready", "t", "d")}, "pool get x", cli.ExitError, "503 t"},

@@ -109,7 +109,7 @@ func (w *writing) waitsOf(ctx context.Context, c *client.Client, object fsm.Ref)
 	}
 	pending, err := c.Pending(ctx)
 	if err != nil {
-		return fmt.Errorf("%s is written, and which revision is to be confirmed is not known: %w", object, err)
+		return fmt.Errorf("%s is written, and which revision is to be confirmed is not known: %s", object, err) // not with its exit code: the write was made
 	}
 	for _, p := range pending {
 		if slices.ContainsFunc(p.Objects, func(change client.Change) bool { return change.Ref() == object }) {
