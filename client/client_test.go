@@ -378,7 +378,7 @@ func TestProblems(t *testing.T) {
 	}{
 		"faults":         {400, `{"type":"/v1/problems/invalid-object","title":"Faulty","detail":"2 things","faults":[{"pointer":"/a","message":"x"},{"pointer":"","message":"y"}]}`, IsInvalid, "400 Faulty: 2 things\n  /a: x\n  (whole document): y"},
 		"stale":          {412, `{"title":"T","detail":"D","current":{"name":"p"}}`, IsStale, "412 T: D"},
-		"a place":        {400, `{"title":"Faulty","faults":[{"pointer":"/a","message":"x","line":2,"column":3}]}`, IsInvalid, "400 Faulty\n  line 2, column 3: /a: x"},
+		"a place":        {400, `{"title":"Faulty","faults":[{"pointer":"/a","message":"x","line":2,"column":3},{"message":"y","line":4,"column":1}]}`, IsInvalid, "400 Faulty\n  line 2, column 3: /a: x\n  line 4, column 1: y"},
 		"a conflict":     {409, problemBody("exists"), IsConflict, "409 T: D"},
 		"not found":      {404, problemBody("not-found"), IsNotFound, "404 T"},
 		"no quorum":      {503, problemBody("no-quorum"), IsNoQuorum, "503 T"},

@@ -56,14 +56,14 @@ type Fault struct {
 
 // String returns the fault with its place.
 func (f Fault) String() string {
-	pointer := f.Pointer
-	if pointer == "" {
-		pointer = "(whole document)"
-	}
+	where := f.Pointer
 	if f.Line > 0 {
-		return fmt.Sprintf("line %d, column %d: %s: %s", f.Line, f.Column, pointer, f.Message)
+		where = strings.TrimSuffix(fmt.Sprintf("line %d, column %d: %s", f.Line, f.Column, f.Pointer), ": ")
 	}
-	return pointer + ": " + f.Message
+	if where == "" {
+		where = "(whole document)"
+	}
+	return where + ": " + f.Message
 }
 
 // maxForeign bounds what is shown of an answer that is no problem document, in

@@ -176,7 +176,7 @@ func (a *App) diffCommand() *cobra.Command {
 			return &trouble{err}
 		}
 		if len(applied.Changes) > 0 {
-			return &differs{"the registry is not as the manifest says; apply would have " + countChanges(&applied.Diff)}
+			return &differs{"the registry is not as the manifest says, and apply would make it so: " + countChanges(&applied.Diff)}
 		}
 		return nil
 	}
