@@ -83,6 +83,7 @@ type Balancer struct {
 	started   time.Time
 	newest    atomic.Pointer[applied]
 	loaded    atomic.Bool // a table was made
+	served    atomic.Uint64
 	stopping  atomic.Bool
 }
 
@@ -189,6 +190,10 @@ func listenersChanged(last, next *fsm.State) bool {
 
 // Table returns the table that new requests use.
 func (b *Balancer) Table() *table.Table { return b.engine.Table() }
+
+// Served returns the registry's revision up to which new requests find what was
+// written, 0 before the first table.
+func (b *Balancer) Served() uint64 { return b.served.Load() }
 
 // Ready tells whether the node should be sent traffic: it has a table, tried
 // to open every listener, and is not stopping.

@@ -36,6 +36,7 @@ func (b *Balancer) follow(ctx context.Context, source Source) error {
 				b.listeners.want(addresses(state, b.config.Bind, b.config.ListenerAddrs))
 			}
 			b.loaded.Store(true)
+			b.served.Store(state.Revision())
 		}
 		last = state
 		timer.Reset(b.idle(builder))

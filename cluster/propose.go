@@ -86,9 +86,8 @@ func (n *Node) propose(ctx context.Context, c fsm.Command) (fsm.Result, error) {
 	if err != nil {
 		return fsm.Result{}, fmt.Errorf("propose: %w", err)
 	}
-	if len(command) > maxCommand {
-		return n.refused(&fsm.Error{Code: fsm.CodeLimit, Faults: []fsm.Fault{{
-			Message: fmt.Sprintf("the write has %d bytes when encoded, at most %d are taken: split it", len(command), maxCommand)}}}), nil
+	if refusal := CheckSize(command); refusal != nil {
+		return n.refused(refusal), nil
 	}
 	p := &proposal{node: n, command: command, result: result, begun: begun}
 	applied, err := p.run(ctx)
@@ -96,6 +95,16 @@ func (n *Node) propose(ctx context.Context, c fsm.Command) (fsm.Result, error) {
 		n.applied.await(ctx)
 	}
 	return applied, err
+}
+
+// CheckSize refuses an encoded command that is too large to be replicated, as
+// [Node.Propose] does.
+func CheckSize(command []byte) *fsm.Error {
+	if len(command) <= maxCommand {
+		return nil
+	}
+	return &fsm.Error{Code: fsm.CodeLimit, Faults: []fsm.Fault{{
+		Message: fmt.Sprintf("the write has %d bytes when encoded, at most %d are taken: split it", len(command), maxCommand)}}}
 }
 
 func (n *Node) refused(refusal *fsm.Error) fsm.Result {

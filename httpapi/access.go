@@ -48,6 +48,14 @@ func principalOf(r *http.Request) *principal {
 	return &principal{}
 }
 
+// senderOf returns who sends a command.
+func senderOf(ctx context.Context) *principal {
+	if p, known := ctx.Value(principalKey{}).(*principal); known {
+		return p
+	}
+	return &principal{name: "nobody"} // no handler asks so, and if one does it gets nothing
+}
+
 // actor returns who sent the request, as the registry records it.
 func actor(r *http.Request) string {
 	p := principalOf(r)

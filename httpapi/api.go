@@ -12,8 +12,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// requestTimeout bounds the handling of one request. A write waits at most 4 s
-// for a leader and 5 s for an outcome; this is for what should not happen.
+// requestTimeout bounds the handling of one request, without what a client asks it
+// to wait. A write waits at most 4 s for a leader and 5 s for an outcome; this is
+// for what should not happen.
 const requestTimeout = 20 * time.Second
 
 // Config is what the API serves and how.
@@ -34,6 +35,9 @@ type Config struct {
 	Insecure bool
 	// Listeners returns this node's listeners by name; nil means none.
 	Listeners func() map[string]ListenerStatus
+	// Serving returns up to which revision this node's data plane serves; nil for a
+	// node that takes no traffic. It is called concurrently and must not block.
+	Serving func() uint64
 	// NotReady returns why this node cannot serve traffic yet or any more; an
 	// empty result, or a nil function, means that it can.
 	NotReady func() []string
@@ -92,14 +96,14 @@ func (a *API) router() *mux.Router {
 	router := mux.NewRouter().SkipClean(true)
 	for _, res := range a.resources {
 		a.serve(router, http.MethodGet, res.collection, a.list(res), "consistency")
-		a.serve(router, http.MethodPost, res.collection, a.create(res))
+		a.serve(router, http.MethodPost, res.collection, a.create(res), confirmable()...)
 		item := res.collection + "/{name}"
 		a.serve(router, http.MethodGet, item, a.read(res), "consistency")
-		a.serve(router, http.MethodPut, item, a.put(res))
-		a.serve(router, http.MethodDelete, item, a.remove(res))
+		a.serve(router, http.MethodPut, item, a.put(res), confirmable()...)
+		a.serve(router, http.MethodDelete, item, a.remove(res), confirmable()...)
 		if res.inPool {
 			a.serve(router, http.MethodGet, "/v1/backends", a.list(res), "consistency", "pool")
-			a.serve(router, http.MethodPost, "/v1/backends", a.create(res))
+			a.serve(router, http.MethodPost, "/v1/backends", a.create(res), confirmable()...)
 		}
 	}
 	a.serve(router, http.MethodGet, "/v1/health", a.inTurn(a.health), "consistency")
@@ -107,8 +111,8 @@ func (a *API) router() *mux.Router {
 	backend := "/v1/pools/{pool}/backends/{name}"
 	a.serve(router, http.MethodGet, backend+"/health", a.inTurn(a.backendHealth), "consistency")
 	a.serve(router, http.MethodPut, backend+"/heartbeat", a.heartbeat, "uid")
-	a.serve(router, http.MethodPut, backend+"/override", a.override)
-	a.serve(router, http.MethodDelete, backend+"/override", a.endOverride)
+	a.serve(router, http.MethodPut, backend+"/override", a.override, writeQuery()...)
+	a.serve(router, http.MethodDelete, backend+"/override", a.endOverride, writeQuery()...)
 	a.serve(router, http.MethodGet, "/v1/explain", a.inTurn(a.explain), "url", "method", repeated("header"), "client", "listener")
 	a.serve(router, http.MethodGet, "/v1/cluster", a.clusterStatus, "consistency")
 	a.serve(router, http.MethodGet, "/v1/nodes", a.nodes, "consistency")

@@ -24,10 +24,7 @@ const maxTries = 8
 // Propose implements [Registry]. The refusals of what the sender may not do are
 // errors, each a problem.
 func (a authorized) Propose(ctx context.Context, c fsm.Command) (fsm.Result, error) {
-	p, known := ctx.Value(principalKey{}).(*principal)
-	if !known {
-		p = &principal{name: "nobody"} // no handler asks so, and if one does it gets nothing
-	}
+	p := senderOf(ctx)
 	for try := 1; ; try++ {
 		narrowed, own, err := p.narrow(a.State(), c)
 		if err != nil {

@@ -139,7 +139,7 @@ func badQueries() map[string]badInput {
 	return map[string]badInput{
 		"an unknown parameter":        {"GET", "/v1/pools?consistancy=linearizable", ``, 400, "invalid-request", nil},
 		"a parameter of another path": {"GET", "/v1/pools/default/backends?pool=x", ``, 400, "invalid-request", nil},
-		"a parameter on a write":      {"PUT", "/v1/pools/p?dry_run=true", `{}`, 400, "invalid-request", nil},
+		"a parameter on a write":      {"PUT", "/v1/pools/p?dryrun=true", `{}`, 400, "invalid-request", nil},
 		"a parameter given twice":     {"GET", "/v1/backends?pool=a&pool=b", ``, 400, "invalid-request", nil},
 		"an empty pool to filter by":  {"GET", "/v1/backends?pool=", ``, 400, "invalid-request", nil},
 		"an unknown consistency":      {"GET", "/v1/cluster?consistency=strong", ``, 400, "invalid-request", nil},

@@ -75,16 +75,27 @@ func (a *API) refused(w *write, refusal *fsm.Error) error {
 		return problem.New(problem.InUse, "%s", detail)
 	case fsm.CodeLimit:
 		return problem.New(problem.RegistryFull, "%s", detail)
+	case fsm.CodeForbidden:
+		return problem.New(problem.Forbidden, "%s", detail)
+	case fsm.CodeKeyReused:
+		return keyReused(w.want)
+	case fsm.CodeUnconfirmed:
+		return problem.New(problem.Unconfirmed, "%s", detail)
 	case fsm.CodeForgotten:
 		return problem.New(problem.OutcomeUnknown, "%s", detail)
 	}
 	return problem.Invalid(faults)
 }
 
+// keyReused names the key as the client does.
+func keyReused(want *wanted) error {
+	return problem.New(problem.KeyReused, "%s %q was used for another request: take a new one", headerKey, want.key)
+}
+
 // stale is a precondition that does not hold, with the object as it is.
 func (a *API) stale(w *write, detail string) error {
 	p := problem.New(problem.PreconditionFailed, "%s", detail)
-	if current := w.by.find(a.config.Cluster.State(), w.ref); current != nil {
+	if current := w.want.by.find(a.config.Cluster.State(), w.ref); current != nil {
 		p.Current = w.res.render(a.viewer(), current)
 		p.With("ETag", etag(current))
 	}

@@ -46,12 +46,21 @@ func (a *API) outer(next http.Handler) http.Handler {
 		setRevision(w, a.config.Cluster.State().Revision())
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Cache-Control", "no-store")
-		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+		ctx, cancel := context.WithTimeout(r.Context(), timeLimit(r))
 		defer cancel()
 		tracked := &trackedWriter{ResponseWriter: w}
 		defer a.recoverPanic(tracked, r)
 		next.ServeHTTP(tracked, r.WithContext(ctx))
 	})
+}
+
+// timeLimit is how long a request may take. The handler looks at how long it is to
+// wait.
+func timeLimit(r *http.Request) time.Duration {
+	if r.URL.Query().Has("wait") {
+		return requestTimeout + maxWait
+	}
+	return requestTimeout
 }
 
 func setRevision(w http.ResponseWriter, revision uint64) {

@@ -19,7 +19,7 @@ type overrideDocument struct {
 // newOverride returns a write of the backend's status.
 func (a *API) newOverride(r *http.Request) (*write, error) {
 	w, err := newWrite(a.resource(fsm.KindBackend), r)
-	if err == nil && w.cond.Absent {
+	if err == nil && w.want.cond.Absent {
 		err = problem.New(problem.InvalidRequest, "If-None-Match * asks for an object that does not exist, and an override is of a backend that does: leave it out")
 	}
 	return w, err
@@ -39,19 +39,17 @@ func (a *API) override(rw http.ResponseWriter, r *http.Request) error {
 	if len(faults) > 0 {
 		return problem.Invalid(faults)
 	}
-	result, err := a.config.Cluster.Propose(r.Context(), fsm.Command{Actor: w.actor, Op: op})
+	w.body = body
+	p, err := a.carryOut(r, w, op)
 	if err != nil {
 		return err
 	}
-	if result.Err != nil {
-		return a.refused(w, result.Err)
-	}
-	return a.written(rw, w, result)
+	return a.written(rw, r, w, p)
 }
 
 // parseOverride returns what a body says, or all its faults.
 func parseOverride(w *write, body []byte) (fsm.SetOverride, []fsm.Fault) {
-	op := fsm.SetOverride{Pool: w.ref.Pool, Name: w.ref.Name, If: w.cond}
+	op := fsm.SetOverride{Pool: w.ref.Pool, Name: w.ref.Name, If: w.want.cond}
 	value, faults := strictjson.Parse(body)
 	if value == nil {
 		return op, faults
@@ -82,16 +80,13 @@ func (a *API) endOverride(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	op := fsm.SetOverride{Pool: w.ref.Pool, Name: w.ref.Name, If: w.cond}
+	op := fsm.SetOverride{Pool: w.ref.Pool, Name: w.ref.Name, If: w.want.cond}
 	if refusal := fsm.Validate(op); refusal != nil {
 		return problem.New(problem.InvalidRequest, "%s", messages(refusal.Faults))
 	}
-	result, err := a.config.Cluster.Propose(r.Context(), fsm.Command{Actor: w.actor, Op: op})
+	p, err := a.carryOut(r, w, op)
 	if err != nil {
 		return err
 	}
-	if result.Err != nil {
-		return a.refused(w, result.Err)
-	}
-	return a.changed(rw)
+	return a.removed(rw, r, w, p)
 }

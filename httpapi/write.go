@@ -21,13 +21,12 @@ type write struct {
 	pathPool bool
 	// create tells that the write must not replace.
 	create bool
-	cond   fsm.Precondition
-	actor  string
-	by     *principal
+	want   *wanted
+	body   []byte
 }
 
 func newWrite(res *resource, r *http.Request) (*write, error) {
-	cond, err := precondition(r)
+	want, err := wantedOf(r)
 	if err != nil {
 		return nil, err
 	}
@@ -35,12 +34,12 @@ func newWrite(res *resource, r *http.Request) (*write, error) {
 	_, pathPool := vars["pool"]
 	return &write{
 		res: res, ref: fsm.Ref{Kind: res.kind, Pool: vars["pool"], Name: vars["name"]},
-		pathPool: pathPool, cond: cond, actor: actor(r), by: principalOf(r),
+		pathPool: pathPool, want: want,
 	}, nil
 }
 
 func (w *write) operation() fsm.Put {
-	return fsm.Put{Pool: w.ref.Pool, Name: w.ref.Name, Labels: w.labels, Spec: w.spec, If: w.cond}
+	return fsm.Put{Pool: w.ref.Pool, Name: w.ref.Name, Labels: w.labels, Spec: w.spec, If: w.want.cond}
 }
 
 // read takes the body in. The name and pool of the path hold; a document that
@@ -51,6 +50,7 @@ func (w *write) read(rw http.ResponseWriter, r *http.Request, name func() string
 	if err != nil {
 		return err
 	}
+	w.body = body
 	doc, faults := parseDocument(w.res, body)
 	if doc.spec == nil {
 		return problem.Invalid(faults)
@@ -94,15 +94,21 @@ func (a *API) put(res *resource) handlerFunc {
 		if err := w.read(rw, r, nil); err != nil {
 			return err
 		}
-		result, err := a.config.Cluster.Propose(r.Context(), fsm.Command{Actor: w.actor, Op: w.operation()})
+		p, err := a.carryOut(r, w, w.operation())
 		if err != nil {
 			return err
 		}
-		if result.Err != nil {
-			return a.refused(w, result.Err)
-		}
-		return a.written(rw, w, result)
+		return a.written(rw, r, w, p)
 	}
+}
+
+// carryOut performs an operation on one object. A refusal is an error too.
+func (a *API) carryOut(r *http.Request, w *write, op fsm.Operation) (performed, error) {
+	p, err := a.perform(r.Context(), w.want, op, w.body)
+	if err == nil && p.Err != nil {
+		err = a.refused(w, p.Err)
+	}
+	return p, err
 }
 
 func (a *API) create(res *resource) handlerFunc {
@@ -111,58 +117,72 @@ func (a *API) create(res *resource) handlerFunc {
 		if err != nil {
 			return err
 		}
-		if w.cond.Exists || w.cond.Revision != 0 {
+		if w.want.cond.Exists || w.want.cond.Revision != 0 {
 			return problem.New(problem.InvalidRequest, "If-Match asks for an object that exists, and POST creates one: use PUT")
 		}
-		w.create, w.cond = true, fsm.Precondition{Absent: true}
+		w.create, w.want.cond.Absent = true, true
 		draw := func() string { return makeName(res, a.config.Cluster.State(), w.ref.Pool, w.spec) }
 		if err := w.read(rw, r, draw); err != nil {
 			return err
 		}
-		result, err := a.proposeNew(r, w, draw)
+		p, err := a.performNew(r, w, draw)
 		if err != nil {
 			return err
 		}
-		if result.Err != nil {
-			return a.refused(w, result.Err)
+		if p.Err != nil {
+			return a.refused(w, p.Err)
 		}
-		return a.written(rw, w, result)
+		return a.written(rw, r, w, p)
 	}
 }
 
-// proposeNew proposes a new object, and draws its name again while that was
-// made up and is taken.
-func (a *API) proposeNew(r *http.Request, w *write, draw func() string) (fsm.Result, error) {
+// performNew creates an object, and draws its name again while that was made up
+// and is taken.
+func (a *API) performNew(r *http.Request, w *write, draw func() string) (performed, error) {
 	for try := 1; ; try++ {
-		result, err := a.config.Cluster.Propose(r.Context(), fsm.Command{Actor: w.actor, Op: w.operation()})
-		taken := err == nil && result.Err != nil && result.Err.Code == fsm.CodeExists
+		p, err := a.perform(r.Context(), w.want, w.operation(), w.body)
+		taken := err == nil && p.Err != nil && p.Err.Code == fsm.CodeExists
 		if !taken || w.name != nil || try == maxDraws {
-			return result, err
+			return p, err
 		}
 		w.ref.Name = draw()
 	}
 }
 
-// written answers with the object as the write left it.
-func (a *API) written(rw http.ResponseWriter, w *write, result fsm.Result) error {
-	s := a.config.Cluster.State()
-	o := result.Object
-	if o == nil { // a repeat under the same command id
-		o = s.Object(w.ref)
+// written answers with the object as the write left it; a request that was made
+// before under its key, with the object that it wrote then as it is now.
+func (a *API) written(rw http.ResponseWriter, r *http.Request, w *write, p performed) error {
+	if p.trial != nil {
+		return a.answerTrial(rw, p, []fsm.Ref{w.ref})
+	}
+	if p.replayed() {
+		w.ref = p.Refs[0]
+	}
+	a.finish(rw, r, w.want, p)
+	o := p.Object
+	if o == nil { // a repeat
+		o = w.want.by.find(a.config.Cluster.State(), w.ref)
 	}
 	if o == nil {
-		return problem.New(problem.OutcomeUnknown, "%s was written, and is gone already: somebody deleted it", w.ref)
+		return gonePresently(w.ref, p)
 	}
 	status := http.StatusOK
-	if result.Created {
+	if p.Created {
 		status = http.StatusCreated
 		rw.Header().Set("Location", w.res.path(w.ref))
 	}
-	setRevision(rw, max(s.Revision(), result.Revision))
 	rw.Header().Set("ETag", etag(o))
 	view := w.res.render(a.viewer(), o)
-	view.Token = w.by.issued
+	view.Token = w.want.by.issued
 	return writeJSON(rw, status, view)
+}
+
+// gonePresently is the answer to a write whose object is not there to be shown.
+func gonePresently(ref fsm.Ref, p performed) error {
+	if p.replayed() {
+		return problem.New(problem.NotFound, "%s was written under this key by revision %d, and is gone since: somebody deleted it", ref, p.Revision)
+	}
+	return problem.New(problem.OutcomeUnknown, "%s was written, and is gone already: somebody deleted it", ref)
 }
 
 func (a *API) remove(res *resource) handlerFunc {
@@ -171,22 +191,27 @@ func (a *API) remove(res *resource) handlerFunc {
 		if err != nil {
 			return err
 		}
-		if w.cond.Absent {
+		if w.want.cond.Absent {
 			return problem.New(problem.InvalidRequest, "If-None-Match * asks for an object that does not exist, and DELETE removes one: leave it out")
 		}
-		op := fsm.Delete{Ref: w.ref, If: w.cond}
+		op := fsm.Delete{Ref: w.ref, If: w.want.cond}
 		if refusal := fsm.Validate(op); refusal != nil {
 			return problem.New(problem.InvalidRequest, "%s", messages(refusal.Faults))
 		}
-		result, err := a.config.Cluster.Propose(r.Context(), fsm.Command{Actor: w.actor, Op: op})
+		p, err := a.carryOut(r, w, op)
 		if err != nil {
 			return err
 		}
-		if result.Err != nil {
-			return a.refused(w, result.Err)
-		}
-		setRevision(rw, max(a.config.Cluster.State().Revision(), result.Revision))
-		rw.WriteHeader(http.StatusNoContent)
-		return nil
+		return a.removed(rw, r, w, p)
 	}
+}
+
+// removed answers that what was to be taken away is not there any more.
+func (a *API) removed(rw http.ResponseWriter, r *http.Request, w *write, p performed) error {
+	if p.trial != nil {
+		return a.answerTrial(rw, p, []fsm.Ref{w.ref})
+	}
+	a.finish(rw, r, w.want, p)
+	rw.WriteHeader(http.StatusNoContent)
+	return nil
 }

@@ -73,6 +73,14 @@ func (d *dataPath) counters() httpapi.Traffic {
 	return counters(d.traffic)
 }
 
+// serving is up to which revision requests find what was written; nil of a witness.
+func (d *dataPath) serving() func() uint64 {
+	if d == nil {
+		return nil
+	}
+	return d.traffic.Served
+}
+
 func (d *dataPath) probes() httpapi.ProbeCount {
 	if d == nil {
 		return httpapi.ProbeCount{}

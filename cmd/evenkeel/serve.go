@@ -51,6 +51,7 @@ func serve(ctx context.Context, options *config.Config, log *slog.Logger) error 
 		Refused:  node.Refused,
 		Health:   data.local,
 		Explain:  func(q httpapi.ExplainQuery) any { return data.explain(options.Name, q) },
+		Serving:  data.serving(),
 		Signals:  func() httpapi.Signals { return signals(node, data, seen) },
 		Logger:   log.With("part", "api"),
 	})
@@ -59,6 +60,7 @@ func serve(ctx context.Context, options *config.Config, log *slog.Logger) error 
 	if err != nil {
 		return err
 	}
+	node.Answer(httpapi.TopicServing, api.AnswerServing)
 	announced := &announcer{options: options, node: node, data: data, api: apiListener.Addr(), log: log}
 
 	// The order is that of the stop: no traffic is taken and none is cut while

@@ -19,12 +19,15 @@ const (
 	Exists              Kind = "exists"
 	DuplicateAddress    Kind = "duplicate-address"
 	InUse               Kind = "in-use"
+	Unconfirmed         Kind = "unconfirmed"
 	RegistryFull        Kind = "registry-full"
 	Unsafe              Kind = "unsafe"
 	Interrupted         Kind = "interrupted"
 	PreconditionFailed  Kind = "precondition-failed"
 	BodyTooLarge        Kind = "body-too-large"
 	UnsupportedEncoding Kind = "unsupported-encoding"
+	UnsupportedMedia    Kind = "unsupported-media-type"
+	KeyReused           Kind = "key-reused"
 	ForeignHost         Kind = "foreign-host"
 	TooManyLogins       Kind = "too-many-logins"
 	Internal            Kind = "internal"
@@ -69,6 +72,8 @@ func Catalog() []Entry {
 			"Use the backend that Location names, or delete it first."},
 		{InUse, http.StatusConflict, "Something else needs the object",
 			"Change or delete first what the detail names. Nothing was changed."},
+		{Unconfirmed, http.StatusConflict, "An unconfirmed change is in the way",
+			"Confirm or undo the revision that the detail names, or wait until the cluster has undone it. Nothing was changed."},
 		{RegistryFull, http.StatusConflict, "The registry is full", "Delete objects that are no longer needed."},
 		{Unsafe, http.StatusConflict, "The members may not be changed so now", "Read the detail, which says what has to be done first. Nothing was changed."},
 		{Interrupted, http.StatusConflict, "Another restore has begun", "Decide which of the two it is to be, and send that one again. Nothing was changed."},
@@ -76,8 +81,12 @@ func Catalog() []Entry {
 			"Look at current, which is the object as it is, and decide anew. Nothing was changed."},
 		{BodyTooLarge, http.StatusRequestEntityTooLarge, "The body is too large", "Send at most 1 MiB."},
 		{UnsupportedEncoding, http.StatusUnsupportedMediaType, "The body is encoded", "Send plain JSON, without Content-Encoding."},
+		{UnsupportedMedia, http.StatusUnsupportedMediaType, "The body is of another type",
+			"Send it with one of the content types that the detail names."},
 		{ForeignHost, http.StatusMisdirectedRequest, "The host name is not this node's",
 			"Use an IP address or localhost. An API on loopback without a token answers to no other name, because a hostile site could let its own name point here (DNS rebinding)."},
+		{KeyReused, http.StatusUnprocessableEntity, "The key was used for another request",
+			"Take a new Idempotency-Key for each request, and the same one only to send the same request again. Nothing was changed."},
 		{TooManyLogins, http.StatusTooManyRequests, "Too many logins failed",
 			"Correct the token, and send it again after the time in Retry-After. Tokens of the registry are looked at in any case."},
 		{Internal, http.StatusInternalServerError, "The node failed", "Read the node's log."},
