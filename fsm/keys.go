@@ -29,6 +29,11 @@ func (k Key) validate(f *faults) {
 	}
 }
 
+// Recall returns the outcome of what was accepted under the key, as a command that
+// bears it would get it, and false if nothing was: a refusal if that was another
+// request.
+func (s *State) Recall(k Key) (Result, bool) { return newDraft(s).recallKey(k) }
+
 // recallKey returns the outcome of the command that was accepted under the key.
 func (d *draft) recallKey(k Key) (Result, bool) {
 	r, known := d.keys.Get([]byte(k.Name))

@@ -100,6 +100,7 @@ func (a *API) router() *mux.Router {
 		item := res.collection + "/{name}"
 		a.serve(router, http.MethodGet, item, a.read(res), "consistency")
 		a.serve(router, http.MethodPut, item, a.put(res), confirmable()...)
+		a.serve(router, http.MethodPatch, item, a.change(res), confirmable()...)
 		a.serve(router, http.MethodDelete, item, a.remove(res), confirmable()...)
 		if res.inPool {
 			a.serve(router, http.MethodGet, "/v1/backends", a.list(res), "consistency", "pool")

@@ -185,7 +185,7 @@ func (c badInput) isRefused(t *testing.T) {
 func TestAWrongMethodIsToldWhichOnesArePossible(t *testing.T) {
 	c := newClient(t)
 	c.send("DELETE", "/v1/pools", "").wantProblem(405, "method-not-allowed").wantHeader("Allow", "GET, HEAD, POST")
-	c.send("POST", webPath, "{}").wantProblem(405, "method-not-allowed").wantHeader("Allow", "GET, HEAD, PUT, DELETE")
+	c.send("POST", webPath, "{}").wantProblem(405, "method-not-allowed").wantHeader("Allow", "GET, HEAD, PUT, PATCH, DELETE")
 	c.send("OPTIONS", "/metrics", "").wantProblem(405, "method-not-allowed").wantHeader("Allow", "GET, HEAD")
 	c.send("BREW", "/livez", "").wantProblem(405, "method-not-allowed")
 }

@@ -63,6 +63,13 @@ func parseDocument(res *resource, body []byte) (document, []fsm.Fault) {
 	if value == nil {
 		return document{}, faults
 	}
+	doc, more := readDocument(res, value)
+	return doc, append(faults, more...)
+}
+
+// readDocument is [parseDocument] of what was parsed.
+func readDocument(res *resource, value *strictjson.Value) (document, []fsm.Fault) {
+	var faults []fsm.Fault
 	doc := document{flat: value.Member("spec") == nil}
 	pointer := res.newSpec()
 	fields := doc.envelope(res)

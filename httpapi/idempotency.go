@@ -24,6 +24,22 @@ func (want *wanted) keyOf(body []byte) fsm.Key {
 	}
 }
 
+// recall returns what became of the same request under its key before, as far as
+// this node knows. It may be a refusal, if that was another request.
+func (a *API) recall(want *wanted, body []byte) (performed, bool) {
+	key := want.keyOf(body)
+	if key.Name == "" {
+		return performed{}, false
+	}
+	s := a.config.Cluster.State()
+	result, known := s.Recall(key)
+	p := performed{Result: result}
+	if want.dryRun {
+		p.trial = &trial{s, s}
+	}
+	return p, known
+}
+
 // hashOf is the SHA-256 of the texts in 64 hexadecimal digits; each goes with
 // its length, so that no two lists have the same.
 func hashOf(texts ...string) string {

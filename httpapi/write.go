@@ -52,6 +52,11 @@ func (w *write) read(rw http.ResponseWriter, r *http.Request, name func() string
 	}
 	w.body = body
 	doc, faults := parseDocument(w.res, body)
+	return w.take(doc, faults, name)
+}
+
+// take takes a document in that has these faults so far.
+func (w *write) take(doc document, faults []fsm.Fault, name func() string) error {
 	if doc.spec == nil {
 		return problem.Invalid(faults)
 	}

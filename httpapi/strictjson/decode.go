@@ -83,6 +83,8 @@ func (v *Value) DecodeFields(fields Fields, at string) []fsm.Fault {
 
 type decoder struct {
 	faults collector
+	// removes tells that null takes a field away, see [Value.DecodePatch].
+	removes bool
 }
 
 func (d *decoder) mismatch(v *Value, want, at string) {
@@ -97,7 +99,7 @@ func (d *decoder) mismatch(v *Value, want, at string) {
 }
 
 func (d *decoder) decode(v *Value, target reflect.Value, at string) {
-	if target.Type() == reflect.TypeFor[Ignored]() {
+	if target.Type() == reflect.TypeFor[Ignored]() || d.removal(v, target) {
 		return
 	}
 	if target.Kind() == reflect.Pointer {
@@ -144,6 +146,9 @@ func (d *decoder) members(v *Value, fields Fields, at string) {
 }
 
 func (d *decoder) given(v *Value, target reflect.Value, at string) {
+	if d.removal(v, target) {
+		return
+	}
 	before := len(d.faults.list)
 	if d.decode(v, target, at); len(d.faults.list) == before && target.IsZero() {
 		d.faults.add(at, "%q is no value for it: leave the field out for its default", clip(v.Text, 80))
