@@ -72,6 +72,7 @@ type API struct {
 
 	listBuffers sync.Pool     // of *bufio.Writer
 	healthReads chan struct{} // holds one per read of health that is under way
+	bulk        chan struct{} // holds one per large body
 }
 
 // New returns the API of a node. It starts nothing.
@@ -80,7 +81,7 @@ func New(config Config) *API {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	config.Cluster = authorized{config.Cluster}
-	a := &API{config: config, resources: resources(), needs: needs(), healthReads: make(chan struct{}, maxHealthReads)}
+	a := &API{config: config, resources: resources(), needs: needs(), healthReads: make(chan struct{}, maxHealthReads), bulk: make(chan struct{}, maxBulk)}
 	a.metrics = newMetrics(a)
 	a.guard = newGuard(config, a.metrics.loginsFailed.Inc)
 	a.handler = promhttp.InstrumentHandlerCounter(a.metrics.requests, a.outer(a.guard.wrap(a.router())))
@@ -107,6 +108,7 @@ func (a *API) router() *mux.Router {
 			a.serve(router, http.MethodPost, "/v1/backends", a.create(res), confirmable()...)
 		}
 	}
+	a.serve(router, http.MethodPost, "/v1/txn", a.txn, confirmable()...)
 	a.serve(router, http.MethodGet, "/v1/health", a.inTurn(a.health), "consistency")
 	a.serve(router, http.MethodGet, "/v1/pools/{pool}/health", a.inTurn(a.poolHealth), "consistency")
 	backend := "/v1/pools/{pool}/backends/{name}"

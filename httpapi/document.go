@@ -30,14 +30,19 @@ type document struct {
 // readBody returns the whole body, whatever its Content-Type: curl -d sends a
 // form's.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	return readBodyUpTo(w, r, maxBody)
+}
+
+// readBodyUpTo is [readBody] of a body of at most so many bytes.
+func readBodyUpTo(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return nil, problem.New(problem.UnsupportedEncoding, "Content-Encoding %q is not understood", clip(encoding))
 	}
-	if r.ContentLength > maxBody {
+	if r.ContentLength > most {
 		discard(r)
-		return nil, problem.New(problem.BodyTooLarge, "the body has %d bytes, at most %d are taken", r.ContentLength, maxBody)
+		return nil, problem.New(problem.BodyTooLarge, "the body has %d bytes, at most %d are taken", r.ContentLength, most)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	if err != nil {
 		discard(r)
 		return nil, bodyProblem(err)

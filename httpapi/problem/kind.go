@@ -79,7 +79,7 @@ func Catalog() []Entry {
 		{Interrupted, http.StatusConflict, "Another restore has begun", "Decide which of the two it is to be, and send that one again. Nothing was changed."},
 		{PreconditionFailed, http.StatusPreconditionFailed, "The object is not as the request demands",
 			"Look at current, which is the object as it is, and decide anew. Nothing was changed."},
-		{BodyTooLarge, http.StatusRequestEntityTooLarge, "The body is too large", "Send at most 1 MiB."},
+		{BodyTooLarge, http.StatusRequestEntityTooLarge, "The body is too large", "Send at most what the detail says."},
 		{UnsupportedEncoding, http.StatusUnsupportedMediaType, "The body is encoded", "Send plain JSON, without Content-Encoding."},
 		{UnsupportedMedia, http.StatusUnsupportedMediaType, "The body is of another type",
 			"Send it with one of the content types that the detail names."},

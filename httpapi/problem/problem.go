@@ -34,6 +34,9 @@ type Problem struct {
 	Faults []fsm.Fault
 	// Current is, for [PreconditionFailed], the object as it is.
 	Current any
+	// Currents are, for [PreconditionFailed] of a write of several objects, those
+	// whose condition does not hold, by the pointers of what asked for it.
+	Currents map[string]any
 	// Header is added to the answer's.
 	Header http.Header
 }
@@ -75,12 +78,13 @@ func (p *Problem) Error() string { return string(p.Kind) + ": " + p.Detail }
 
 // document is the problem on the wire.
 type document struct {
-	Type    string      `json:"type"`
-	Title   string      `json:"title"`
-	Status  int         `json:"status"`
-	Detail  string      `json:"detail,omitempty"`
-	Faults  []fsm.Fault `json:"faults,omitempty"`
-	Current any         `json:"current,omitempty"`
+	Type     string         `json:"type"`
+	Title    string         `json:"title"`
+	Status   int            `json:"status"`
+	Detail   string         `json:"detail,omitempty"`
+	Faults   []fsm.Fault    `json:"faults,omitempty"`
+	Current  any            `json:"current,omitempty"`
+	Currents map[string]any `json:"currents,omitempty"`
 }
 
 // Write sends the problem as the whole answer.
@@ -88,7 +92,7 @@ func (p *Problem) Write(w http.ResponseWriter) error {
 	entry := Lookup(p.Kind)
 	body, err := json.Marshal(document{
 		Type: BasePath + string(p.Kind), Title: entry.Title, Status: entry.Status, Detail: p.Detail,
-		Faults: p.Faults[:min(len(p.Faults), maxFaults)], Current: p.Current,
+		Faults: p.Faults[:min(len(p.Faults), maxFaults)], Current: p.Current, Currents: p.Currents,
 	})
 	if err != nil {
 		return fmt.Errorf("encode problem %q: %w", p.Kind, err)

@@ -72,8 +72,11 @@ func (v *Value) Member(name string) *Value {
 // Parse reads one document. The value is nil when the document cannot be
 // read to its end; otherwise the faults are duplicate fields, of which the
 // first is kept.
-func Parse(data []byte) (*Value, []fsm.Fault) {
-	value, located := ParseLocated(data, MaxValues)
+func Parse(data []byte) (*Value, []fsm.Fault) { return ParseUpTo(data, MaxValues) }
+
+// ParseUpTo is [Parse] of a document of at most maxValues values.
+func ParseUpTo(data []byte, maxValues int) (*Value, []fsm.Fault) {
+	value, located := ParseLocated(data, maxValues)
 	var faults []fsm.Fault
 	for _, fault := range located {
 		if value == nil && fault.Pointer == "" && len(bytes.TrimSpace(data)) > 0 {
