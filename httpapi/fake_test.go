@@ -34,6 +34,8 @@ type fakeCluster struct {
 	// ask, if not nil, answers questions; else every node says that it is of an
 	// older build.
 	ask func(ctx context.Context, uid string, request []byte) ([]byte, error)
+	// serving, if not nil, answers up to which revision another node serves.
+	serving func(ctx context.Context, uid string) ([]byte, error)
 	// renew is what a renewal is answered; renewals are those that came.
 	renew    error
 	renewals []cluster.Renewal
@@ -124,6 +126,9 @@ func (f *fakeCluster) Members() []cluster.Member { return f.members() }
 func (f *fakeCluster) Reports(context.Context) map[string]json.RawMessage { return f.reports }
 
 func (f *fakeCluster) Ask(ctx context.Context, uid, topic string, request []byte) ([]byte, error) {
+	if f.serving != nil && topic == httpapi.TopicServing {
+		return f.serving(ctx, uid)
+	}
 	if f.ask == nil || topic != httpapi.TopicHealth {
 		return nil, cluster.ErrOlderBuild
 	}
