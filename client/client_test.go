@@ -479,3 +479,14 @@ func FuzzParseBases(f *testing.F) {
 		}
 	})
 }
+
+func FuzzReadProblem(f *testing.F) {
+	f.Add(400, []byte(`{"type":"/v1/problems/x","title":"T","faults":[{"pointer":"/a","line":1}],"current":{}}`))
+	f.Add(502, []byte("<html>\xff"))
+	f.Fuzz(func(t *testing.T, status int, body []byte) {
+		p := readProblem("GET /x", status, http.Header{}, body)
+		if p.Error() == "" || p.Status != status || strings.ContainsAny(p.Kind(), "/:") {
+			t.Errorf("%+v", p)
+		}
+	})
+}
