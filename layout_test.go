@@ -37,6 +37,7 @@ var edges = map[string][]string{
 	"health":   {"fsm"},
 	"httpapi":  {"cluster", "fsm"},
 	"client":   {"fsm"},
+	"examples": {"client", "fsm"},
 	"e2e":      {}, // it knows the binary alone
 	"internal": {}, // what tests of several areas need, see shared
 }

@@ -38,6 +38,16 @@ func (a *API) heartbeat(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// renewUnchanged renews a backend that was put as it is: a service may register
+// itself again and again. One that was changed has its ttl before it anyway.
+func (a *API) renewUnchanged(r *http.Request, p performed) error {
+	b, ok := p.Object.(*fsm.Backend)
+	if !ok || b == nil || b.Spec.TTL == 0 || p.Changed || p.trial != nil {
+		return nil
+	}
+	return a.renew(r, b)
+}
+
 func (a *API) renew(r *http.Request, b *fsm.Backend) error {
 	err := a.config.Cluster.Renew(r.Context(), cluster.Renewal{Pool: b.Pool, Name: b.Name, UID: b.Meta.UID})
 	if errors.Is(err, cluster.ErrNotRegistered) {

@@ -22,6 +22,22 @@ func TestAHeartbeatIsPassedOnAndIsNoRevision(t *testing.T) {
 	}
 }
 
+func TestToPutABackendAsItIsRenewsIt(t *testing.T) {
+	c := newClient(t)
+	const path, body = "/v1/pools/default/backends/web1", `{"address":"10.0.0.5:9000","ttl":"30s"}`
+	c.send("PUT", path, body).want(201)
+	c.send("PUT", path+"?dry_run=true", body).want(200)
+	if len(c.cluster.renewals) != 0 {
+		t.Errorf("renewals %+v", c.cluster.renewals)
+	}
+	c.send("PUT", path, body).want(200)
+	if len(c.cluster.renewals) != 1 || c.cluster.renewals[0].Name != "web1" {
+		t.Errorf("renewals %+v", c.cluster.renewals)
+	}
+	c.cluster.renew = cluster.ErrNotRegistered // it lapses at this moment
+	c.send("PUT", path, body).wantProblem(404, "not-found")
+}
+
 func TestAHeartbeatOfWhatIsNotRegisteredSaysSo(t *testing.T) {
 	c := newClient(t)
 	c.send("PUT", heartbeatPath, "").wantProblem(404, "not-found")

@@ -72,7 +72,7 @@ func splitStep(pointer string) (step int, rest string, ok bool) {
 	if !ok {
 		return 0, "", false
 	}
-	number, rest, _ := strings.Cut(tail, "/")
+	number, _, _ := strings.Cut(tail, "/")
 	step, err := strconv.Atoi(number)
 	if err != nil || step < 0 {
 		return 0, "", false

@@ -33,7 +33,9 @@ func TestAPutChangesWhatATokenMayAndNotTheTokenItself(t *testing.T) {
 	c := roleClient(t)
 	made := c.as("admins", "PUT", "/v1/tokens/ci", `{"role":"editor"}`).want(201)
 	token, _ := made.at("token").(string)
-	as := func(method, path, body string) answer { return c.send(method, path, body, "Authorization", "Bearer "+token) }
+	as := func(method, path, body string) answer {
+		return c.send(method, path, body, "Authorization", "Bearer "+token)
+	}
 	as("POST", "/v1/pools", `{"name":"p"}`).want(201)
 
 	read := c.as("admins", "GET", "/v1/tokens/ci", "").want(200)

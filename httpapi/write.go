@@ -103,6 +103,9 @@ func (a *API) put(res *resource) handlerFunc {
 		if err != nil {
 			return err
 		}
+		if err := a.renewUnchanged(r, p); err != nil {
+			return err
+		}
 		return a.written(rw, r, w, p)
 	}
 }
