@@ -28,7 +28,7 @@ func get(ctx context.Context, c *client.Client, path string, value any) (*client
 func hinted(err error) error {
 	switch {
 	case client.IsUntrusted(err):
-		return fmt.Errorf("%w\nname the file with the cluster's certificate authority with --ca-file or EVENKEEL_API_CA", err)
+		return fmt.Errorf("%w\nname the file with the cluster's certificate authority, which evenkeel secret ca prints, with --ca-file or EVENKEEL_API_CA", err)
 	case client.IsUnreached(err):
 		return fmt.Errorf("%w\nis a node running there? start one with `evenkeel serve`, or name another with --api or EVENKEEL_API", err)
 	}

@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -12,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"evenkeel/client"
+	"evenkeel/cluster/secret"
 )
 
 // connection holds the flags by which a verb reaches the API.
@@ -46,7 +50,8 @@ func (c *connection) client() (*client.Client, error) {
 	if c.timeout <= 0 {
 		return nil, usage(fmt.Sprintf("--timeout %q is no time to wait; give one such as 15s", c.timeout))
 	}
-	bases, err := client.ParseBases(c.address())
+	address, _ := c.address()
+	bases, err := client.ParseBases(address)
 	if err != nil {
 		return nil, &UsageError{err}
 	}
@@ -70,39 +75,105 @@ func (c *connection) client() (*client.Client, error) {
 }
 
 // authorities returns whose signature under a node's certificate is enough, or nil
-// for the system's.
+// for the system's. Without a file of them it is enough to have the cluster's
+// secret, or to be asking the node whose certificate is in this environment.
 func (c *connection) authorities() (*tls.Config, error) {
 	file := c.caFile
 	if file == "" {
 		file = c.app.Getenv("EVENKEEL_API_CA")
 	}
-	if file == "" {
+	address, own := c.address()
+	switch certificate := c.app.Getenv("EVENKEEL_API_TLS_CERT"); {
+	case file != "":
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("read certificate authority: %w", err)
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(data) {
+			return nil, fmt.Errorf("read certificate authority: file %q holds no certificate in PEM, a block that begins with -----BEGIN CERTIFICATE-----", file)
+		}
+		return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
+	case !strings.Contains(address, "https://"):
 		return nil, nil
+	case own && certificate != "":
+		return pinned(certificate)
 	}
-	data, err := os.ReadFile(file)
+	ring, err := c.app.ring()
+	if err != nil || ring == nil {
+		return nil, err
+	}
+	return clusterRoots(ring)
+}
+
+// clusterRoots trusts the system's authorities and the cluster's own.
+func clusterRoots(ring *secret.Ring) (*tls.Config, error) {
+	authorities, err := ring.WebAuthorities()
 	if err != nil {
-		return nil, fmt.Errorf("read certificate authority: %w", err)
+		return nil, err
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(data) {
-		return nil, fmt.Errorf("read certificate authority: file %q holds no certificate in PEM, a block that begins with -----BEGIN CERTIFICATE-----", file)
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool() // an image may have none
 	}
+	pool.AppendCertsFromPEM(authorities)
 	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
 }
 
-// address prefers what was said to the client over where the node of the same
-// environment listens; the latter lets the verbs work inside of a container.
-func (c *connection) address() string {
-	for _, address := range []string{c.api, c.app.Getenv("EVENKEEL_API"), c.app.Getenv("EVENKEEL_API_ADDR")} {
-		if address != "" {
-			return address
-		}
+// pinned trusts one certificate, whatever names it has: the one that the node of
+// this environment serves, which is asked by its address.
+func pinned(file string) (*tls.Config, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read certificate of this node: %w", err)
 	}
-	return "127.0.0.1:7070"
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return nil, fmt.Errorf("read certificate of this node: file %q holds no PEM", file)
+	}
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: true, // VerifyConnection takes its place
+		VerifyConnection: func(state tls.ConnectionState) error {
+			if len(state.PeerCertificates) == 0 || !bytes.Equal(state.PeerCertificates[0].Raw, block.Bytes) {
+				return fmt.Errorf("the certificate is not that of %q", file)
+			}
+			return nil
+		},
+	}, nil
 }
 
-// findToken looks for a token in the same order, and for the node's own admin
-// token last.
+// address prefers what was said to the client over where the node of the same
+// environment listens; the latter lets the verbs work inside of a container. own
+// tells that it is that.
+func (c *connection) address() (address string, own bool) {
+	for _, address := range []string{c.api, c.app.Getenv("EVENKEEL_API")} {
+		if address != "" {
+			return address, false
+		}
+	}
+	address = c.app.Getenv("EVENKEEL_API_ADDR")
+	if address == "" {
+		address = "127.0.0.1:7070"
+	}
+	if c.app.Getenv("EVENKEEL_API_TLS") == "" && c.app.Getenv("EVENKEEL_API_TLS_CERT") == "" {
+		return address, true
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address, true // the client says what is wrong with it
+	}
+	switch host {
+	case "", "0.0.0.0":
+		host = "127.0.0.1"
+	case "::":
+		host = "::1"
+	}
+	return "https://" + net.JoinHostPort(host, port), true
+}
+
+// findToken looks for a token in the same order, then for the node's own admin
+// token, and then for the cluster's secret, of which one follows.
 func (c *connection) findToken() (string, error) {
 	type source struct{ text, file string }
 	env := c.app.Getenv
@@ -122,7 +193,15 @@ func (c *connection) findToken() (string, error) {
 			return strings.TrimSpace(string(data)), nil
 		}
 	}
-	return "", nil
+	text, err := c.app.environmentSecret()
+	if err != nil || text == nil {
+		return "", err
+	}
+	tokens, err := secret.BootstrapTokens(text)
+	if err != nil {
+		return "", err
+	}
+	return tokens[0], nil
 }
 
 // offer makes a completion of what the API has. A shell that waits for it cannot

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -123,15 +125,40 @@ func (a *App) findSecret(file string) ([]byte, error) {
 	return data, nil
 }
 
+// environmentSecret returns the secret that the environment has, or nil. Who may not
+// read its file is not meant to have what follows from it, and goes without.
+func (a *App) environmentSecret() ([]byte, error) {
+	text, err := a.findSecret("")
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, nil
+	}
+	return text, err
+}
+
+// ring returns the secrets that the environment has, or nil.
+func (a *App) ring() (*secret.Ring, error) {
+	text, err := a.environmentSecret()
+	if err != nil || text == nil {
+		return nil, err
+	}
+	return secret.Parse(text)
+}
+
 // printSecret prints one line that others are not to see.
 func (a *App) printSecret(line string) error {
-	if file, ok := a.Out.(*os.File); ok {
-		if err := protect(file); err != nil {
-			return err
-		}
+	if err := a.protectOutput(); err != nil {
+		return err
 	}
 	_, err := fmt.Fprintln(a.Out, line)
 	return err
+}
+
+// protectOutput keeps others from reading what is printed to a file.
+func (a *App) protectOutput() error {
+	if file, ok := a.Out.(*os.File); ok {
+		return protect(file)
+	}
+	return nil
 }
 
 // protect takes the rights of others from a regular file; a terminal or pipe

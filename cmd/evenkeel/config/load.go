@@ -87,7 +87,7 @@ func (l *loader) readEnvironment(environ []string) {
 // verbs.
 var otherVariables = []string{
 	envSecret, envAdminToken, envConfig,
-	Prefix + "API", Prefix + "TOKEN", Prefix + "TOKEN_FILE",
+	Prefix + "API", Prefix + "API_CA", Prefix + "TOKEN", Prefix + "TOKEN_FILE",
 }
 
 const (

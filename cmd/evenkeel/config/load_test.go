@@ -375,7 +375,7 @@ func TestWarnings(t *testing.T) {
 			}
 		})
 	}
-	known := mustLoad(t, nil, []string{"EVENKEEL_API=x", "EVENKEEL_TOKEN=y", "EVENKEEL_TOKEN_FILE=z", "OTHER=1"})
+	known := mustLoad(t, nil, []string{"EVENKEEL_API=x", "EVENKEEL_API_CA=w", "EVENKEEL_TOKEN=y", "EVENKEEL_TOKEN_FILE=z", "OTHER=1"})
 	if len(known.Warnings) != 0 {
 		t.Errorf("variables of the client are warned about: %q", known.Warnings)
 	}
