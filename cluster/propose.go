@@ -103,7 +103,7 @@ func CheckSize(command []byte) *fsm.Error {
 	if len(command) <= maxCommand {
 		return nil
 	}
-	return &fsm.Error{Code: fsm.CodeLimit, Faults: []fsm.Fault{{
+	return &fsm.Error{Code: fsm.CodeTooLarge, Faults: []fsm.Fault{{
 		Message: fmt.Sprintf("the write has %d bytes when encoded, at most %d are taken: split it", len(command), maxCommand)}}}
 }
 

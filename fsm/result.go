@@ -50,6 +50,7 @@ const (
 	CodePrecondition Code = "precondition" // Precondition.Exists or Revision does not hold
 	CodeInUse        Code = "in-use"       // something else needs the object
 	CodeLimit        Code = "limit"        // the registry is full
+	CodeTooLarge     Code = "too-large"    // more than is replicated as one command; a node says it, never the state
 	CodeForgotten    Code = "forgotten"    // too old a repeat: its outcome is no longer known
 	CodeForbidden    Code = "forbidden"    // Precondition.Labels does not hold
 	CodeKeyReused    Code = "key-reused"   // the key was used for another request

@@ -75,6 +75,8 @@ func (a *API) refused(w *write, refusal *fsm.Error) error {
 		return problem.New(problem.InUse, "%s", detail)
 	case fsm.CodeLimit:
 		return problem.New(problem.RegistryFull, "%s", detail)
+	case fsm.CodeTooLarge:
+		return problem.New(problem.BodyTooLarge, "%s", detail)
 	case fsm.CodeForbidden:
 		return problem.New(problem.Forbidden, "%s", detail)
 	case fsm.CodeKeyReused:

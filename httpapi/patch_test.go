@@ -168,3 +168,15 @@ func TestATokenIsPatchedAndStaysTheSame(t *testing.T) {
 		t.Errorf("the token is %+v", got)
 	}
 }
+
+func TestAnOperatorPatchesWhatIsItsOwnOfABackend(t *testing.T) {
+	api := roleClient(t)
+	api.as("editors", "PUT", webBackend, `{"address":"h:1"}`).want(201)
+	api.as("operators", "PATCH", webBackend, `{"weight":2,"admin_state":"drain"}`).want(200).wantAt(2.0, "spec", "weight")
+	api.as("operators", "PATCH", webBackend, `{"address":"h:2"}`).wantProblem(403, "forbidden")
+	api.as("operators", "PATCH", webBackend+"?dry_run=true", `{"labels":{"a":"b"}}`).wantProblem(403, "forbidden")
+	api.as("operators", "PATCH", "/v1/pools/default", `{}`).wantProblem(403, "forbidden")
+	api.addToken("team", fsm.TokenSpec{Role: fsm.RoleEditor, Labels: map[string]string{"team": "a"}})
+	api.as("team", "PATCH", webBackend, `{"weight":3}`).wantProblem(404, "not-found")
+	api.as("team", "PATCH", webBackend+"?dry_run=true", `{"weight":3}`).wantProblem(404, "not-found")
+}

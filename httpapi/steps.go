@@ -42,6 +42,8 @@ func refusedKind(code fsm.Code) problem.Kind {
 		return problem.InUse
 	case fsm.CodeLimit:
 		return problem.RegistryFull
+	case fsm.CodeTooLarge:
+		return problem.BodyTooLarge
 	case fsm.CodeForbidden:
 		return problem.Forbidden
 	case fsm.CodeKeyReused:

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"crypto/rand"
 	"fmt"
 	"maps"
 	"slices"
@@ -201,6 +202,14 @@ func TestATransactionOfManyObjectsIsBounded(t *testing.T) {
 	if got := api.cluster.State(); got.Revision() != before+1 {
 		t.Errorf("the revision is %d, and was %d", got.Revision(), before)
 	}
+	for n := range many { // with what cannot be compressed
+		noise := ""
+		for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
+			noise += fmt.Sprintf(`,"%s":"%s%s"`, name, rand.Text(), rand.Text())
+		}
+		many[n] = strings.Replace(many[n], `"spec"`, `"labels":{`+noise[1:]+`},"spec"`, 1)
+	}
+	api.send("POST", "/v1/txn?dry_run=true", txnOf(many...)).wantProblem(413, "body-too-large")
 	api.send("POST", "/v1/txn", `{"operations":[`+strings.Repeat(`{},`, 20_000)+`{}]}`).wantProblem(400, "invalid-object")
 	api.send("POST", "/v1/txn", `{"operations":[`+strings.Repeat(`0,`, 700_000)+`0]}`).wantProblem(400, "invalid-object")
 	faulty := api.send("POST", "/v1/txn", `{"operations":[`+strings.Repeat(`{},`, 15_000)+`{}]}`).wantProblem(400, "invalid-object")
