@@ -70,7 +70,9 @@ func TestATokenIsWrittenByAllThatWritesOneObject(t *testing.T) {
 		t.Errorf("the answer tells %s", patched.body)
 	}
 	c.as("admins", "PATCH", "/v1/tokens/ci", `{"role":"viewer"}`, "Idempotency-Key", "k2").want(200)
-	as := func(method, path, body string) answer { return c.send(method, path, body, "Authorization", "Bearer "+token) }
+	as := func(method, path, body string) answer {
+		return c.send(method, path, body, "Authorization", "Bearer "+token)
+	}
 	as("GET", "/v1/pools", "").want(200)
 	as("POST", "/v1/pools", `{"name":"q"}`).wantProblem(403, "forbidden")
 	c.as("admins", "POST", "/v1/txn", `{"operations":[{"op":"put","kind":"token","name":"x","spec":{"role":"admin"}}]}`).want(400)

@@ -70,7 +70,8 @@ type API struct {
 	handler   http.Handler
 	restoring atomic.Bool // a snapshot is large: one at a time
 
-	listBuffers sync.Pool     // of *bufio.Writer
+	listBuffers sync.Pool // of *bufio.Writer
+	watching    *watching
 	healthReads chan struct{} // holds one per read of health that is under way
 	bulk        chan struct{} // holds one per large body
 }
@@ -82,6 +83,7 @@ func New(config Config) *API {
 	}
 	config.Cluster = authorized{config.Cluster}
 	a := &API{config: config, resources: resources(), needs: needs(), healthReads: make(chan struct{}, maxHealthReads), bulk: make(chan struct{}, maxBulk)}
+	a.watching = newWatching(a)
 	a.metrics = newMetrics(a)
 	a.guard = newGuard(config, a.metrics.loginsFailed.Inc)
 	a.handler = promhttp.InstrumentHandlerCounter(a.metrics.requests, a.outer(a.guard.wrap(a.router())))
@@ -124,6 +126,7 @@ func (a *API) router() *mux.Router {
 	a.serve(router, http.MethodPost, "/v1/cluster/transfer-leader", a.transferLeader, "to")
 	a.serve(router, http.MethodGet, "/v1/snapshot", a.snapshot, "consistency")
 	a.serve(router, http.MethodPut, "/v1/snapshot", a.restoreSnapshot)
+	a.serve(router, http.MethodGet, "/v1/watch", a.watch, watchQuery...)
 	a.serve(router, http.MethodGet, "/v1/openapi.json", a.openAPI)
 	a.serve(router, http.MethodGet, "/v1/problems/{kind}", a.explainProblem)
 	for path, handler := range map[string]http.Handler{

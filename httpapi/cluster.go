@@ -14,6 +14,9 @@ import (
 type Registry interface {
 	// State returns the local state at once; it is never nil.
 	State() *fsm.State
+	// Watch returns the local state at once, and a channel that is closed when
+	// another takes its place.
+	Watch() (*fsm.State, <-chan struct{})
 	// Age returns how old the local state may be; known is false if there is none.
 	Age() (age time.Duration, known bool)
 	// Propose returns when the local state has the outcome. A refusal is

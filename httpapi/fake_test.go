@@ -24,6 +24,7 @@ type fakeCluster struct {
 	state    *fsm.State
 	sequence uint64
 	actors   []string
+	replaced chan struct{} // closed with the next state; nil while nobody watches
 	// propose and readIndex, if not nil, answer instead.
 	propose   func(op fsm.Operation) (fsm.Result, error)
 	readIndex func() error
@@ -77,7 +78,20 @@ func (f *fakeCluster) perform(c fsm.Command) fsm.Result {
 	c.ID, c.Time = fsm.CommandID{Origin: fakeUID, Seq: f.sequence}, time.Now()
 	state, results := fsm.Apply(f.state, []fsm.Command{c})
 	f.state = state
+	if f.replaced != nil {
+		close(f.replaced)
+		f.replaced = nil
+	}
 	return results[0]
+}
+
+func (f *fakeCluster) Watch() (*fsm.State, <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.replaced == nil {
+		f.replaced = make(chan struct{})
+	}
+	return f.state, f.replaced
 }
 
 func (f *fakeCluster) Age() (time.Duration, bool) {

@@ -46,7 +46,7 @@ func (a *API) outer(next http.Handler) http.Handler {
 		setRevision(w, a.config.Cluster.State().Revision())
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Cache-Control", "no-store")
-		ctx, cancel := context.WithTimeout(r.Context(), timeLimit(r))
+		ctx, cancel := context.WithTimeout(withOrigin(r.Context(), r.Context()), timeLimit(r))
 		defer cancel()
 		tracked := &trackedWriter{ResponseWriter: w}
 		defer a.recoverPanic(tracked, r)

@@ -86,6 +86,7 @@ type metrics struct {
 	registry     *prometheus.Registry
 	requests     *prometheus.CounterVec
 	loginsFailed prometheus.Counter
+	watchDrops   *prometheus.CounterVec
 }
 
 func newMetrics(a *API) *metrics {
@@ -97,7 +98,16 @@ func newMetrics(a *API) *metrics {
 		loginsFailed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "evenkeel_api_logins_failed_total", Help: "Requests to the API without a valid token.",
 		}),
+		watchDrops: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "evenkeel_api_watch_drops_total", Help: "Watchers that this node dropped, by reason.",
+		}, []string{"reason"}),
 	}
+	for _, reason := range dropReasons() {
+		m.watchDrops.WithLabelValues(reason)
+	}
+	watchers := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "evenkeel_api_watchers", Help: "Watchers that this node has, streams and blocking reads.",
+	}, func() float64 { return float64(a.watching.count.Load()) })
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "evenkeel_build_info", Help: "Always 1; the labels say what runs.",
 		ConstLabels: prometheus.Labels{"version": a.config.Version, "goversion": runtime.Version(), "node": a.config.NodeName},
@@ -106,7 +116,7 @@ func newMetrics(a *API) *metrics {
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		build, m.requests, m.loginsFailed,
+		build, m.requests, m.loginsFailed, m.watchDrops, watchers,
 		newCollector(a),
 	)
 	return m

@@ -27,6 +27,7 @@ import (
 // written down.
 var contract = sync.OnceValues(func() (routers.Router, error) {
 	openapi3filter.RegisterBodyDecoder("application/vnd.evenkeel.snapshot", openapi3filter.PlainBodyDecoder)
+	openapi3filter.RegisterBodyDecoder("text/event-stream", openapi3filter.PlainBodyDecoder)
 	text, err := os.ReadFile("openapi.json")
 	if err != nil {
 		return nil, err

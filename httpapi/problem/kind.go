@@ -23,6 +23,7 @@ const (
 	RegistryFull        Kind = "registry-full"
 	Unsafe              Kind = "unsafe"
 	Interrupted         Kind = "interrupted"
+	Compacted           Kind = "compacted"
 	PreconditionFailed  Kind = "precondition-failed"
 	BodyTooLarge        Kind = "body-too-large"
 	UnsupportedEncoding Kind = "unsupported-encoding"
@@ -36,6 +37,8 @@ const (
 	Detached            Kind = "detached"
 	Stopping            Kind = "stopping"
 	NotReady            Kind = "not-ready"
+	NotYet              Kind = "not-yet"
+	TooSlow             Kind = "too-slow"
 	OutcomeUnknown      Kind = "outcome-unknown"
 )
 
@@ -77,6 +80,8 @@ func Catalog() []Entry {
 		{RegistryFull, http.StatusConflict, "The registry is full", "Delete objects that are no longer needed."},
 		{Unsafe, http.StatusConflict, "The members may not be changed so now", "Read the detail, which says what has to be done first. Nothing was changed."},
 		{Interrupted, http.StatusConflict, "Another restore has begun", "Decide which of the two it is to be, and send that one again. Nothing was changed."},
+		{Compacted, http.StatusGone, "What was there then is no longer known",
+			"Read everything anew, and go on from the revision of that: the first page of a list, or a watch with snapshot=true."},
 		{PreconditionFailed, http.StatusPreconditionFailed, "The object is not as the request demands",
 			"Look at current, which is the object as it is, and decide anew. Nothing was changed."},
 		{BodyTooLarge, http.StatusRequestEntityTooLarge, "The body is too large", "Send at most what the detail says."},
@@ -98,6 +103,10 @@ func Catalog() []Entry {
 			"Send the request to another node; GET /v1/nodes says why this one is detached."},
 		{Stopping, http.StatusServiceUnavailable, "The node stops", "Send the request to another node. Nothing was changed."},
 		{NotReady, http.StatusServiceUnavailable, "The node is not ready for traffic", "Wait, or read the detail."},
+		{NotYet, http.StatusServiceUnavailable, "The node does not have the revision yet",
+			"Repeat the request, or send it to another node; a node that is cut off from the others has it once it is back."},
+		{TooSlow, http.StatusServiceUnavailable, "The events were not read in time",
+			"Watch again with Last-Event-ID, which loses nothing, and read faster, or watch less by kind, pool, name and label."},
 		{OutcomeUnknown, http.StatusGatewayTimeout, "It is not known whether the change was made",
 			"Read the object. Repeating a PUT or DELETE is safe; so is repeating a POST that names the object, or that is of a backend."},
 	}

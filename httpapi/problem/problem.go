@@ -87,15 +87,25 @@ type document struct {
 	Currents map[string]any `json:"currents,omitempty"`
 }
 
-// Write sends the problem as the whole answer.
-func (p *Problem) Write(w http.ResponseWriter) error {
+// MarshalJSON returns the document as [Problem.Write] sends it.
+func (p *Problem) MarshalJSON() ([]byte, error) {
 	entry := Lookup(p.Kind)
 	body, err := json.Marshal(document{
 		Type: BasePath + string(p.Kind), Title: entry.Title, Status: entry.Status, Detail: p.Detail,
 		Faults: p.Faults[:min(len(p.Faults), maxFaults)], Current: p.Current, Currents: p.Currents,
 	})
 	if err != nil {
-		return fmt.Errorf("encode problem %q: %w", p.Kind, err)
+		return nil, fmt.Errorf("encode problem %q: %w", p.Kind, err)
+	}
+	return body, nil
+}
+
+// Write sends the problem as the whole answer.
+func (p *Problem) Write(w http.ResponseWriter) error {
+	entry := Lookup(p.Kind)
+	body, err := p.MarshalJSON()
+	if err != nil {
+		return err
 	}
 	for name, values := range p.Header {
 		w.Header()[name] = values
