@@ -98,33 +98,33 @@ func (a *API) Handler() http.Handler { return a.handler }
 func (a *API) router() *mux.Router {
 	router := mux.NewRouter().SkipClean(true)
 	for _, res := range a.resources {
-		a.serve(router, http.MethodGet, res.collection, a.list(res), "consistency")
+		a.serve(router, http.MethodGet, res.collection, a.list(res), readQuery("label", "fields", "limit", "page")...)
 		a.serve(router, http.MethodPost, res.collection, a.create(res), confirmable()...)
 		item := res.collection + "/{name}"
-		a.serve(router, http.MethodGet, item, a.read(res), "consistency")
+		a.serve(router, http.MethodGet, item, a.read(res), readQuery("fields")...)
 		a.serve(router, http.MethodPut, item, a.put(res), confirmable()...)
 		a.serve(router, http.MethodPatch, item, a.change(res), confirmable()...)
 		a.serve(router, http.MethodDelete, item, a.remove(res), confirmable()...)
 		if res.inPool {
-			a.serve(router, http.MethodGet, "/v1/backends", a.list(res), "consistency", "pool")
+			a.serve(router, http.MethodGet, "/v1/backends", a.list(res), readQuery("label", "fields", "limit", "page", "pool")...)
 			a.serve(router, http.MethodPost, "/v1/backends", a.create(res), confirmable()...)
 		}
 	}
 	a.serve(router, http.MethodPost, "/v1/txn", a.txn, confirmable()...)
-	a.serve(router, http.MethodGet, "/v1/health", a.inTurn(a.health), "consistency")
-	a.serve(router, http.MethodGet, "/v1/pools/{pool}/health", a.inTurn(a.poolHealth), "consistency")
+	a.serve(router, http.MethodGet, "/v1/health", a.inTurn(a.health), readQuery()...)
+	a.serve(router, http.MethodGet, "/v1/pools/{pool}/health", a.inTurn(a.poolHealth), readQuery()...)
 	backend := "/v1/pools/{pool}/backends/{name}"
-	a.serve(router, http.MethodGet, backend+"/health", a.inTurn(a.backendHealth), "consistency")
+	a.serve(router, http.MethodGet, backend+"/health", a.inTurn(a.backendHealth), readQuery()...)
 	a.serve(router, http.MethodPut, backend+"/heartbeat", a.heartbeat, "uid")
 	a.serve(router, http.MethodPut, backend+"/override", a.override, writeQuery()...)
 	a.serve(router, http.MethodDelete, backend+"/override", a.endOverride, writeQuery()...)
 	a.serve(router, http.MethodGet, "/v1/explain", a.inTurn(a.explain), "url", "method", repeated("header"), "client", "listener")
-	a.serve(router, http.MethodGet, "/v1/cluster", a.clusterStatus, "consistency")
-	a.serve(router, http.MethodGet, "/v1/nodes", a.nodes, "consistency")
+	a.serve(router, http.MethodGet, "/v1/cluster", a.clusterStatus, readQuery()...)
+	a.serve(router, http.MethodGet, "/v1/nodes", a.nodes, readQuery()...)
 	a.serve(router, http.MethodDelete, "/v1/nodes/{node}", a.removeNode)
 	a.serve(router, http.MethodPost, "/v1/nodes/{node}/promote", a.promoteNode)
 	a.serve(router, http.MethodPost, "/v1/cluster/transfer-leader", a.transferLeader, "to")
-	a.serve(router, http.MethodGet, "/v1/snapshot", a.snapshot, "consistency")
+	a.serve(router, http.MethodGet, "/v1/snapshot", a.snapshot, readQuery()...)
 	a.serve(router, http.MethodPut, "/v1/snapshot", a.restoreSnapshot)
 	a.serve(router, http.MethodGet, "/v1/watch", a.watch, watchQuery...)
 	a.serve(router, http.MethodGet, "/v1/openapi.json", a.openAPI)

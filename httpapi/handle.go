@@ -57,7 +57,7 @@ func (a *API) outer(next http.Handler) http.Handler {
 // timeLimit is how long a request may take. The handler looks at how long it is to
 // wait.
 func timeLimit(r *http.Request) time.Duration {
-	if r.URL.Query().Has("wait") {
+	if query := r.URL.Query(); query.Has("wait") || query.Has("timeout") {
 		return requestTimeout + maxWait
 	}
 	return requestTimeout

@@ -89,7 +89,7 @@ func (a *API) nodes(w http.ResponseWriter, r *http.Request) error {
 	}
 	reports := a.reports(r.Context())
 	w.Header().Set("Content-Type", "application/json")
-	return gone(a.writeList(w, s.Revision(), func(yield func(any) bool) {
+	return gone(a.writeList(w, (&paging{revision: s.Revision()}).tail, func(yield func(any) bool) {
 		for _, member := range a.config.Cluster.Members() {
 			view := nodeView{
 				Name: member.Name, UID: member.UID, Role: member.Role, State: member.State,

@@ -1,10 +1,10 @@
 package httpapi
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/gorilla/mux"
 
@@ -12,11 +12,25 @@ import (
 	"evenkeel/httpapi/problem"
 )
 
-// state returns the state to answer from: the local one, or with
-// ?consistency=linearizable one that has everything committed before the
-// request.
+// readQuery are the query parameters of every read.
+func readQuery(more ...string) []string {
+	return append([]string{"consistency", "min_index", "timeout"}, more...)
+}
+
+// Bounds of the parameter timeout.
+const (
+	defaultTimeout = 5 * time.Second
+	maxTimeout     = time.Minute
+)
+
+// state returns the state to answer from: the local one, with ?min_index=N once
+// it has that revision, or with ?consistency=linearizable one that has everything
+// committed before the request.
 func (a *API) state(w http.ResponseWriter, r *http.Request) (*fsm.State, error) {
 	query := r.URL.Query()
+	if err := a.awaitIndex(w, r); err != nil {
+		return nil, err
+	}
 	age, known := a.config.Cluster.Age() // first, since what is read next can only be newer
 	if query.Has("consistency") {
 		switch consistency := query.Get("consistency"); consistency {
@@ -36,6 +50,39 @@ func (a *API) state(w http.ResponseWriter, r *http.Request) (*fsm.State, error) 
 	return s, nil
 }
 
+// awaitIndex waits until this node has the revision min_index, if that is given.
+func (a *API) awaitIndex(w http.ResponseWriter, r *http.Request) error {
+	query := r.URL.Query()
+	if !query.Has("min_index") && !query.Has("timeout") {
+		return nil
+	}
+	var wrong []string
+	index, err := strconv.ParseUint(query.Get("min_index"), 10, 64)
+	switch {
+	case !query.Has("min_index"):
+		wrong = append(wrong, "timeout: it is of min_index, which is not given")
+	case err != nil:
+		wrong = append(wrong, fmt.Sprintf("min_index %q: write a revision, a number from 0 on", clip(query.Get("min_index"))))
+	}
+	timeout := defaultTimeout
+	if query.Has("timeout") {
+		if timeout, err = readSpan(query, "timeout", maxTimeout); err != nil {
+			wrong = append(wrong, err.Error())
+		}
+	}
+	if len(wrong) > 0 {
+		return queryProblem(wrong)
+	}
+	if a.config.Cluster.State().Revision() >= index {
+		return nil
+	}
+	if err := allow(w, time.Now().Add(timeout+writeTimeout)); err != nil {
+		return err
+	}
+	_, err = a.reach(r.Context(), index, timeout)
+	return err
+}
+
 // readProblem tells a read that did not get its confirmation: unlike a write,
 // it has no outcome that could be unknown.
 func readProblem(err error) error {
@@ -48,6 +95,10 @@ func readProblem(err error) error {
 
 func (a *API) read(res *resource) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
+		fields, wrong := readFields(res, r.URL.Query())
+		if len(wrong) > 0 {
+			return queryProblem(wrong)
+		}
 		s, err := a.state(w, r)
 		if err != nil {
 			return err
@@ -59,77 +110,15 @@ func (a *API) read(res *resource) handlerFunc {
 			return problem.New(problem.NotFound, "%s does not exist", clip(ref.String()))
 		}
 		w.Header().Set("ETag", etag(o))
-		return writeJSON(w, http.StatusOK, res.render(a.readViewer(r, res), o))
+		return writeJSON(w, http.StatusOK, res.view(a.readViewer(r, res, fields), o, fields))
 	}
 }
 
-// list streams, so that a large registry is not held twice.
-func (a *API) list(res *resource) handlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		s, err := a.state(w, r)
-		if err != nil {
-			return err
-		}
-		pool, inPath := mux.Vars(r)["pool"]
-		by := principalOf(r)
-		if inPath && by.find(s, fsm.Ref{Kind: fsm.KindPool, Name: pool}) == nil && !by.seesAny(s.PoolBackends(pool)) {
-			return problem.New(problem.NotFound, "pool %q does not exist", clip(pool))
-		}
-		query := r.URL.Query()
-		if query.Has("pool") {
-			if pool = query.Get("pool"); pool == "" {
-				return problem.New(problem.InvalidRequest, "query parameter pool is empty: name a pool, or leave it out for the backends of all pools")
-			}
-		}
-		v := a.readViewer(r, res)
-		w.Header().Set("Content-Type", "application/json")
-		return gone(a.writeList(w, s.Revision(), func(yield func(any) bool) {
-			for o := range res.objects(s, pool) {
-				if by.sees(o) && !yield(res.render(v, o)) {
-					return
-				}
-			}
-		}))
-	}
-}
-
-// readViewer asks the nodes if the kind's status comes from them.
-func (a *API) readViewer(r *http.Request, res *resource) *viewer {
+// readViewer asks the nodes if the kind's status comes from them and is wanted.
+func (a *API) readViewer(r *http.Request, res *resource, fields *selection) *viewer {
 	v := a.viewer()
-	if res.reports {
+	if res.reports && fields.wants("status") {
 		v.reports = a.reports(r.Context())
 	}
 	return v
-}
-
-// listBuffer is how many bytes of a list are written at once.
-const listBuffer = 32 << 10
-
-// writeList writes {"items":[…],"revision":N}. Its buffers are used again: most
-// lists are far shorter, and what a flood of them leaves to the garbage collector
-// all else in the node would wait for.
-func (a *API) writeList(w http.ResponseWriter, revision uint64, items func(yield func(any) bool)) error {
-	out, _ := a.listBuffers.Get().(*bufio.Writer)
-	if out == nil {
-		out = bufio.NewWriterSize(nil, listBuffer)
-	}
-	out.Reset(w)
-	defer func() {
-		out.Reset(nil) // it holds no request
-		a.listBuffers.Put(out)
-	}()
-	encoder := json.NewEncoder(out)
-	separator := `{"items":[`
-	for item := range items {
-		out.WriteString(separator) // bufio keeps its first error for Flush
-		if err := encoder.Encode(item); err != nil {
-			return fmt.Errorf("write list: %w", err)
-		}
-		separator = ","
-	}
-	if separator != "," {
-		out.WriteString(separator)
-	}
-	fmt.Fprintf(out, `],"revision":%d}`+"\n", revision)
-	return out.Flush()
 }

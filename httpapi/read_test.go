@@ -14,7 +14,7 @@ func TestAShortListLeavesLittleGarbage(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range lists {
-		if err := a.writeList(httptest.NewRecorder(), 1, func(func(any) bool) {}); err != nil {
+		if err := a.writeList(httptest.NewRecorder(), func() string { return `"revision":1}` }, func(func(any) bool) {}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"iter"
+	"reflect"
 	"strings"
 
 	"evenkeel/fsm"
@@ -27,6 +28,11 @@ type resource struct {
 	newSpec func() any
 	spec    func(pointer any) fsm.Spec
 	render  func(v *viewer, o fsm.AnyObject) object
+	// withStatus returns old with the status that the object has now, unless that
+	// is another object of the same name.
+	withStatus func(old, now fsm.AnyObject) fsm.AnyObject
+	// shape tells what fields an object has on the wire.
+	shape *shape
 	// readableName makes up a name from the spec, or returns "".
 	readableName func(spec fsm.Spec) string
 }
@@ -36,8 +42,10 @@ type resource struct {
 func resources() []*resource {
 	listeners := describe("/v1/listeners", unfiltered((*fsm.State).Listeners), listenerStatus)
 	listeners.reports = true
+	listeners.shape.members["status"] = shapeOf(reflect.TypeFor[listenersView]())
 	backends := describe("/v1/pools/{pool}/backends", backendsOf, backendStatus)
 	backends.inPool = true
+	backends.shape = objectShape(true, reflect.TypeFor[fsm.BackendSpec](), reflect.TypeFor[backendView]())
 	backends.readableName = func(spec fsm.Spec) string { return addressName(spec.(fsm.BackendSpec).Address) }
 	return []*resource{
 		listeners,
@@ -78,6 +86,14 @@ func describe[S fsm.Spec, T any](
 			o := fsm.Shown(any).(*fsm.Object[S, T])
 			return object{Pool: o.Pool, Name: o.Name, Labels: o.Labels, Spec: o.Spec, Status: status(v, o), Meta: o.Meta}
 		},
+		withStatus: func(old, now fsm.AnyObject) fsm.AnyObject {
+			was, is := *old.(*fsm.Object[S, T]), now.(*fsm.Object[S, T])
+			if was.Meta.UID == is.Meta.UID {
+				was.Status = is.Status
+			}
+			return &was
+		},
+		shape:        objectShape(false, reflect.TypeFor[S](), reflect.TypeFor[T]()),
 		readableName: func(fsm.Spec) string { return "" },
 	}
 }
