@@ -82,11 +82,11 @@ func (n *Node) propose(ctx context.Context, c fsm.Command) (fsm.Result, error) {
 	}
 	defer n.waiters.remove(id)
 	c.ID, c.Time = id, time.Now().UTC()
-	command, err := fsm.EncodeCommand(c)
+	command, refusal, err := Encode(c)
 	if err != nil {
 		return fsm.Result{}, fmt.Errorf("propose: %w", err)
 	}
-	if refusal := CheckSize(command); refusal != nil {
+	if refusal != nil {
 		return n.refused(refusal), nil
 	}
 	p := &proposal{node: n, command: command, result: result, begun: begun}
@@ -97,14 +97,20 @@ func (n *Node) propose(ctx context.Context, c fsm.Command) (fsm.Result, error) {
 	return applied, err
 }
 
-// CheckSize refuses an encoded command that is too large to be replicated, as
-// [Node.Propose] does.
-func CheckSize(command []byte) *fsm.Error {
-	if len(command) <= maxCommand {
-		return nil
+// Encode returns a command as it is replicated, or as [Node.Propose] does the
+// refusal of one that is too large for that.
+func Encode(c fsm.Command) (command []byte, refusal *fsm.Error, err error) {
+	command, err = fsm.EncodeCommand(c)
+	switch {
+	case errors.As(err, &refusal):
+		return nil, refusal, nil
+	case err != nil:
+		return nil, nil, err
+	case len(command) > maxCommand:
+		return nil, &fsm.Error{Code: fsm.CodeTooLarge, Faults: []fsm.Fault{{
+			Message: fmt.Sprintf("the write has %d bytes when encoded, at most %d are taken: split it", len(command), maxCommand)}}}, nil
 	}
-	return &fsm.Error{Code: fsm.CodeTooLarge, Faults: []fsm.Fault{{
-		Message: fmt.Sprintf("the write has %d bytes when encoded, at most %d are taken: split it", len(command), maxCommand)}}}
+	return command, nil, nil
 }
 
 func (n *Node) refused(refusal *fsm.Error) fsm.Result {

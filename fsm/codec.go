@@ -45,7 +45,8 @@ type wireDelete struct {
 	If   *Precondition `json:"if,omitempty"`
 }
 
-// EncodeCommand returns the command as JSON.
+// EncodeCommand returns the command as JSON. The error wraps an [*Error] of
+// [CodeTooLarge] if it is a transaction too large to be read again.
 func EncodeCommand(c Command) ([]byte, error) {
 	if c.Op == nil {
 		return nil, errors.New("encode command: it has no operation")

@@ -185,7 +185,7 @@ func TestFiveThousandObjectsFitOneCommand(t *testing.T) {
 }
 
 func TestStepsThatUnpackToTooMuchAreRefused(t *testing.T) {
-	bomb, err := Txn{Steps: []Step{put(Put{Name: "p", Labels: map[string]string{"k": strings.Repeat(" ", maxUnpacked)}, Spec: pool("p").Spec})}}.MarshalJSON()
+	bomb, err := pack([]byte(`[{"put":null}` + strings.Repeat(" ", maxUnpacked) + "]"))
 	if err != nil || len(bomb) > 1<<20 {
 		t.Fatalf("%d bytes, %v", len(bomb), err)
 	}

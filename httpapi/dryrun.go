@@ -44,11 +44,11 @@ func apply(before *fsm.State, c fsm.Command) (fsm.Result, *fsm.State, error) {
 	if refused.Err = fsm.ValidateCommand(c); refused.Err != nil {
 		return refused, before, nil
 	}
-	encoded, err := fsm.EncodeCommand(c)
+	_, tooLarge, err := cluster.Encode(c)
 	if err != nil {
 		return refused, before, fmt.Errorf("try command: %w", err)
 	}
-	if refused.Err = cluster.CheckSize(encoded); refused.Err != nil {
+	if refused.Err = tooLarge; tooLarge != nil {
 		return refused, before, nil
 	}
 	after, results := fsm.Apply(before, []fsm.Command{c})
