@@ -300,7 +300,7 @@ func decodeObject[S Spec, T any](data []byte) (AnyObject, error) {
 // completeJournal finds what each change left, once all of a snapshot is read.
 func (d *draft) completeJournal() {
 	for _, p := range d.pending {
-		p.prepare()
+		d.prepare(p)
 	}
 	above := map[Ref]AnyObject{}
 	entries := below(d.journal, "")

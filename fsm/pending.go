@@ -30,11 +30,13 @@ type Pending struct {
 	changes []Change // After is not used
 	// What undoing needs: created tells of each object whether the revision made
 	// it; needs has the names that what comes back refers to, addresses and hashes
-	// whose they will be again.
+	// whose they will be again, and room how many more objects of a kind there will
+	// be.
 	created   map[Ref]bool
 	needs     map[Ref]Ref
 	addresses map[string]string
 	hashes    map[string]string
+	room      map[Kind]int
 }
 
 // Changes returns what the revision changed, with what stood there before.
@@ -58,13 +60,19 @@ func (c Confirm) validate(f *faults) {
 // the oldest first. The slice must not be changed.
 func (s *State) Pending() []*Pending { return s.pending }
 
-// prepare finds what undoing needs.
-func (p *Pending) prepare() {
+// prepare finds what undoing the revision needs.
+func (d *draft) prepare(p *Pending) {
 	p.Count = len(p.changes)
 	p.created = make(map[Ref]bool, len(p.changes))
-	p.needs, p.addresses, p.hashes = map[Ref]Ref{}, map[string]string{}, map[string]string{}
+	p.needs, p.addresses, p.hashes, p.room = map[Ref]Ref{}, map[string]string{}, map[string]string{}, map[Kind]int{}
 	for _, c := range p.changes {
 		p.created[c.Ref] = c.Before == nil
+		switch now := d.object(c.Ref); { // as the revision left it: it is held since
+		case c.Before == nil && now != nil:
+			p.room[c.Ref.Kind]--
+		case c.Before != nil && now == nil:
+			p.room[c.Ref.Kind]++
+		}
 		if c.Before == nil {
 			continue
 		}
@@ -108,7 +116,7 @@ func (d *draft) await(c Command) *Error {
 		Revision: d.nextRevision(), Within: c.ConfirmWithin, Time: c.Time.UTC().Round(0), Actor: c.Actor, Reason: c.Reason,
 		changes: slices.Clone(d.recorded.changes),
 	}
-	p.prepare()
+	d.prepare(p)
 	d.pending = append(slices.Clip(d.pending), p)
 	d.pendingChanged = true
 	return nil
@@ -204,6 +212,16 @@ func (d *draft) checkNotHeld(ref Ref) *Error {
 		}
 	}
 	return nil
+}
+
+// roomHeld is how many objects of a kind may come back, whichever revisions are
+// undone.
+func (d *draft) roomHeld(kind Kind) int {
+	held := 0
+	for _, p := range d.pending {
+		held += max(p.room[kind], 0)
+	}
+	return held
 }
 
 // hashHeld is addressHeld of the hash of a token.

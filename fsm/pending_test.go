@@ -124,6 +124,33 @@ func TestOnlySoMuchWaits(t *testing.T) {
 	}
 }
 
+func TestTheRoomOfWhatMayComeBackIsKept(t *testing.T) {
+	r := newRegistry(t)
+	listener := func(n int) Put {
+		spec := ListenerSpec{Address: fmt.Sprintf("127.0.0.1:%d", 1000+n)}
+		spec.SetDefaults()
+		return Put{Name: fmt.Sprintf("l%d", n), Spec: spec}
+	}
+	deleted := func(n int) Delete { return Delete{Ref: listener(n).Ref()} }
+	for n := 1; n < maxListeners; n++ {
+		r.must(listener(n))
+	}
+	gone := r.await(deleted(1))
+	swapped := r.await(txn(deletion(deleted(2)), put(listener(1002)))) // which is undone in the room that it has
+	r.State = throughSnapshot(t, r.State)
+	r.refused(CodeLimit, listener(1001))
+	r.refused(CodeLimit, txn(put(listener(1001))))
+	r.must(txn(deletion(deleted(3)), put(listener(1003))))
+	r.must(Confirm{gone.Revision, true})
+	r.must(Confirm{swapped.Revision, true})
+	if r.Count(KindListener) != maxListeners || r.Listener("l1") == nil || r.Listener("l2") == nil || r.Listener("l1002") != nil {
+		t.Errorf("%d listeners", r.Count(KindListener))
+	}
+	r.await(deleted(4))
+	r.must(Confirm{Revision: r.Pending()[0].Revision})
+	r.must(listener(1004)) // nothing comes back any more
+}
+
 func TestWhatGoesWithACommandIsChecked(t *testing.T) {
 	for pointer, c := range map[string]Command{
 		"/confirm_within": {ConfirmWithin: Duration(time.Millisecond), Op: backend("a", "h:80")},

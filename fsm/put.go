@@ -209,12 +209,20 @@ func (d *draft) checkAddress(p Put, spec BackendSpec) *Error {
 
 func (d *draft) checkRoom(kind Kind) *Error {
 	for _, limit := range limits {
-		if limit.kind == kind && d.counts[kind] >= limit.most && !d.unbounded {
-			return refuse(CodeLimit, "", "the registry holds %d of at most %d objects of kind %s: delete some first",
-				d.counts[kind], limit.most, kind)
+		if held := d.roomHeld(kind); limit.kind == kind && d.counts[kind]+held >= limit.most && !d.unbounded {
+			return refuse(CodeLimit, "", "the registry holds %d%s of at most %d objects of kind %s: delete some first",
+				d.counts[kind], comingBack(held), limit.most, kind)
 		}
 	}
 	return nil
+}
+
+// comingBack tells of the room that is kept for what may come back.
+func comingBack(held int) string {
+	if held == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", and %d more if what is not confirmed is undone,", held)
 }
 
 // poolStatus moves the check's generation when the check changes, so that

@@ -223,9 +223,9 @@ func (d *draft) checkStep(step Step) *Error {
 // checkBounds checks the room for all that was put.
 func (d *draft) checkBounds() *Error {
 	for _, limit := range limits {
-		if d.counts[limit.kind] > limit.most {
-			return refuse(CodeLimit, "", "the registry would hold %d objects of kind %s, at most %d are taken: delete some first",
-				d.counts[limit.kind], limit.kind, limit.most)
+		if held := d.roomHeld(limit.kind); d.counts[limit.kind]+held > limit.most {
+			return refuse(CodeLimit, "", "the registry would hold %d%s objects of kind %s, at most %d are taken: delete some first",
+				d.counts[limit.kind], comingBack(held), limit.kind, limit.most)
 		}
 	}
 	return nil
