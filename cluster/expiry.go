@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/heap"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -175,7 +176,7 @@ func (c *countdowns) ripe(now time.Time) []fsm.Expiry {
 		if first.due.After(now) {
 			break
 		}
-		if c.wasRenewed(first, now) {
+		if c.wasRenewed(first) {
 			continue
 		}
 		items = append(items, first.expiry)
@@ -191,12 +192,12 @@ func (c *countdowns) ripe(now time.Time) []fsm.Expiry {
 
 // wasRenewed tells whether a backend that would lapse was renewed meanwhile, and
 // counts on from then.
-func (c *countdowns) wasRenewed(one *countdown, now time.Time) bool {
+func (c *countdowns) wasRenewed(one *countdown) bool {
 	e := one.expiry
 	if e.What != fsm.ExpireTTL {
 		return false
 	}
-	at, renewed := c.renewed.lapse(fsm.Ref{Kind: fsm.KindBackend, Pool: e.Pool, Name: e.Name}, e.UID, one.since, now)
+	at, renewed := c.renewed.lapse(fsm.Ref{Kind: fsm.KindBackend, Pool: e.Pool, Name: e.Name}, e.UID, one.since)
 	if !renewed {
 		return false
 	}
@@ -247,7 +248,11 @@ func (n *Node) expire(ctx context.Context) {
 			state, replaced := n.Watch()
 			counts.follow(state, time.Now())
 			if items := counts.ripe(time.Now()); len(items) > 0 {
-				if err := n.duty(ctx, fsm.Expire{Items: items}); err != nil && ctx.Err() == nil {
+				err := n.duty(ctx, fsm.Expire{Items: items})
+				if !errors.Is(err, ErrOutcomeUnknown) {
+					n.renewals.settle(items)
+				}
+				if err != nil && ctx.Err() == nil {
 					n.logger.Debug("what has lasted its time is ended later", "items", len(items), "error", err)
 				}
 				_ = pause(ctx, expiryGrain) // it fails when ctx ends, as the loop does

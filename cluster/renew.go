@@ -34,8 +34,9 @@ type Renewal struct {
 // nothing: the leader counts, and what comes to a node while it asks the leader
 // goes with its next call. Nil means that the leader has counted it;
 // [ErrNotRegistered] that the backend has lapsed or is about to; [ErrNoQuorum] that
-// no leader took it within 2 s, in which case nothing lapses meanwhile either, as
-// only leaders count; [ErrOverloaded] that more wait than a node takes.
+// no leader took it within some 4 s: if there was none, nothing lapses either until
+// one counts anew, but one that only this node does not reach counts on, so another
+// node is to be asked; [ErrOverloaded] that more wait than a node takes.
 func (n *Node) Renew(ctx context.Context, r Renewal) error {
 	if err := n.callers.enter(); err != nil {
 		return fmt.Errorf("renew: %w", err)
@@ -187,9 +188,11 @@ func (n *Node) renewOnce(ctx context.Context, items []Renewal, patience time.Dur
 	return response.Unknown, err
 }
 
-// takeRenewals is the leader's part.
+// takeRenewals is the leader's part, once it knows all that earlier leaders
+// committed: before that it would not find what has just been registered, and would
+// count what an earlier one is withdrawing.
 func (n *Node) takeRenewals(_ context.Context, _ string, request renewRequest) (renewResponse, error) {
-	if own, _, _ := n.leaders.current(); own == nil {
+	if own, _, _ := n.leaders.current(); own == nil || !own.isReady() {
 		return renewResponse{}, answerOutcome(errNotLeader)
 	}
 	if len(request.Items) > maxRenewals {
@@ -215,8 +218,8 @@ type renewals struct {
 type renewal struct {
 	uid string
 	at  time.Time
-	// lapsing is until when it is about to be withdrawn, the zero time if it is not.
-	lapsing time.Time
+	// lapsing is set while a command may be on its way that withdraws it.
+	lapsing bool
 }
 
 func newRenewals() *renewals { return &renewals{last: map[fsm.Ref]renewal{}} }
@@ -233,7 +236,7 @@ func (r *renewals) begin() {
 func (r *renewals) renew(ref fsm.Ref, uid string, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if old := r.last[ref]; old.uid == uid && now.Before(old.lapsing) {
+	if old := r.last[ref]; old.uid == uid && old.lapsing {
 		return false
 	}
 	r.last[ref] = renewal{uid: uid, at: now}
@@ -241,15 +244,28 @@ func (r *renewals) renew(ref fsm.Ref, uid string, now time.Time) bool {
 }
 
 // lapse returns when the registration was renewed after since. If it was not, it is
-// about to be withdrawn, and ok is false.
-func (r *renewals) lapse(ref fsm.Ref, uid string, since, now time.Time) (at time.Time, ok bool) {
+// about to be withdrawn until settle, and ok is false.
+func (r *renewals) lapse(ref fsm.Ref, uid string, since time.Time) (at time.Time, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if one := r.last[ref]; one.uid == uid && one.at.After(since) {
 		return one.at, true
 	}
-	r.last[ref] = renewal{uid: uid, lapsing: now.Add(expiryRetry)}
+	r.last[ref] = renewal{uid: uid, lapsing: true}
 	return time.Time{}, false
+}
+
+// settle takes that the command with those items is applied, or never will be. What
+// it did not withdraw can be renewed again.
+func (r *renewals) settle(items []fsm.Expiry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, item := range items {
+		ref := fsm.Ref{Kind: fsm.KindBackend, Pool: item.Pool, Name: item.Name}
+		if item.What == fsm.ExpireTTL && r.last[ref].lapsing {
+			delete(r.last, ref)
+		}
+	}
 }
 
 // forget drops what is gone.

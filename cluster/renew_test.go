@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"evenkeel/cluster/peer"
 	"evenkeel/fsm"
 )
 
@@ -42,8 +43,9 @@ func TestABackendLapsesWhenItsTimeHasPassedSinceItsLastRenewal(t *testing.T) {
 	l.wantRipe(counts, now.Add(19*time.Second))
 	items := l.wantRipe(counts, now.Add(29*time.Second), fsm.ExpireTTL)
 
-	// Until it is gone, who renews it is told to register again.
-	if told.renew(ref, uid, now.Add(29*time.Second)) {
+	// Until it is gone, who renews it is told to register again, however long that
+	// takes: a renewal that is taken is not lost.
+	if told.renew(ref, uid, now.Add(29*time.Second)) || told.renew(ref, uid, now.Add(35*time.Second)) {
 		t.Error("it is renewed while it lapses")
 	}
 	l.do(fsm.Expire{Items: items})
@@ -77,6 +79,35 @@ func TestWhatWasRegisteredAgainOrChangedDoesNotLapse(t *testing.T) {
 	l.do(renewed("b", 10*time.Second))
 	l.wantRipe(counts, now.Add(35*time.Second)) // another one, whatever was told of the first
 	l.wantRipe(counts, now.Add(45*time.Second), fsm.ExpireTTL)
+}
+
+func TestWhatIsHeldForAConfirmationIsRenewedMeanwhile(t *testing.T) {
+	l, told, now := newLedger(t), newRenewals(), time.Now()
+	counts := newCountdowns(told)
+	l.pool(func(spec *fsm.PoolSpec) { spec.SlowStart = 0 })
+	revision := l.doWithin(time.Hour, renewed("b", 10*time.Second))
+	l.wantRipe(counts, now)
+	items := l.wantRipe(counts, now.Add(10*time.Second), fsm.ExpireTTL)
+	if result := l.do(fsm.Expire{Items: items}); result.Ignored != 1 {
+		t.Fatalf("%+v", result)
+	}
+	told.settle(items)
+	ref, uid := l.renewal("b")
+	if !told.renew(ref, uid, now.Add(10*time.Second+1)) {
+		t.Fatal("what stayed cannot be renewed")
+	}
+	l.do(fsm.Confirm{Revision: revision})
+	l.wantRipe(counts, now.Add(20*time.Second))
+	l.wantRipe(counts, now.Add(20*time.Second+1), fsm.ExpireTTL)
+}
+
+func TestALeaderThatDoesNotKnowAllYetTakesNoRenewals(t *testing.T) {
+	n := &Node{leaders: newLeaders(), renewals: newRenewals()}
+	n.leaders.set(t.Context(), "me", true, 1)
+	_, err := n.takeRenewals(t.Context(), "other", renewRequest{[]Renewal{{Pool: "default", Name: "b", UID: "u"}}})
+	if !peer.IsRemote(err, codeNotLeader) {
+		t.Errorf("error %v", err)
+	}
 }
 
 func TestRenewalsOfOneNodeShareItsCalls(t *testing.T) {
