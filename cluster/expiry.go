@@ -21,6 +21,9 @@ const (
 	maxExpiries    = 10_000
 	maxExpiryBytes = 512 << 10
 	expiryOverhead = 100 // what an item's encoding takes beyond its texts
+	// stillCheck is how often the leader looks whether it stood still while it counts
+	// what has to be renewed.
+	stillCheck = 250 * time.Millisecond
 )
 
 // countdown is one thing of one backend that ends with time.
@@ -36,8 +39,9 @@ type countdown struct {
 }
 
 // countdowns are all that the leader counts, by its monotonic clock: holds, flaps,
-// slow starts, overrides, drains and backends to be renewed. A new leader begins each anew, since what it
-// was told of another one's time proves nothing about its own. Nothing else begins
+// slow starts, overrides, drains and backends to be renewed. A new leader begins each
+// anew, since what it was told of another one's time proves nothing about its own.
+// Nothing else begins
 // one anew that goes on, be it an override renewed for ever, and nothing ends early.
 // Its methods have no clock, and are called from one goroutine.
 type countdowns struct {
@@ -46,6 +50,7 @@ type countdowns struct {
 	all     map[fsm.Ref]map[fsm.ExpiryKind]*countdown
 	order   countdownHeap
 	renewed *renewals
+	ttls    int // how many of all are backends to be renewed
 }
 
 func newCountdowns(renewed *renewals) *countdowns {
@@ -93,6 +98,7 @@ func (c *countdowns) look(s *fsm.State, ref fsm.Ref, now time.Time) {
 			delete(counted, one.what)
 			if one.what == fsm.ExpireTTL {
 				c.renewed.forget(ref)
+				c.ttls--
 			}
 			old = nil
 		}
@@ -105,7 +111,9 @@ func (c *countdowns) look(s *fsm.State, ref fsm.Ref, now time.Time) {
 				counted = map[fsm.ExpiryKind]*countdown{}
 				c.all[ref] = counted
 			}
-			counted[one.what] = old
+			if counted[one.what] = old; one.what == fsm.ExpireTTL {
+				c.ttls++
+			}
 			heap.Push(&c.order, old)
 		}
 		old.expiry = fsm.Expiry{Pool: ref.Pool, Name: ref.Name, UID: b.Meta.UID, What: one.what, Epoch: one.epoch}
@@ -197,13 +205,30 @@ func (c *countdowns) wasRenewed(one *countdown) bool {
 	if e.What != fsm.ExpireTTL {
 		return false
 	}
-	at, renewed := c.renewed.lapse(fsm.Ref{Kind: fsm.KindBackend, Pool: e.Pool, Name: e.Name}, e.UID, one.since)
+	at, renewed := c.renewed.lapse(refOf(e), e.UID, one.since)
 	if !renewed {
 		return false
 	}
 	one.since, one.due = at, at.Add(one.span)
 	heap.Fix(&c.order, one.slot)
 	return true
+}
+
+func refOf(e fsm.Expiry) fsm.Ref { return fsm.Ref{Kind: fsm.KindBackend, Pool: e.Pool, Name: e.Name} }
+
+// stoodStill puts off by that time what has to be renewed. While the process or
+// its machine stood still it could not be told that anything is still there.
+func (c *countdowns) stoodStill(lasted time.Duration) {
+	for _, one := range c.order {
+		if one.expiry.What != fsm.ExpireTTL {
+			continue
+		}
+		if at, renewed := c.renewed.after(refOf(one.expiry), one.expiry.UID, one.since); renewed {
+			one.since, one.due = at, at.Add(one.span)
+		}
+		one.due = one.due.Add(lasted)
+	}
+	heap.Init(&c.order)
 }
 
 func lateness(what fsm.ExpiryKind) int {
@@ -267,11 +292,19 @@ func (n *Node) expire(ctx context.Context) {
 	}
 }
 
-// await returns when something is due, or the state has another successor.
+// await returns when something is due, the state has another successor, or it is
+// time to look whether this node stood still.
 func (c *countdowns) await(ctx context.Context, replaced <-chan struct{}) {
-	var timer <-chan time.Time
+	begun, span := time.Now(), time.Duration(-1)
 	if due, ok := c.next(); ok {
-		wait := time.NewTimer(time.Until(due))
+		span = max(due.Sub(begun), 0)
+	}
+	if c.ttls > 0 {
+		span = min(span, stillCheck)
+	}
+	var timer <-chan time.Time
+	if span >= 0 {
+		wait := time.NewTimer(span)
 		defer wait.Stop()
 		timer = wait.C
 	}
@@ -279,5 +312,13 @@ func (c *countdowns) await(ctx context.Context, replaced <-chan struct{}) {
 	case <-replaced:
 	case <-timer:
 	case <-ctx.Done():
+	}
+	c.waited(begun, span)
+}
+
+// waited takes that a wait is over which began then and was to last at most span.
+func (c *countdowns) waited(begun time.Time, span time.Duration) {
+	if late := time.Since(begun) - span; c.ttls > 0 && late > stillCheck {
+		c.stoodStill(late)
 	}
 }

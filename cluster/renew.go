@@ -248,11 +248,24 @@ func (r *renewals) renew(ref fsm.Ref, uid string, now time.Time) bool {
 func (r *renewals) lapse(ref fsm.Ref, uid string, since time.Time) (at time.Time, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if one := r.last[ref]; one.uid == uid && one.at.After(since) {
-		return one.at, true
+	if at, ok := r.find(ref, uid, since); ok {
+		return at, true
 	}
 	r.last[ref] = renewal{uid: uid, lapsing: true}
 	return time.Time{}, false
+}
+
+// after returns when the registration was renewed after since, if it was.
+func (r *renewals) after(ref fsm.Ref, uid string, since time.Time) (at time.Time, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.find(ref, uid, since)
+}
+
+// find is after with the lock held.
+func (r *renewals) find(ref fsm.Ref, uid string, since time.Time) (at time.Time, ok bool) {
+	one := r.last[ref]
+	return one.at, one.uid == uid && one.at.After(since)
 }
 
 // settle takes that the command with those items is applied, or never will be. What
@@ -261,8 +274,7 @@ func (r *renewals) settle(items []fsm.Expiry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, item := range items {
-		ref := fsm.Ref{Kind: fsm.KindBackend, Pool: item.Pool, Name: item.Name}
-		if item.What == fsm.ExpireTTL && r.last[ref].lapsing {
+		if ref := refOf(item); item.What == fsm.ExpireTTL && r.last[ref].lapsing {
 			delete(r.last, ref)
 		}
 	}

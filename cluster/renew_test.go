@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"evenkeel/cluster/peer"
@@ -99,6 +100,54 @@ func TestWhatIsHeldForAConfirmationIsRenewedMeanwhile(t *testing.T) {
 	l.do(fsm.Confirm{Revision: revision})
 	l.wantRipe(counts, now.Add(20*time.Second))
 	l.wantRipe(counts, now.Add(20*time.Second+1), fsm.ExpireTTL)
+}
+
+func TestTheTimeThatTheLeaderStoodStillDoesNotCountAgainstBackends(t *testing.T) {
+	l, told, now := newLedger(t), newRenewals(), time.Now()
+	counts := newCountdowns(told)
+	l.pool(func(spec *fsm.PoolSpec) { spec.SlowStart = 0 })
+	l.do(renewed("b", 10*time.Second))
+	l.do(renewed("b22", 10*time.Second))
+	l.wantRipe(counts, now)
+	ref, uid := l.renewal("b22")
+	if !told.renew(ref, uid, now.Add(5*time.Second)) {
+		t.Fatal("a renewal does not count")
+	}
+	counts.stoodStill(time.Minute) // at 8 s
+	l.wantRipe(counts, now.Add(68*time.Second))
+	if !told.renew(ref, uid, now.Add(69*time.Second)) {
+		t.Fatal("a renewal does not count")
+	}
+	if items := l.wantRipe(counts, now.Add(70*time.Second), fsm.ExpireTTL); items[0].Name != "b" {
+		t.Errorf("%+v lapses", items)
+	}
+	l.do(fsm.Delete{Ref: ref})
+	l.do(fsm.Delete{Ref: fsm.Ref{Kind: fsm.KindBackend, Pool: "default", Name: "b"}})
+	if l.wantRipe(counts, now.Add(71*time.Second)); counts.ttls != 0 {
+		t.Errorf("%d are counted that are gone", counts.ttls)
+	}
+}
+
+// A process that is stopped is imitated by a wait that returns too late.
+func TestALeaderNoticesThatItStoodStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger(t)
+		counts := newCountdowns(newRenewals())
+		l.pool(func(spec *fsm.PoolSpec) { spec.SlowStart = 0 })
+		l.do(renewed("b", 10*time.Second))
+		begun := time.Now()
+		counts.follow(l.State, begun)
+		for time.Since(begun) < 5*time.Second {
+			counts.await(t.Context(), nil)
+		}
+		if due, _ := counts.next(); !due.Equal(begun.Add(10 * time.Second)) {
+			t.Errorf("it is due after %s though nothing stood still", due.Sub(begun))
+		}
+		counts.waited(time.Now().Add(-time.Minute), stillCheck)
+		if due, _ := counts.next(); !due.Equal(begun.Add(70*time.Second - stillCheck)) {
+			t.Errorf("it is due after %s", due.Sub(begun))
+		}
+	})
 }
 
 func TestALeaderThatDoesNotKnowAllYetTakesNoRenewals(t *testing.T) {
