@@ -6,7 +6,8 @@ import (
 )
 
 const (
-	// maxPending bounds the revisions that wait for their confirmation.
+	// maxPending bounds the revisions that wait for their confirmation. Together
+	// they hold no more than the journal may.
 	maxPending = 16
 	minConfirm = time.Second
 	maxConfirm = 24 * time.Hour
@@ -37,6 +38,8 @@ type Pending struct {
 	addresses map[string]string
 	hashes    map[string]string
 	room      map[Kind]int
+
+	size int // of changes, as [Revision.measure] counts
 }
 
 // Changes returns what the revision changed, with what stood there before.
@@ -62,7 +65,9 @@ func (s *State) Pending() []*Pending { return s.pending }
 
 // prepare finds what undoing the revision needs.
 func (d *draft) prepare(p *Pending) {
-	p.Count = len(p.changes)
+	entry := Revision{Changes: p.changes}
+	entry.measure()
+	p.Count, p.size = len(p.changes), entry.size
 	p.created = make(map[Ref]bool, len(p.changes))
 	p.needs, p.addresses, p.hashes, p.room = map[Ref]Ref{}, map[string]string{}, map[string]string{}, map[Kind]int{}
 	for _, c := range p.changes {
@@ -104,19 +109,22 @@ func (d *draft) await(c Command) *Error {
 			return p.refusal(Ref{Kind: KindPool, Name: change.Ref.Pool})
 		}
 	}
-	entry := Revision{Changes: d.recorded.changes}
-	entry.measure()
 	if len(d.pending) >= maxPending {
 		return refuse(CodeLimit, "/confirm_within", "%d revisions wait for their confirmation already: confirm or undo one first", len(d.pending))
-	}
-	if entry.size > maxJournalBytes || len(entry.Changes) > maxJournal {
-		return refuse(CodeLimit, "/confirm_within", "the write changes too much to be undone: at most %d objects and %d bytes", maxJournal, maxJournalBytes)
 	}
 	p := &Pending{
 		Revision: d.nextRevision(), Within: c.ConfirmWithin, Time: c.Time.UTC().Round(0), Actor: c.Actor, Reason: c.Reason,
 		changes: slices.Clone(d.recorded.changes),
 	}
 	d.prepare(p)
+	count, size := p.Count, p.size
+	for _, other := range d.pending {
+		count, size = count+other.Count, size+other.size
+	}
+	if size > maxJournalBytes || count > maxJournal {
+		return refuse(CodeLimit, "/confirm_within", "the write and the %d revisions that wait for their confirmation already change too much to be undone: at most %d objects and %d bytes together",
+			len(d.pending), maxJournal, maxJournalBytes)
+	}
 	d.pending = append(slices.Clip(d.pending), p)
 	d.pendingChanged = true
 	return nil

@@ -124,6 +124,27 @@ func TestOnlySoMuchWaits(t *testing.T) {
 	}
 }
 
+func TestAllThatWaitsIsBounded(t *testing.T) {
+	r := newRegistry(t)
+	many := func(of int) Txn {
+		op := Txn{}
+		for n := range maxSteps {
+			op.Steps = append(op.Steps, put(backend(fmt.Sprintf("w%d-%d", of, n), fmt.Sprintf("10.%d.%d.%d:80", of, n/250, n%250))))
+		}
+		return op
+	}
+	r.await(many(1))
+	r.await(many(2))
+	r.State = throughSnapshot(t, r.State)
+	before := contentOf(r.State)
+	result := r.command(Command{ConfirmWithin: Duration(time.Minute), Op: many(3)})
+	if result.Err == nil || result.Err.Code != CodeLimit || contentOf(r.State) != before || len(r.Pending()) != 2 {
+		t.Errorf("%d wait, %v", len(r.Pending()), result.Err)
+	}
+	r.must(Confirm{Revision: r.Pending()[0].Revision})
+	r.await(many(3))
+}
+
 func TestTheRoomOfWhatMayComeBackIsKept(t *testing.T) {
 	r := newRegistry(t)
 	listener := func(n int) Put {
