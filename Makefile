@@ -98,6 +98,11 @@ HEALTH ?= .
 bench-health: ## how soon and at what cost the cluster knows which backends work; needs root, 20 minutes and an idle machine; HEALTH=Flapping or another pattern
 	EVENKEEL_HEALTH=1 go test -count=1 -timeout 60m -v -run '$(HEALTH)' ./e2e/health
 
+.PHONY: bench-api
+API ?= .
+bench-api: ## writes, reads, watches and apply through the API beside etcd, on an idle machine in three minutes; API=writes or another pattern
+	EVENKEEL_APIBENCH=1 go test -count=1 -timeout 30m -v -run '^TestAPI$$/$(API)' ./e2e/apibench
+
 .PHONY: bench-http
 bench-http: ## CPU per HTTP request beside HAProxy, nginx and Caddy, in about 20 minutes; BENCH='--quick' or other flags
 	go run ./e2e/httpbench $(BENCH)

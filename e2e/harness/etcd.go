@@ -32,6 +32,22 @@ func NewEtcd(t testing.TB) []*EtcdMember {
 		t.Skip("etcd is not installed, so there is nothing to compare with: ", err)
 	}
 	Lock(t)
+	return startEtcd(t, path)
+}
+
+// NewEtcdBeside is [NewEtcd] for a test that has started a [Cluster] and so keeps
+// other scenarios out already.
+func NewEtcdBeside(t testing.TB, _ *Cluster) []*EtcdMember {
+	t.Helper()
+	path, err := exec.LookPath("etcd")
+	if err != nil {
+		t.Skip("etcd is not installed, so there is nothing to compare with: ", err)
+	}
+	return startEtcd(t, path)
+}
+
+func startEtcd(t testing.TB, path string) []*EtcdMember {
+	t.Helper()
 	dir := t.TempDir()
 	all := make([]*EtcdMember, 3)
 	peers := make([]string, len(all))
@@ -90,6 +106,9 @@ func etcdLeader(members []*EtcdMember) (int, error) {
 	}
 	return found, nil
 }
+
+// ClientAddress is where the member takes calls, HOST:PORT.
+func (s *EtcdMember) ClientAddress() string { return strings.TrimPrefix(s.client, "http://") }
 
 // Restart starts the member, again after it was ended.
 func (s *EtcdMember) Restart() { s.Process = Start(s.t, s.command) }
