@@ -31,6 +31,8 @@ func messages() map[string]any {
 		"founders":       founders{List: []string{goldenUID}, ClusterID: "c1"},
 		"admit_response": admitResponse{ClusterID: "c1"},
 		"propose":        proposeRequest{Command: []byte(`{"v":1}`)},
+		"proposals":      proposalsRequest{Commands: [][]byte{[]byte(`{"v":1}`)}},
+		"proposed":       proposalsResponse{Outcomes: []proposalOutcome{{}, {Code: codeRefused, Message: "no"}}},
 		"read_response":  readResponse{Index: 42},
 		"report":         reportResponse{Report: json.RawMessage(`{"revision":7}`)},
 		"change":         memberChange{Kind: changePromote, UID: goldenUID},

@@ -46,6 +46,7 @@ type Node struct {
 	reads      *coalescer   // to the leader
 	renewer    *renewer     // to the leader
 	renewals   *renewals    // as the leader
+	forwarder  *forwarder   // likewise
 	callers    *callers
 	stops      atomic.Bool // set at the beginning of a clean stop
 	detachment *detachment
@@ -103,6 +104,7 @@ func open(config Config, p profile, net network) (_ *Node, err error) {
 	n.rejoin.Store(dir.id.Rejoin)
 	n.waiters = newWaiters(dir.uid(), dir.firstSequence())
 	n.directory = openDirectory(dir.path, n.logger)
+	n.forwarder = newForwarder(n.callLeader)
 	n.gossip, n.talk, n.questions = newGossip(n), newTalk(n), newQuestions()
 	defer func() {
 		if err != nil {
@@ -205,7 +207,9 @@ func (n *Node) Run(ctx context.Context) error {
 	err := n.take(ctx, base)
 	stop(nil)
 	port.Wait()
-	return errors.Join(err, portErr, n.closeFiles())
+	err = errors.Join(err, portErr, n.closeFiles())
+	n.forwarder.calls.Wait() // the port has ended them
+	return err
 }
 
 // take runs everything above the port until ctx or base ends.

@@ -274,7 +274,7 @@ func (p *proposal) attempt(ctx context.Context) error {
 		if leader == n.UID() {
 			return n.appendCommand(ctx, p.command)
 		}
-		return callOutcome(n.port.RPC().Call(ctx, leader, methodPropose, proposeRequest{Command: p.command}, nil))
+		return n.forwarder.forward(ctx, leader, p.command)
 	})
 }
 
@@ -306,38 +306,55 @@ func callOutcome(err error) error {
 
 // answerOutcome is the leader's side of callOutcome.
 func answerOutcome(err error) error {
-	code := codeUnknown
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.Is(err, errNotLeader):
-		code = codeNotLeader
-	case errors.Is(err, errOverloaded):
-		code = codeOverloaded
-	case errors.Is(err, errRefused):
-		code = codeRefused
 	}
-	return &peer.RemoteError{Code: code, Message: err.Error()}
+	return &peer.RemoteError{Code: outcomeCode(err), Message: err.Error()}
+}
+
+func outcomeCode(err error) string {
+	switch {
+	case errors.Is(err, errNotLeader):
+		return codeNotLeader
+	case errors.Is(err, errOverloaded):
+		return codeOverloaded
+	case errors.Is(err, errRefused):
+		return codeRefused
+	}
+	return codeUnknown
 }
 
 // takeCommand is the leader's end of a forwarded command.
 func (n *Node) takeCommand(ctx context.Context, caller string, request proposeRequest) (empty, error) {
-	if own, _, _ := n.leaders.current(); own == nil {
-		return empty{}, answerOutcome(errNotLeader)
-	}
-	op, err := checkCommand(request.Command, caller)
-	if err != nil {
-		return empty{}, answerOutcome(fmt.Errorf("%w: %w", errRefused, err))
-	}
-	if err := n.admitVotes(op, caller); err != nil {
-		return empty{}, answerOutcome(err)
-	}
 	ctx, cancel := context.WithTimeoutCause(ctx, repeatPatience, errSlow)
 	defer cancel()
-	return empty{}, answerOutcome(n.appendCommand(ctx, request.Command))
+	return empty{}, answerOutcome(n.beginCommand(caller, request.Command)(ctx))
 }
 
-// appendCommand submits a command to this node as the leader.
+// beginCommand submits a command of another node to this one as the leader. The
+// function that it returns waits for the outcome.
+func (n *Node) beginCommand(caller string, command []byte) (wait func(context.Context) error) {
+	refused := func(err error) func(context.Context) error {
+		return func(context.Context) error { return err }
+	}
+	if own, _, _ := n.leaders.current(); own == nil {
+		return refused(errNotLeader)
+	}
+	op, err := checkCommand(command, caller)
+	if err != nil {
+		return refused(fmt.Errorf("%w: %w", errRefused, err))
+	}
+	if err := n.admitVotes(op, caller); err != nil {
+		return refused(err)
+	}
+	c := n.consensus.Load()
+	if c == nil {
+		return refused(errNotLeader)
+	}
+	return c.submitter.begin(command)
+}
+
+// appendCommand submits a command of this node to itself as the leader.
 func (n *Node) appendCommand(ctx context.Context, command []byte) error {
 	c := n.consensus.Load()
 	if c == nil {

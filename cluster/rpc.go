@@ -17,6 +17,7 @@ const (
 	methodAccepted  = "accepted"   // which list did you accept
 	methodAdmit     = "admit"      // let me into your cluster
 	methodPropose   = "propose"    // append this command
+	methodProposals = "proposals"  // append these commands
 	methodReadIndex = "read-index" // what must I have applied to read now
 	methodRenew     = "renew"      // these backends are still there
 	methodReport    = "report"     // what do you say of yourself
@@ -61,6 +62,20 @@ type proposeRequest struct {
 	Command []byte `json:"command"`
 }
 
+type proposalsRequest struct {
+	Commands [][]byte `json:"commands"`
+}
+
+type proposalsResponse struct {
+	Outcomes []proposalOutcome `json:"outcomes"` // one of each command
+}
+
+// proposalOutcome is what became of a command; without a code it was applied.
+type proposalOutcome struct {
+	Code    string `json:"code,omitempty"`
+	Message string `json:"message,omitempty"`
+}
+
 type readResponse struct {
 	Index uint64 `json:"index"`
 }
@@ -81,6 +96,7 @@ func (n *Node) handler() http.Handler {
 	mux.Handle("POST /"+methodAccepted, peer.Method(n.accepted))
 	mux.Handle("POST /"+methodAdmit, peer.Method(n.admit))
 	mux.Handle("POST /"+methodPropose, peer.Method(n.takeCommand))
+	mux.Handle("POST /"+methodProposals, peer.Method(n.takeCommands))
 	mux.Handle("POST /"+methodReadIndex, peer.Method(n.answerReadIndex))
 	mux.Handle("POST /"+methodRenew, peer.Method(n.takeRenewals))
 	mux.Handle("POST /"+methodReport, peer.Method(n.answerReport))

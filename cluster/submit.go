@@ -54,15 +54,23 @@ func newSubmitter() *submitter {
 	return &submitter{queue: make(chan submission, maxQueued), ended: make(chan struct{})}
 }
 
-// submit returns nil when this node's replica has applied the command, or one
-// of the errors above. The command is one that fsm.DecodeCommand accepts.
-func (s *submitter) submit(ctx context.Context, command []byte) error {
+// begin puts a command, one that fsm.DecodeCommand accepts, into the queue. The
+// function that it returns waits until this node's replica has applied the command
+// and returns nil, or one of the errors above.
+func (s *submitter) begin(command []byte) (wait func(context.Context) error) {
 	waiting := submission{command, make(chan error, 1)}
 	select {
 	case s.queue <- waiting:
 	default:
-		return errOverloaded
+		return func(context.Context) error { return errOverloaded }
 	}
+	return func(ctx context.Context) error { return s.wait(ctx, waiting) }
+}
+
+// submit is begin and the wait.
+func (s *submitter) submit(ctx context.Context, command []byte) error { return s.begin(command)(ctx) }
+
+func (s *submitter) wait(ctx context.Context, waiting submission) error {
 	select {
 	case err := <-waiting.done:
 		return err

@@ -30,9 +30,10 @@ type bed struct {
 	next    int // the number of the next new object
 }
 
-func newBed(t *testing.T) *bed {
+// newBed starts both clusters; env is more of the environment of each node.
+func newBed(t *testing.T, env ...string) *bed {
 	t.Helper()
-	cluster := harness.NewCluster(t, harness.Options{Nodes: 3})
+	cluster := harness.NewCluster(t, harness.Options{Nodes: 3, Env: env})
 	b := &bed{cluster: cluster, members: harness.NewEtcdBeside(t, cluster)}
 	harness.EtcdLeader(t, b.members)
 	for i := range pools {
