@@ -24,14 +24,8 @@ func appendBackend(to []byte, b *Backend) (_ []byte, ok bool) {
 	}
 	w.text(`"name":`, b.Name)
 	w.labels(b.Labels)
-	w.text(`,"spec":{"address":`, b.Spec.Address)
-	w.number(`,"weight":`, int64(b.Spec.Weight))
-	w.number(`,"tier":`, int64(b.Spec.Tier))
-	if b.Spec.Zone != "" {
-		w.text(`,"zone":`, b.Spec.Zone)
-	}
-	w.text(`,"admin_state":`, string(b.Spec.AdminState))
-	w.text(`},"status":{"health":`, string(b.Status.Health))
+	w.spec(&b.Spec)
+	w.text(`,"status":{"health":`, string(b.Status.Health))
 	w.count(`,"since":`, b.Status.Since)
 	w.count(`,"generation":`, b.Status.Generation)
 	w.votes(b.Status.Votes)
@@ -43,13 +37,31 @@ func appendBackend(to []byte, b *Backend) (_ []byte, ok bool) {
 	}
 	w.some(`,"epoch":`, b.Status.Epoch)
 	w.some(`,"flap_epoch":`, b.Status.FlapEpoch)
-	w.odd = w.odd || b.Spec.DrainTimeout != 0 || b.Spec.TTL != 0 || b.Status.Override != nil || b.Status.Drain != nil
+	w.odd = w.odd || b.Status.Override != nil || b.Status.Drain != nil
 	w.text(`},"meta":{"uid":`, b.Meta.UID)
 	w.count(`,"revision":`, b.Meta.Revision)
 	w.time(`,"created":`, b.Meta.Created)
 	w.time(`,"modified":`, b.Meta.Modified)
 	w.text(`,"actor":`, b.Meta.Actor)
 	return append(w.to, "}}"...), !w.odd
+}
+
+func (w *jsonWriter) spec(s *BackendSpec) {
+	w.text(`,"spec":{"address":`, s.Address)
+	w.number(`,"weight":`, int64(s.Weight))
+	w.number(`,"tier":`, int64(s.Tier))
+	w.someText(`,"zone":`, s.Zone)
+	w.text(`,"admin_state":`, string(s.AdminState))
+	w.span(`,"drain_timeout":`, s.DrainTimeout)
+	w.span(`,"ttl":`, s.TTL)
+	w.to = append(w.to, '}')
+}
+
+// span writes a time span that is left out when it is 0.
+func (w *jsonWriter) span(key string, value Duration) {
+	if value != 0 {
+		w.text(key, value.String())
+	}
 }
 
 // jsonWriter appends what follows a key.
@@ -203,6 +215,8 @@ func (r *backendReader) readSpec(c *jsonReader, spec *BackendSpec) {
 	}
 	c.expect(`,"admin_state":`)
 	spec.AdminState = AdminState(c.shared(&r.state))
+	spec.DrainTimeout = c.span(`,"drain_timeout":`)
+	spec.TTL = c.span(`,"ttl":`)
 	c.expect("}")
 }
 
@@ -322,6 +336,15 @@ func (c *jsonReader) some(key string) uint64 {
 		return c.number()
 	}
 	return 0
+}
+
+// span reads a time span that may not be there.
+func (c *jsonReader) span(key string) (value Duration) {
+	if c.has(key) {
+		raw := c.raw()
+		c.odd = c.odd || value.UnmarshalText(raw) != nil
+	}
+	return value
 }
 
 func (c *jsonReader) time() (value time.Time) {

@@ -51,6 +51,9 @@ func EncodeCommand(c Command) ([]byte, error) {
 	if c.Op == nil {
 		return nil, errors.New("encode command: it has no operation")
 	}
+	if data, ok := appendPut(nil, &c); ok {
+		return data, nil
+	}
 	data, err := json.Marshal(c.Op)
 	if err != nil {
 		return nil, fmt.Errorf("encode command %s: %w", c.Op.commandKind(), err)
@@ -65,6 +68,9 @@ func EncodeCommand(c Command) ([]byte, error) {
 // kind and field that this build does not know: a replica that cannot read a
 // command to the last field must not guess what it does.
 func DecodeCommand(data []byte) (Command, error) {
+	if command, length := new(commandReader).read(data); length > 0 && length == len(data) {
+		return command, nil
+	}
 	var e envelope
 	if err := decodeStrict(data, &e); err != nil {
 		return Command{}, fmt.Errorf("decode command: %w", err)
@@ -236,6 +242,9 @@ func EncodeEntry(commands [][]byte) []byte {
 
 // DecodeEntry is the inverse of [EncodeEntry].
 func DecodeEntry(data []byte) ([]Command, error) {
+	if commands := readEntry(data); commands != nil {
+		return commands, nil
+	}
 	var parts []json.RawMessage
 	if err := decodeStrict(data, &parts); err != nil {
 		return nil, fmt.Errorf("decode entry: %w", err)

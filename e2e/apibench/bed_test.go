@@ -48,8 +48,8 @@ func poolName(i int) string { return fmt.Sprintf("pool-%d", i%pools) }
 func key(n int) string { return fmt.Sprintf("/v1/pools/%s/backends/backend-%07d", poolName(n), n) }
 
 func document(n, weight int) []byte {
-	return fmt.Appendf(nil, `{"address":"10.%d.%d.%d:8080","weight":%d,"tier":0,"zone":"zone-%d","admin_state":"ready","drain_timeout":"5m0s",`+
-		`"labels":{"app":"shop","version":"v2"}}`, n>>16&255, n>>8&255, n&255, weight, n%3+1)
+	return fmt.Appendf(nil, `{"address":"10.%d.%d.%d:8080","weight":%d,"tier":0,"zone":"zone-%d","admin_state":"ready",`+
+		`"labels":{"app":"shop","version":"v2","team":"checkout"}}`, n>>16&255, n>>8&255, n&255, weight, n%3+1)
 }
 
 // nodeOrder is the places of the cluster's nodes, followers first; memberOrder of etcd's.
