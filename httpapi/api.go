@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/gorilla/mux"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // requestTimeout bounds the handling of one request, without what a client asks it
@@ -72,6 +71,7 @@ type API struct {
 
 	listBuffers sync.Pool // of *bufio.Writer
 	watching    *watching
+	rendered    renderings
 	healthReads chan struct{} // holds one per read of health that is under way
 	bulk        chan struct{} // holds one per large body
 }
@@ -86,7 +86,7 @@ func New(config Config) *API {
 	a.watching = newWatching(a)
 	a.metrics = newMetrics(a)
 	a.guard = newGuard(config, a.metrics.loginsFailed.Inc)
-	a.handler = promhttp.InstrumentHandlerCounter(a.metrics.requests, a.outer(a.guard.wrap(a.router())))
+	a.handler = a.outer(a.guard.wrap(a.router()))
 	return a
 }
 
@@ -95,8 +95,8 @@ func (a *API) Handler() http.Handler { return a.handler }
 
 // router holds every path of the API; the OpenAPI document is tested against
 // it.
-func (a *API) router() *mux.Router {
-	router := mux.NewRouter().SkipClean(true)
+func (a *API) router() *paths {
+	router := newPaths(mux.NewRouter().SkipClean(true))
 	for _, res := range a.resources {
 		a.serve(router, http.MethodGet, res.collection, a.list(res), readQuery("label", "fields", "limit", "page")...)
 		a.serve(router, http.MethodPost, res.collection, a.create(res), confirmable()...)
@@ -132,23 +132,23 @@ func (a *API) router() *mux.Router {
 	for path, handler := range map[string]http.Handler{
 		"/livez": a.handle(a.live), "/readyz": a.handle(a.ready), "/metrics": a.metrics.handler(a.config.Logger),
 	} {
-		router.Handle(path, a.permitted(http.MethodGet, path, handler)).Methods(http.MethodGet, http.MethodHead)
+		router.add(path, a.permitted(http.MethodGet, path, handler), http.MethodGet, http.MethodHead)
 	}
-	router.NotFoundHandler = a.handle(notFound)
-	router.MethodNotAllowedHandler = a.handle(methodNotAllowed(router))
+	router.mux.NotFoundHandler = a.handle(notFound)
+	router.mux.MethodNotAllowedHandler = a.handle(methodNotAllowed(router.mux))
 	return router
 }
 
 // serve adds a path that takes the named query parameters.
-func (a *API) serve(router *mux.Router, method, path string, h handlerFunc, query ...string) {
+func (a *API) serve(router *paths, method, path string, h handlerFunc, query ...string) {
 	methods := []string{method}
 	if method == http.MethodGet {
 		methods = append(methods, http.MethodHead)
 	}
-	router.Handle(path, a.permitted(method, path, a.handle(func(w http.ResponseWriter, r *http.Request) error {
+	router.add(path, a.permitted(method, path, a.handle(func(w http.ResponseWriter, r *http.Request) error {
 		if err := checkQuery(r, query); err != nil {
 			return err
 		}
 		return h(w, r)
-	}))).Methods(methods...)
+	})), methods...)
 }

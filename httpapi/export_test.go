@@ -7,7 +7,7 @@ import (
 )
 
 // Router lets tests walk the paths.
-func (a *API) Router() *mux.Router { return a.router() }
+func (a *API) Router() *mux.Router { return a.router().mux }
 
 // AddressName lets tests fuzz names made from addresses.
 var AddressName = addressName

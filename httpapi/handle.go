@@ -1,7 +1,7 @@
 package httpapi
 
 import (
-	"context"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,25 +38,33 @@ func (a *API) handle(h handlerFunc) http.Handler {
 }
 
 // outer is around everything: the header fields of every answer, the time a
-// request may take, and what becomes of a panic.
+// request may take, what becomes of a panic, and the count of answers.
 func (a *API) outer(next http.Handler) http.Handler {
+	// Values that all answers share, under names as http.Header has them.
+	node, nosniff, noStore := []string{a.config.NodeName}, []string{"nosniff"}, []string{"no-store"}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
-		header.Set(headerNode, a.config.NodeName)
+		header[headerNode] = node
 		setRevision(w, a.config.Cluster.State().Revision())
-		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("Cache-Control", "no-store")
-		ctx, cancel := context.WithTimeout(withOrigin(r.Context(), r.Context()), timeLimit(r))
-		defer cancel()
+		header["X-Content-Type-Options"] = nosniff
+		header["Cache-Control"] = noStore
+		ctx := newTimed(withOrigin(r.Context(), r.Context()), timeLimit(r))
+		defer ctx.end()
 		tracked := &trackedWriter{ResponseWriter: w}
-		defer a.recoverPanic(tracked, r)
-		next.ServeHTTP(tracked, r.WithContext(ctx))
+		func() {
+			defer a.recoverPanic(tracked, r)
+			next.ServeHTTP(tracked, r.WithContext(ctx))
+		}()
+		a.metrics.answered(r.Method, tracked.sent())
 	})
 }
 
 // timeLimit is how long a request may take. The handler looks at how long it is to
 // wait.
 func timeLimit(r *http.Request) time.Duration {
+	if r.URL.RawQuery == "" {
+		return requestTimeout
+	}
 	if query := r.URL.Query(); query.Has("wait") || query.Has("timeout") {
 		return requestTimeout + maxWait
 	}
@@ -64,13 +72,13 @@ func timeLimit(r *http.Request) time.Duration {
 }
 
 func setRevision(w http.ResponseWriter, revision uint64) {
-	w.Header().Set(headerRevision, strconv.FormatUint(revision, 10))
+	w.Header()[headerRevision] = []string{strconv.FormatUint(revision, 10)}
 }
 
 // setAge says how old what is read may be, in seconds, if that is known.
 func setAge(w http.ResponseWriter, age time.Duration, known bool) {
 	if known {
-		w.Header().Set(headerAge, strconv.FormatFloat(age.Seconds(), 'f', 3, 64))
+		w.Header()[headerAge] = []string{strconv.FormatFloat(age.Seconds(), 'f', 3, 64)}
 	}
 }
 
@@ -91,14 +99,20 @@ func (a *API) recoverPanic(w *trackedWriter, r *http.Request) {
 	a.fail(w, r, problem.New(problem.Internal, "the handler of this path panicked; the log has the stack"))
 }
 
-// trackedWriter knows whether the answer has begun.
+// trackedWriter knows whether the answer has begun, and with which status.
 type trackedWriter struct {
 	http.ResponseWriter
-	begun bool
+	begun  bool
+	status int // 0 until it is told
 }
 
+// sent is the status of an answer that has ended.
+func (w *trackedWriter) sent() int { return cmp.Or(w.status, http.StatusOK) }
+
 func (w *trackedWriter) WriteHeader(status int) {
-	w.begun = true
+	if w.begun = true; w.status == 0 {
+		w.status = status
+	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
@@ -142,9 +156,13 @@ func encode(value any) ([]byte, error) {
 	return append(body, '\n'), nil
 }
 
+// jsonType is shared by all answers.
+var jsonType = []string{"application/json"}
+
 // writeBody sends encoded JSON as the whole answer.
 func writeBody(w http.ResponseWriter, status int, body []byte) error {
-	w.Header().Set("Content-Type", "application/json")
+	w.Header()["Content-Type"] = jsonType
+	w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(status)
 	_, err := w.Write(body)
 	return gone(err)
@@ -163,6 +181,9 @@ func gone(err error) error {
 // checkQuery refuses parameters that the path does not know, so that a typing
 // error is not a silent no.
 func checkQuery(r *http.Request, allowed []string) error {
+	if r.URL.RawQuery == "" {
+		return nil
+	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return problem.New(problem.InvalidRequest, "query %q: %s", clip(r.URL.RawQuery), clip(err.Error()))

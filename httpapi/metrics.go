@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
+	"strconv"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -120,6 +122,18 @@ func newMetrics(a *API) *metrics {
 		newCollector(a),
 	)
 	return m
+}
+
+// answered counts an answer.
+func (m *metrics) answered(method string, status int) {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		http.MethodConnect, http.MethodOptions, http.MethodTrace:
+		method = strings.ToLower(method)
+	default: // whatever a client makes up is one series
+		method = "unknown"
+	}
+	m.requests.WithLabelValues(method, strconv.Itoa(status)).Inc()
 }
 
 func (m *metrics) handler(logger *slog.Logger) http.Handler {

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -27,9 +28,12 @@ const (
 // it has that revision, or with ?consistency=linearizable one that has everything
 // committed before the request.
 func (a *API) state(w http.ResponseWriter, r *http.Request) (*fsm.State, error) {
-	query := r.URL.Query()
 	if err := a.awaitIndex(w, r); err != nil {
 		return nil, err
+	}
+	var query url.Values
+	if r.URL.RawQuery != "" {
+		query = r.URL.Query()
 	}
 	age, known := a.config.Cluster.Age() // first, since what is read next can only be newer
 	if query.Has("consistency") {
@@ -52,6 +56,9 @@ func (a *API) state(w http.ResponseWriter, r *http.Request) (*fsm.State, error) 
 
 // awaitIndex waits until this node has the revision min_index, if that is given.
 func (a *API) awaitIndex(w http.ResponseWriter, r *http.Request) error {
+	if r.URL.RawQuery == "" {
+		return nil
+	}
 	query := r.URL.Query()
 	if !query.Has("min_index") && !query.Has("timeout") {
 		return nil
@@ -95,9 +102,12 @@ func readProblem(err error) error {
 
 func (a *API) read(res *resource) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		fields, wrong := readFields(res, r.URL.Query())
-		if len(wrong) > 0 {
-			return queryProblem(wrong)
+		var fields *selection
+		if r.URL.RawQuery != "" {
+			var wrong []string
+			if fields, wrong = readFields(res, r.URL.Query()); len(wrong) > 0 {
+				return queryProblem(wrong)
+			}
 		}
 		s, err := a.state(w, r)
 		if err != nil {
@@ -109,8 +119,15 @@ func (a *API) read(res *resource) handlerFunc {
 		if o == nil {
 			return problem.New(problem.NotFound, "%s does not exist", clip(ref.String()))
 		}
-		w.Header().Set("ETag", etag(o))
-		return writeJSON(w, http.StatusOK, res.view(a.readViewer(r, res, fields), o, fields))
+		w.Header()["Etag"] = []string{etag(o)}
+		if fields != nil {
+			return writeJSON(w, http.StatusOK, res.view(a.readViewer(r, res, fields), o, fields))
+		}
+		body, err := a.renderedBody(r, res, o)
+		if err != nil {
+			return err
+		}
+		return writeBody(w, http.StatusOK, body)
 	}
 }
 

@@ -1,10 +1,12 @@
 package httpapi
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"time"
 
+	"evenkeel/cluster"
 	"evenkeel/fsm"
 )
 
@@ -24,16 +26,21 @@ func etag(o fsm.AnyObject) string {
 	return `"` + strconv.FormatUint(o.GetMeta().Revision, 10) + `"`
 }
 
-// viewer is what rendering needs beside the object: who the nodes are, and
-// what they reported if they were asked.
+// viewer is what rendering needs beside the object: who the nodes are, which it looks
+// up when that is asked for, and what they reported if they were asked. It is for one
+// goroutine.
 type viewer struct {
-	names map[string]string // of nodes, by UID
-	// witnesses are the UIDs of nodes that open no listeners.
-	witnesses map[string]bool
-	// serving are the UIDs of the nodes that are alive and take traffic.
-	serving []string
-	reports map[string]nodeReport
+	nodes    func() *fsm.State
+	members  func() []cluster.Member
+	gossiped map[string]cluster.Member // by UID; nil until somebody asks
+	reports  map[string]nodeReport
+	// told are the names that were asked for, if they are kept.
+	told  []toldName
+	keeps bool
 }
+
+// toldName is the name of a node.
+type toldName struct{ uid, name string }
 
 // nodeReport is one node's answer, or its absence.
 type nodeReport struct {
@@ -43,18 +50,49 @@ type nodeReport struct {
 
 // viewer returns one that has asked no node.
 func (a *API) viewer() *viewer {
-	v := &viewer{names: map[string]string{}, witnesses: map[string]bool{}}
-	for node := range a.config.Cluster.State().Nodes() {
-		v.names[node.UID] = node.Name
-		if node.State == fsm.NodeAlive && !node.Witness {
-			v.serving = append(v.serving, node.UID)
+	return &viewer{nodes: a.config.Cluster.State, members: a.config.Cluster.Members}
+}
+
+// name returns what a node is called: as the registry has it, else as the node says
+// if it is there, else its UID.
+func (v *viewer) name(uid string) string {
+	name := v.lookup(uid)
+	if v.keeps {
+		v.told = append(v.told, toldName{uid, name})
+	}
+	return name
+}
+
+func (v *viewer) lookup(uid string) string {
+	if v.nodes == nil {
+		return uid
+	}
+	if node := v.nodes().Node(uid); node != nil && node.Name != "" {
+		return node.Name
+	}
+	return cmp.Or(v.member(uid).Name, uid)
+}
+
+// member returns a node as it tells of itself, or a zero one.
+func (v *viewer) member(uid string) cluster.Member {
+	if v.gossiped == nil {
+		v.gossiped = map[string]cluster.Member{}
+		for _, member := range v.members() {
+			v.gossiped[member.UID] = member
 		}
 	}
-	for _, member := range a.config.Cluster.Members() {
-		v.names[member.UID] = member.Name
-		v.witnesses[member.UID] = member.Witness
+	return v.gossiped[uid]
+}
+
+// serving returns the UIDs of the nodes that are alive and take traffic.
+func (v *viewer) serving() []string {
+	var uids []string
+	for node := range v.nodes().Nodes() {
+		if node.State == fsm.NodeAlive && !node.Witness {
+			uids = append(uids, node.UID)
+		}
 	}
-	return v
+	return uids
 }
 
 func agreedStatus[S fsm.Spec, T any](_ *viewer, o *fsm.Object[S, T]) any { return o.Status }
@@ -77,7 +115,7 @@ type ListenerStatus struct {
 func listenerStatus(v *viewer, o *fsm.Listener) any {
 	view := listenersView{Nodes: map[string]ListenerStatus{}}
 	for uid, report := range v.reports {
-		if v.witnesses[uid] {
+		if v.member(uid).Witness {
 			continue
 		}
 		status, known := report.Listeners[o.Name]
@@ -91,13 +129,6 @@ func listenerStatus(v *viewer, o *fsm.Listener) any {
 		view.Nodes[v.name(uid)] = status
 	}
 	return view
-}
-
-func (v *viewer) name(uid string) string {
-	if name := v.names[uid]; name != "" {
-		return name
-	}
-	return uid
 }
 
 // backendView is a backend's status with its votes as people read them.
@@ -147,7 +178,7 @@ func (v *viewer) agreed(s *fsm.BackendStatus) agreedHealth {
 		for _, uid := range d.Idle {
 			view.Drain.Idle = append(view.Drain.Idle, v.name(uid))
 		}
-		for _, uid := range v.serving {
+		for _, uid := range v.serving() {
 			if d.State == fsm.DrainUnderWay && !slices.Contains(d.Idle, uid) {
 				view.Drain.Waiting = append(view.Drain.Waiting, v.name(uid))
 			}

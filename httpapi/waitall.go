@@ -61,13 +61,13 @@ func (a *API) waitServed(rw http.ResponseWriter, r *http.Request, want *wanted, 
 	defer cancel()
 	uids := []string{a.config.Cluster.UID()}
 	if want.wait == waitAll {
-		uids = a.viewer().serving
+		uids = a.viewer().serving()
 	}
 	late := a.lagging(ctx, uids, revision)
 	ended := want.wait
 	v, names := a.viewer(), []string{}
 	for _, uid := range late {
-		if names = append(names, v.name(uid)); uid == a.config.Cluster.UID() || slices.Contains(v.serving, uid) {
+		if names = append(names, v.name(uid)); uid == a.config.Cluster.UID() || slices.Contains(v.serving(), uid) {
 			ended = "timeout"
 		}
 	}
@@ -119,7 +119,7 @@ func (a *API) awaitNode(ctx context.Context, uid string, revision uint64) bool {
 		case err != nil:
 			a.config.Logger.Debug("a node did not tell what it serves", "uid", uid, "error", err)
 		}
-		if !own && !slices.Contains(a.viewer().serving, uid) {
+		if !own && !slices.Contains(a.viewer().serving(), uid) {
 			return false
 		}
 		select {
