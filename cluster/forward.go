@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"evenkeel/cluster/peer"
+	"evenkeel/fsm"
 )
 
 // maxForwards bounds the calls with commands that are under way to one leader. With
@@ -53,8 +54,9 @@ func newForwarder(call func(context.Context, string, [][]byte) []error) *forward
 }
 
 // forward returns what became of the command, an error of call's, when that is known
-// or ctx ends.
-func (f *forwarder) forward(ctx context.Context, leader string, command []byte) error {
+// or ctx ends. This node's own replica may apply the command before the leader's answer
+// is here: then it returns that result, and the call goes on.
+func (f *forwarder) forward(ctx context.Context, leader string, command []byte, applied <-chan fsm.Result) (*fsm.Result, error) {
 	one := &forwarded{command: command, done: make(chan error, 1)}
 	f.mu.Lock()
 	q := f.queues[leader]
@@ -70,9 +72,11 @@ func (f *forwarder) forward(ctx context.Context, leader string, command []byte) 
 	f.mu.Unlock()
 	select {
 	case err := <-one.done:
-		return err
+		return nil, err
+	case result := <-applied:
+		return &result, nil
 	case <-ctx.Done():
-		return f.leave(q, one, context.Cause(ctx))
+		return nil, f.leave(q, one, context.Cause(ctx))
 	}
 }
 

@@ -41,7 +41,10 @@ func TestCommandsThatWaitShareACallAndHaveAnOutcomeEach(t *testing.T) {
 	forward := func(command string) {
 		outcome := make(chan error, 1)
 		outcomes[command] = outcome
-		go func() { outcome <- f.forward(t.Context(), "leader", []byte(command)) }()
+		go func() {
+			_, err := f.forward(t.Context(), "leader", []byte(command), nil)
+			outcome <- err
+		}()
 	}
 	for i := range maxForwards { // as many calls as may be
 		forward(fmt.Sprint("early ", i))
@@ -87,7 +90,7 @@ func TestACommandThatWasNotSentIsKnownNotToBe(t *testing.T) {
 	var sending sync.WaitGroup
 	for range maxForwards {
 		sending.Go(func() {
-			if err := f.forward(sent, "leader", []byte("sent")); !errors.Is(err, errUnknown) {
+			if _, err := f.forward(sent, "leader", []byte("sent"), nil); !errors.Is(err, errUnknown) {
 				t.Errorf("a command that was sent: %v", err)
 			}
 		})
@@ -95,7 +98,7 @@ func TestACommandThatWasNotSentIsKnownNotToBe(t *testing.T) {
 	}
 	waits, leave := context.WithCancel(t.Context())
 	leave()
-	if err := f.forward(waits, "leader", []byte("waits")); !errors.Is(err, errNotLeader) {
+	if _, err := f.forward(waits, "leader", []byte("waits"), nil); !errors.Is(err, errNotLeader) {
 		t.Errorf("a command that was not sent: %v", err)
 	}
 	give() // so nobody waits for the calls
@@ -103,6 +106,26 @@ func TestACommandThatWasNotSentIsKnownNotToBe(t *testing.T) {
 		<-h.ended
 	}
 	sending.Wait()
+	f.calls.Wait()
+}
+
+func TestACallIsNotWaitedForOnceTheResultIsKnown(t *testing.T) {
+	h := newHeldCalls()
+	f := newForwarder(h.call)
+	applied, returned := make(chan fsm.Result, 1), make(chan *fsm.Result, 1)
+	go func() {
+		result, err := f.forward(t.Context(), "leader", []byte("command"), applied)
+		if err != nil {
+			t.Error(err)
+		}
+		returned <- result
+	}()
+	<-h.begun
+	applied <- fsm.Result{Revision: 7}
+	if result := <-returned; result == nil || result.Revision != 7 {
+		t.Errorf("the result is %+v", result)
+	}
+	h.let <- []error{errUnknown} // the call went on, and its answer is of no use
 	f.calls.Wait()
 }
 

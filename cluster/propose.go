@@ -153,6 +153,8 @@ type proposal struct {
 	begun   time.Time
 	// led is when there was last a leader to send it to; zero: never.
 	led time.Time
+	// early is the result, if this node's replica had it before the leader answered.
+	early *fsm.Result
 	// sent is when the command may first have reached a log; zero: never.
 	sent time.Time
 }
@@ -161,6 +163,9 @@ func (p *proposal) run(ctx context.Context) (fsm.Result, error) {
 	for {
 		begun := time.Now()
 		err := p.attempt(ctx)
+		if p.early != nil {
+			return *p.early, nil
+		}
 		select {
 		case result := <-p.result:
 			return result, nil
@@ -274,7 +279,9 @@ func (p *proposal) attempt(ctx context.Context) error {
 		if leader == n.UID() {
 			return n.appendCommand(ctx, p.command)
 		}
-		return n.forwarder.forward(ctx, leader, p.command)
+		result, err := n.forwarder.forward(ctx, leader, p.command, p.result)
+		p.early = result
+		return err
 	})
 }
 
