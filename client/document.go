@@ -138,7 +138,7 @@ type Applied struct {
 }
 
 // Apply writes all objects of a manifest, YAML or JSON, at one revision or not
-// at all. At most 16 MiB.
+// at all. At most 16 MiB of JSON, or 4 MiB of YAML.
 func (c *Client) Apply(ctx context.Context, manifest []byte, apply Apply, write Write) (*Applied, error) {
 	if apply.Prune {
 		write.query = append(write.query, "prune=true")

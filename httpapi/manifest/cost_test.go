@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"evenkeel/httpapi/manifest"
+	"evenkeel/httpapi/strictyaml"
 )
 
 // repeated returns a text of about that many bytes, with a number for each N of
@@ -21,20 +22,28 @@ func repeated(size int, head, unit, tail string) string {
 	return b.String() + tail
 }
 
+// repeatedYAML returns a text of as many bytes, or as many values, as YAML may
+// have. places are those of the unit, as strictyaml counts them.
+func repeatedYAML(places int, head, unit string) string {
+	size := strictyaml.MaxPlaces / places * len(strings.ReplaceAll(unit, "N", "1000"))
+	return repeated(min(size*9/10, strictyaml.MaxBytes-1<<10), head, unit, "")
+}
+
 func TestTheLargestManifestsCostLittle(t *testing.T) {
 	if testing.Short() {
-		t.Skip("16 MiB each")
+		t.Skip("up to 16 MiB each")
 	}
 	const size = manifest.MaxBytes - 1<<10
 	for name, text := range map[string]string{
-		"backends of YAML":          repeated(size, "backends:\n", "- {name: aN, address: 'a:1', labels: {aN: b, bN: c}, weight: 3}\n", ""),
+		"backends of YAML":          repeatedYAML(13, "backends:\n", "- {name: aN, address: 'a:1', labels: {aN: b, bN: c}, weight: 3}\n"),
 		"backends of JSON":          repeated(size, `{"backends": [`, `{"name": "aN", "address": "aN:1"},`, `{}]}`),
-		"faults of every object":    repeated(size, "backends:\n", "- {nam: A, adress: x, weight: [], tier: -1, zone: no}\n", ""),
+		"faults of every object":    repeatedYAML(13, "backends:\n", "- {nam: A, adress: x, weight: [], tier: -1, zone: no}\n"),
 		"lists of JSON":             repeated(size, `{"pools": [`, `[],`, `[]]}`),
-		"one object of many fields": repeated(size, "kind: pool\nname: p\nlabels:\n", "  lN: x\n", ""),
-		"aliases of a large object": repeated(size, "x: &x {labels: {a: b, c: d, e: f}, name: a}\npools:\n", "- *x\n", ""),
-		"documents":                 repeated(size, "", "---\nkind: pool\nname: pN\n", ""),
-		"one large text":            repeated(size, "kind: route\nname: r\nrespond:\n  body: |\n", "    <p>N</p>\n", ""),
+		"one object of many fields": repeatedYAML(1, "kind: pool\nname: p\nlabels:\n", "  lN: x\n"),
+		"aliases of a large object": repeatedYAML(1, "x: &x {labels: {a: b, c: d, e: f}, name: a}\npools:\n", "- *x\n"),
+		"documents":                 repeatedYAML(3, "", "---\nkind: pool\nname: pN\n"),
+		"one large text":            repeatedYAML(1, "kind: route\nname: r\nrespond:\n  body: |\n", "    <p>N</p>\n"),
+		"more than may be read":     repeated(size, "backends:\n", "- {name: aN, address: 'a:1'}\n", ""),
 	} {
 		t.Run(name, func(t *testing.T) {
 			var before, after runtime.MemStats

@@ -7,7 +7,8 @@ import (
 	"evenkeel/httpapi/strictjson"
 )
 
-// Bounds of a manifest. MaxObjects is what one transaction takes.
+// Bounds of a manifest. MaxObjects is what one transaction takes. One of YAML is
+// held to those of package strictyaml besides.
 const (
 	MaxBytes   = 16 << 20
 	MaxObjects = 20_000

@@ -10,6 +10,7 @@ import (
 	"evenkeel/fsm"
 	"evenkeel/httpapi/diff"
 	"evenkeel/httpapi/manifest"
+	"evenkeel/httpapi/strictyaml"
 )
 
 func parse(t testing.TB, text string) *manifest.Manifest {
@@ -238,6 +239,10 @@ func TestFaultsAreBounded(t *testing.T) {
 func TestSizeIsBounded(t *testing.T) {
 	_, faults := manifest.Parse(bytes.Repeat([]byte("#"), manifest.MaxBytes+1), manifest.Options{})
 	if len(faults) != 1 || !strings.Contains(faults[0].Message, "at most 16777216 are taken") {
+		t.Errorf("%v", faults)
+	}
+	_, faults = manifest.Parse(bytes.Repeat([]byte("#"), strictyaml.MaxBytes+1), manifest.Options{})
+	if len(faults) != 1 || !strings.Contains(faults[0].Message, "at most 4194304 of YAML are taken: split it, or send JSON") {
 		t.Errorf("%v", faults)
 	}
 	var text strings.Builder

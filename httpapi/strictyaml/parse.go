@@ -2,36 +2,53 @@ package strictyaml
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
 
 	"evenkeel/fsm"
 	"evenkeel/httpapi/strictjson"
 )
 
-// MaxDepth is how deep values may be nested, the innermost one counted.
-const MaxDepth = strictjson.MaxDepth
+// Bounds of a text. They keep what reading costs below some 300 MB and two
+// seconds: the library makes a node of 160 bytes of every value, and a token
+// before, while none of them can be looked at yet.
+const (
+	// MaxBytes is how long a text may be.
+	MaxBytes = 4 << 20
+	// MaxPlaces is how many commas, brackets, and colons and dashes with white
+	// space behind them it may have. A value, or a field with its value, takes one
+	// of these.
+	MaxPlaces = 250_000
+	// MaxDepth is how deep values may be nested, the innermost one counted.
+	MaxDepth = strictjson.MaxDepth
+)
 
-// Parse reads a stream of documents. Those without any value are left out. An
-// alias counts as many values as it stands for, so that maxValues bounds what
-// the documents are once expanded.
+// Parse reads a stream of documents of at most [MaxBytes] and [MaxPlaces]. Those without any
+// value are left out. An alias counts as many values as it stands for, so that
+// maxValues bounds what the documents are once expanded.
 //
 // When the text cannot be read to its end, there are no documents and the last
 // fault says where and why. Otherwise the faults are of single fields and
 // values, and the documents hold all of them but the second of two fields of one
-// name. Pointers of faults begin within their document.
+// name and those whose name is none. Pointers of faults begin within their
+// document.
 func Parse(data []byte, maxValues int) ([]*strictjson.Value, []strictjson.Located) {
-	p := &parser{data: data, most: maxValues}
-	documents, err := p.stream()
+	c := &converter{data: data, most: maxValues}
+	documents, err := c.stream()
 	if err != nil {
 		at := err.(*syntaxError)
-		p.faults = append(p.faults[:min(len(p.faults), strictjson.MaxFaults-1)],
+		c.faults = append(c.faults[:min(len(c.faults), strictjson.MaxFaults-1)],
 			strictjson.Located{Fault: fsm.Fault{Message: at.message}, Offset: at.offset})
-		return nil, p.faults
+		return nil, c.faults
 	}
-	return documents, p.faults
+	return documents, c.faults
 }
 
 // syntaxError ends the reading.
@@ -47,94 +64,127 @@ func fail(offset int, format string, args ...any) error {
 	return &syntaxError{offset, fmt.Sprintf(format, args...)}
 }
 
-// parser reads the text once from its beginning to its end. Lines are looked
-// ahead at by at most one.
-type parser struct {
-	data  []byte
-	pos   int
-	line  int // offset of the line's first byte
-	first int // offset of the line's first byte that is neither space nor tab
-	depth int
-	count int
-	most  int
+var byteOrderMark = []byte("\ufeff")
 
-	path    []string // of the value being read
-	anchors map[string]*anchor
-	faults  []strictjson.Located
-}
-
-// anchor is a value that aliases stand for, with what it counts.
-type anchor struct {
-	value *strictjson.Value
-	count int
-}
-
-func (p *parser) add(offset int, format string, args ...any) {
-	if len(p.faults) > strictjson.MaxFaults {
-		return
+// stream reads the documents. Of each, the library's nodes are dropped before
+// the next is read.
+func (c *converter) stream() ([]*strictjson.Value, error) {
+	if len(c.data) > MaxBytes {
+		return nil, fail(0, "the text has %d bytes, at most %d of YAML are taken: split it, or send JSON", len(c.data), MaxBytes)
 	}
-	var pointer strings.Builder
-	for _, token := range p.path {
-		pointer.WriteString("/" + fsm.EscapePointer(clip(token)))
-	}
-	p.faults = strictjson.AddLocated(p.faults, offset, pointer.String(), format, args...)
-}
-
-// clip shortens what a message quotes.
-func clip(text string) string {
-	if len(text) <= 80 {
-		return text
-	}
-	return strings.ToValidUTF8(text[:77], "") + "..."
-}
-
-func (p *parser) stream() ([]*strictjson.Value, error) {
-	if err := p.checkBytes(); err != nil {
+	if err := checkBytes(c.data); err != nil {
 		return nil, err
 	}
-	if bytes.HasPrefix(p.data, []byte("\ufeff")) {
-		p.pos = len("\ufeff")
+	if err := checkPlaces(c.data); err != nil {
+		return nil, err
 	}
-	p.beginLine()
+	text, err := withoutDirectives(c.data)
+	if err != nil {
+		return nil, err
+	}
+	text = bytes.TrimPrefix(text, byteOrderMark)
+	c.cursor = newCursor(c.data, len(c.data)-len(text))
+	loader, err := yaml.NewLoader(bytes.NewReader(text), yaml.WithPlugin(limits{}))
+	if err != nil {
+		return nil, fail(0, "%s", err)
+	}
 	var documents []*strictjson.Value
 	for {
-		more, err := p.documentStart()
-		if err != nil || !more {
-			return documents, err
+		root, err := load(loader)
+		switch {
+		case errors.Is(err, io.EOF):
+			return documents, nil
+		case err != nil:
+			return nil, c.explain(err)
 		}
-		p.anchors = map[string]*anchor{}
-		value, err := p.block(node{min: 0, sequence: -1})
+		value, err := c.document(root)
 		if err != nil {
 			return nil, err
 		}
-		if err := p.skip(); err != nil {
-			return nil, err
-		}
-		if !p.atEnd() {
-			return nil, p.unexpected()
-		}
-		if !value.absent {
-			documents = append(documents, value.Value)
+		if value != nil {
+			documents = append(documents, value)
 		}
 	}
 }
 
+// load reads the next document. Where the library finds its own state
+// impossible, it panics and asks for a report; no text that a client sends may
+// end the node.
+func load(loader *yaml.Loader) (root *yaml.Node, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			root, err = nil, fmt.Errorf("%v", cause)
+		}
+	}()
+	root = &yaml.Node{}
+	if err := loader.Load(root); err != nil {
+		return nil, err
+	}
+	return root, nil
+}
+
+// limits keeps the library from going deeper than a value may. Aliases are not
+// followed by it.
+type limits struct{}
+
+var errDepth = fmt.Errorf("the document is nested deeper than %d levels", MaxDepth)
+
+// CheckDepth implements yaml.LoaderLimitsPlugin.
+func (limits) CheckDepth(depth int, _ *yaml.DepthContext) error {
+	if depth > MaxDepth {
+		return errDepth
+	}
+	return nil
+}
+
+// CheckAlias implements yaml.LoaderLimitsPlugin.
+func (limits) CheckAlias(int, int) error { return nil }
+
+// checkPlaces holds a text to MaxPlaces.
+func checkPlaces(data []byte) error {
+	places := 0
+	for i, b := range data {
+		if isPlace(data, i, b) {
+			places++
+		}
+		if places > MaxPlaces {
+			return fail(i, "the text has more than %d commas, brackets, colons and dashes, and may have as many values: split it, or send JSON", MaxPlaces)
+		}
+	}
+	return nil
+}
+
+func isPlace(data []byte, i int, b byte) bool {
+	switch b {
+	case ',', '[', '{':
+		return true
+	case ':', '-', '?':
+		// Behind quotes a colon needs no space (YAML 1.2, section 7.4.2).
+		return i+1 == len(data) || blank(data[i+1]) || strings.IndexByte(",[]{}", data[i+1]) >= 0 ||
+			b == ':' && i > 0 && (strings.IndexByte(`"']}`, data[i-1]) >= 0)
+	}
+	return false
+}
+
+// blank tells whether b is white space or the end of a line.
+func blank(b byte) bool { return b == ' ' || b == '\t' || b == '\n' || b == '\r' }
+
 // checkBytes looks for what no document may hold.
-func (p *parser) checkBytes() error {
-	if bytes.HasPrefix(p.data, []byte("\xff\xfe")) || bytes.HasPrefix(p.data, []byte("\xfe\xff")) {
+func checkBytes(data []byte) error {
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
 		return fail(0, "the text is UTF-16: save it as UTF-8")
 	}
-	if !utf8.Valid(p.data) {
-		return fail(strictjson.InvalidUTF8(p.data), "not valid UTF-8")
+	if !utf8.Valid(data) {
+		return fail(strictjson.InvalidUTF8(data), "not valid UTF-8")
 	}
-	for i, c := range p.data {
+	for i, c := range data {
 		switch {
 		case c == 0xc2 || c == 0xe2 || c == 0xef:
-			if r, _ := utf8.DecodeRune(p.data[i:]); r < 0xa0 || r == '\ufeff' && i > 0 || r == '\u2028' || r == '\u2029' || r == '\ufffe' || r == '\uffff' {
+			if r, _ := utf8.DecodeRune(data[i:]); r < 0xa0 || r == '\ufeff' && i > 0 || r == '\u2028' || r == '\u2029' || r == '\ufffe' || r == '\uffff' {
 				return fail(i, "the character U+%04X, which some readers of YAML refuse or end the line at: write it as an escape in double quotes, \"\\u%04x\"", r, r)
 			}
 		case c >= ' ' && c != 0x7f, c == '\t', c == '\n':
-		case c == '\r' && i+1 < len(p.data) && p.data[i+1] == '\n':
+		case c == '\r' && i+1 < len(data) && data[i+1] == '\n':
 		case c == '\r':
 			return fail(i, "a carriage return without a line feed: end lines with a line feed")
 		default:
@@ -144,174 +194,41 @@ func (p *parser) checkBytes() error {
 	return nil
 }
 
-// documentStart passes over what stands before a document, and tells whether
-// there is one.
-func (p *parser) documentStart() (bool, error) {
-	for {
-		if err := p.skip(); err != nil {
-			return false, err
+var (
+	version = regexp.MustCompile(`^%YAML 1\.[12][ \t\r]*$`)
+	ends    = regexp.MustCompile(`^\.\.\.([ \t\r]|$)`)
+)
+
+// withoutDirectives returns the text with %YAML 1.2, which the library does not
+// know, as %YAML 1.1, which it reads the same. A directive stands before the
+// first document, or behind the "..." that ends one.
+func withoutDirectives(data []byte) ([]byte, error) {
+	outside, copied, directive := true, false, ""
+	for start := 0; start < len(data); {
+		end := len(data)
+		if i := bytes.IndexByte(data[start:], '\n'); i >= 0 {
+			end = start + i
 		}
+		line := bytes.TrimPrefix(data[start:end], byteOrderMark)
 		switch {
-		case p.pos == len(p.data):
-			return false, nil
-		case p.marker("..."):
-			p.pos += 3
-			if err := p.restOfLine("..."); err != nil {
-				return false, err
-			}
-		case p.marker("---"):
-			p.pos += 3
-			return true, nil
-		case p.data[p.pos] == '%' && p.pos == p.line:
-			if err := p.directive(); err != nil {
-				return false, err
-			}
+		case ends.Match(line):
+			outside = true
+		case !outside, len(bytes.TrimSpace(line)) == 0, line[0] == '#':
+		case line[0] != '%' && directive != "" && !bytes.HasPrefix(line, []byte("---")):
+			return nil, fail(end-len(line), "a line of \"---\" must follow %q", directive)
+		case line[0] != '%':
+			outside, directive = false, ""
+		case !version.Match(line):
+			text := strings.TrimRight(string(line[:min(len(line), 80)]), " \t\r")
+			return nil, fail(end-len(line), "%s: no directive but %%YAML 1.2 is understood: leave it out", strconv.Quote(strings.ToValidUTF8(text, "")))
 		default:
-			return true, nil
-		}
-	}
-}
-
-// directive passes over %YAML 1.2 (or 1.1, which is read as 1.2).
-func (p *parser) directive() error {
-	end := p.endOfLine()
-	text := strings.TrimRight(string(p.data[p.pos:min(end, p.pos+80)]), " \r")
-	if text != "%YAML 1.2" && text != "%YAML 1.1" {
-		return fail(p.pos, "%q: no directive but %%YAML 1.2 is understood: leave it out", clip(text))
-	}
-	p.pos = end
-	if err := p.skip(); err != nil {
-		return err
-	}
-	if !p.marker("---") {
-		return fail(p.pos, "a line of \"---\" must follow %q", text)
-	}
-	return nil
-}
-
-func (p *parser) restOfLine(after string) error {
-	if err := p.skip(); err != nil {
-		return err
-	}
-	if p.pos < len(p.data) && !p.fresh() {
-		return fail(p.pos, "only a comment may follow %q on its line", after)
-	}
-	return nil
-}
-
-// skip passes over white space, comments and ends of lines up to the next
-// content. A tab is white space behind content, and refused before it.
-func (p *parser) skip() error { return p.space(false) }
-
-// space is skip, with tabs allowed anywhere if so said.
-func (p *parser) space(tabs bool) error {
-	for p.pos < len(p.data) {
-		switch c := p.data[p.pos]; {
-		case c == ' ':
-			p.pos++
-		case c == '\t':
-			if !tabs && p.fresh() && !p.blankLine() {
-				return fail(p.pos, "a tab in the indentation: use spaces")
+			if !copied {
+				data, copied = bytes.Clone(data), true
 			}
-			p.pos = max(p.pos+1, p.first)
-		case c == '#' && (p.pos == p.line || blank(p.data[p.pos-1])):
-			p.pos = p.endOfLine()
-		case !p.newline():
-			return nil
+			data[end-len(line)+len("%YAML 1.")] = '1'
+			directive = string(line[:len("%YAML 1.2")])
 		}
+		start = end + 1
 	}
-	return nil
-}
-
-// newline passes over the end of a line, if there is one.
-func (p *parser) newline() bool {
-	switch p.at(0) {
-	case '\n':
-		p.pos++
-	case '\r':
-		p.pos += 2
-	default:
-		return false
-	}
-	p.beginLine()
-	return true
-}
-
-func (p *parser) beginLine() {
-	p.line, p.first = p.pos, p.pos
-	for p.first < len(p.data) && (p.data[p.first] == ' ' || p.data[p.first] == '\t') {
-		p.first++
-	}
-}
-
-// fresh tells whether only spaces and tabs stand before the position on its
-// line.
-func (p *parser) fresh() bool { return p.pos <= p.first }
-
-// blankLine tells whether the line has nothing but white space and a comment.
-func (p *parser) blankLine() bool {
-	return p.first == len(p.data) || strings.IndexByte("#\n\r", p.data[p.first]) >= 0
-}
-
-func (p *parser) endOfLine() int {
-	if i := bytes.IndexByte(p.data[p.pos:], '\n'); i >= 0 {
-		end := p.pos + i
-		if end > p.pos && p.data[end-1] == '\r' {
-			end--
-		}
-		return end
-	}
-	return len(p.data)
-}
-
-// at returns the byte n behind the position, 0 behind the text's end.
-func (p *parser) at(n int) byte {
-	if p.pos+n < len(p.data) {
-		return p.data[p.pos+n]
-	}
-	return 0
-}
-
-func (p *parser) column() int { return p.pos - p.line }
-
-// atEnd tells whether the document ends at the position.
-func (p *parser) atEnd() bool {
-	return p.pos == len(p.data) || p.marker("---") || p.marker("...")
-}
-
-func (p *parser) marker(text string) bool {
-	return p.pos == p.line && bytes.HasPrefix(p.data[p.pos:], []byte(text)) && blank(p.at(3))
-}
-
-// blank tells whether c is white space, the end of a line, or of the text.
-func blank(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == 0 }
-
-func (p *parser) unexpected() error {
-	if p.fresh() {
-		return fail(p.pos, "%s does not fit to the lines above: is it indented rightly?", p.quote())
-	}
-	return fail(p.pos, "%s is not possible here: begin a new line, or put the text in quotes", p.quote())
-}
-
-// quote returns the beginning of what stands at the position.
-func (p *parser) quote() string {
-	text := string(p.data[p.pos:min(p.endOfLine(), p.pos+24)])
-	return strconv.Quote(strings.ToValidUTF8(strings.TrimRight(text, " \t"), ""))
-}
-
-// enter counts one value, and leave goes with every enter that did not fail.
-func (p *parser) enter() error {
-	if p.depth++; p.depth > MaxDepth {
-		return fail(p.pos, "the document is nested deeper than %d levels", MaxDepth)
-	}
-	return p.counted(1)
-}
-
-func (p *parser) leave() { p.depth-- }
-
-func (p *parser) counted(values int) error {
-	if p.count += values; p.count > p.most {
-		return fail(p.pos, "the documents have more than %d values", p.most)
-	}
-	return nil
+	return data, nil
 }
