@@ -127,6 +127,7 @@ func (a *API) router() *paths {
 	a.serve(router, http.MethodGet, "/v1/snapshot", a.snapshot, readQuery()...)
 	a.serve(router, http.MethodPut, "/v1/snapshot", a.restoreSnapshot)
 	a.serve(router, http.MethodGet, "/v1/watch", a.watch, watchQuery...)
+	a.serveHistory(router)
 	a.serve(router, http.MethodGet, "/v1/openapi.json", a.openAPI)
 	a.serve(router, http.MethodGet, "/v1/problems/{kind}", a.explainProblem)
 	for path, handler := range map[string]http.Handler{

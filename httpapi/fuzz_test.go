@@ -2,6 +2,8 @@ package httpapi_test
 
 import (
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"testing"
 )
 
@@ -33,6 +35,30 @@ func FuzzBodiesOfWrites(f *testing.F) {
 			}
 			read := c.send("GET", path, "").want(http.StatusOK)
 			c.send("PUT", path, read.body).want(http.StatusOK).wantHeader("ETag", got.Header.Get("ETag"))
+		}
+	})
+}
+
+// FuzzQueriesOfTheHistory asks for any part of the history. What is refused is
+// refused with a problem of the 400s.
+func FuzzQueriesOfTheHistory(f *testing.F) {
+	f.Add("", "limit=2&before=3")
+	f.Add("/2", "")
+	f.Add("/1/diff/current", "consistency=linearizable")
+	f.Add("/-1/diff/18446744073709551616", "kind=pool&actor=a@b")
+	c := newClient(f)
+	c.write("/v1/pools/web", `{}`)
+	c.write("/v1/pools/p?confirm_within=1m", `{}`)
+	f.Fuzz(func(t *testing.T, path, query string) {
+		asked := url.URL{Path: "/v1/revisions" + path, RawQuery: query}
+		request, err := http.NewRequest(http.MethodGet, "http://localhost:7070"+asked.RequestURI(), nil)
+		if err != nil {
+			t.Skip()
+		}
+		recorder := httptest.NewRecorder()
+		c.handler.ServeHTTP(recorder, request)
+		if got := recorder.Code; got != 200 && (got < 400 || got > 499) && got != 301 {
+			t.Fatalf("GET %s: status %d: %s", request.URL, got, recorder.Body)
 		}
 	})
 }

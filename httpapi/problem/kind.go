@@ -81,7 +81,7 @@ func Catalog() []Entry {
 		{Unsafe, http.StatusConflict, "The members may not be changed so now", "Read the detail, which says what has to be done first. Nothing was changed."},
 		{Interrupted, http.StatusConflict, "Another restore has begun", "Decide which of the two it is to be, and send that one again. Nothing was changed."},
 		{Compacted, http.StatusGone, "What was there then is no longer known",
-			"Read everything anew, and go on from the revision of that: the first page of a list, or a watch with snapshot=true."},
+			"Go on from a revision that is known: the first page of a list, or a watch with snapshot=true. GET /v1/revisions lists those in the journal, the last 4,096 and fewer of large ones."},
 		{PreconditionFailed, http.StatusPreconditionFailed, "The object is not as the request demands",
 			"Look at current, which is the object as it is, and decide anew. Nothing was changed."},
 		{BodyTooLarge, http.StatusRequestEntityTooLarge, "The body is too large", "Send at most what the detail says."},

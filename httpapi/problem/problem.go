@@ -32,6 +32,9 @@ type Problem struct {
 	// Faults are all things wrong with the request, with JSON pointers into
 	// its body.
 	Faults []fsm.Fault
+	// Places are where each of Faults stands in a body of several lines; nil if
+	// that is not known.
+	Places []Place
 	// Current is, for [PreconditionFailed], the object as it is.
 	Current any
 	// Currents are, for [PreconditionFailed] of a write of several objects, those
@@ -39,6 +42,13 @@ type Problem struct {
 	Currents map[string]any
 	// Header is added to the answer's.
 	Header http.Header
+}
+
+// Place is where in a text something stands: line and column from 1 and in
+// characters, 0 for nowhere.
+type Place struct {
+	Line   int `json:"line,omitempty"`
+	Column int `json:"column,omitempty"`
 }
 
 // New returns a problem; the detail says what is wrong with this request and
@@ -82,9 +92,26 @@ type document struct {
 	Title    string         `json:"title"`
 	Status   int            `json:"status"`
 	Detail   string         `json:"detail,omitempty"`
-	Faults   []fsm.Fault    `json:"faults,omitempty"`
+	Faults   []fault        `json:"faults,omitempty"`
 	Current  any            `json:"current,omitempty"`
 	Currents map[string]any `json:"currents,omitempty"`
+}
+
+type fault struct {
+	Place
+	fsm.Fault
+}
+
+// faults returns the faults as they are sent.
+func (p *Problem) faults() []fault {
+	list := make([]fault, min(len(p.Faults), maxFaults))
+	for i := range list {
+		list[i].Fault = p.Faults[i]
+		if i < len(p.Places) {
+			list[i].Place = p.Places[i]
+		}
+	}
+	return list
 }
 
 // MarshalJSON returns the document as [Problem.Write] sends it.
@@ -92,7 +119,7 @@ func (p *Problem) MarshalJSON() ([]byte, error) {
 	entry := Lookup(p.Kind)
 	body, err := json.Marshal(document{
 		Type: BasePath + string(p.Kind), Title: entry.Title, Status: entry.Status, Detail: p.Detail,
-		Faults: p.Faults[:min(len(p.Faults), maxFaults)], Current: p.Current, Currents: p.Currents,
+		Faults: p.faults(), Current: p.Current, Currents: p.Currents,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode problem %q: %w", p.Kind, err)
