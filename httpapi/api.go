@@ -128,6 +128,8 @@ func (a *API) router() *paths {
 	a.serve(router, http.MethodPut, "/v1/snapshot", a.restoreSnapshot)
 	a.serve(router, http.MethodGet, "/v1/watch", a.watch, watchQuery...)
 	a.serveHistory(router)
+	a.serve(router, http.MethodPost, "/v1/apply", a.apply, confirmable("prune", "owner")...)
+	a.serve(router, http.MethodGet, "/v1/export", a.export, "consistency", "format", "owner", "kind", "label")
 	a.serve(router, http.MethodGet, "/v1/openapi.json", a.openAPI)
 	a.serve(router, http.MethodGet, "/v1/problems/{kind}", a.explainProblem)
 	for path, handler := range map[string]http.Handler{

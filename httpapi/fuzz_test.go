@@ -48,7 +48,7 @@ func FuzzQueriesOfTheHistory(f *testing.F) {
 	f.Add("/-1/diff/18446744073709551616", "kind=pool&actor=a@b")
 	c := newClient(f)
 	c.write("/v1/pools/web", `{}`)
-	c.write("/v1/pools/p?confirm_within=1m", `{}`)
+	c.send("POST", "/v1/apply?confirm_within=1m", "pools: [{name: p}]").want(http.StatusOK)
 	f.Fuzz(func(t *testing.T, path, query string) {
 		asked := url.URL{Path: "/v1/revisions" + path, RawQuery: query}
 		request, err := http.NewRequest(http.MethodGet, "http://localhost:7070"+asked.RequestURI(), nil)
@@ -59,6 +59,30 @@ func FuzzQueriesOfTheHistory(f *testing.F) {
 		c.handler.ServeHTTP(recorder, request)
 		if got := recorder.Code; got != 200 && (got < 400 || got > 499) && got != 301 {
 			t.Fatalf("GET %s: status %d: %s", request.URL, got, recorder.Body)
+		}
+	})
+}
+
+// FuzzBodiesOfSeveralObjects sends any body to what writes several objects. What is
+// accepted is one revision at most, and the same once more is none.
+func FuzzBodiesOfSeveralObjects(f *testing.F) {
+	for _, seed := range []string{`{"to":1}`, `{"to":2}`, `{"to":0}`, shop, "owner: a\npools: []", `{"pools":[{"name":"default"}]}`, "\t", "[", ""} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		for _, path := range []string{"/v1/rollback", "/v1/apply", "/v1/apply?prune=true"} {
+			c := newClient(t)
+			c.checked = false
+			c.write("/v1/pools/web", `{}`)
+			before := c.cluster.State().Revision()
+			got := c.send("POST", path, string(body))
+			made := c.cluster.State().Revision() - before
+			if ok := got.StatusCode == http.StatusOK; !ok && (got.StatusCode < 400 || got.StatusCode > 499) || !ok && made != 0 || made > 1 {
+				t.Fatalf("POST %s: status %d, %d revisions: %s", path, got.StatusCode, made, got.body)
+			}
+			if again := c.send("POST", path, string(body)); again.StatusCode != got.StatusCode || c.cluster.State().Revision() != before+made {
+				t.Fatalf("POST %s once more: status %d, then %d: %s", path, got.StatusCode, again.StatusCode, again.body)
+			}
 		}
 	})
 }

@@ -218,7 +218,7 @@ func TestExamplesOfTheDocumentAreAccepted(t *testing.T) {
 				}
 				c.send("PUT", concrete, string(there)).want(http.StatusCreated)
 				c.send(method, concrete, string(body)).want(http.StatusOK)
-			case path == "/v1/txn", path == "/v1/rollback":
+			case path == "/v1/txn", path == "/v1/apply", path == "/v1/rollback":
 				c.send(method, path, string(body)).want(http.StatusOK)
 			default:
 				c.send(method, concrete, string(body)).want(http.StatusCreated)

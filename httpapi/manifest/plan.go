@@ -17,7 +17,12 @@ type PlanOptions struct {
 	// Owner is whose objects those are; "": the manifest's. Objects of a manifest
 	// without an owner get the label. It may not contradict the manifest's.
 	Owner string
+	// Sees tells which objects whoever asks may know of; nil: all. Others are not
+	// pruned, and not named.
+	Sees func(fsm.AnyObject) bool
 }
+
+func (o PlanOptions) sees(object fsm.AnyObject) bool { return o.Sees == nil || o.Sees(object) }
 
 // Plan is the way from one state to what a manifest asks for.
 type Plan struct {
@@ -38,7 +43,7 @@ func (m *Manifest) Plan(state *fsm.State, options PlanOptions) (*Plan, []Fault) 
 	if fault != nil {
 		return nil, []Fault{*fault}
 	}
-	p := planner{manifest: m, state: state, owner: owner, plan: &Plan{manifest: m}}
+	p := planner{manifest: m, state: state, owner: owner, sees: options.sees, plan: &Plan{manifest: m}}
 	p.plan.Diff = diff.Document{Revision: state.Revision(), Owner: owner, Changes: []diff.Change{}}
 	if options.Prune {
 		p.prune()
@@ -72,6 +77,7 @@ type planner struct {
 	manifest *Manifest
 	state    *fsm.State
 	owner    string
+	sees     func(fsm.AnyObject) bool
 	plan     *Plan
 	deleted  map[fsm.Ref]bool
 	writes   []planned
@@ -88,7 +94,7 @@ func (p *planner) prune() {
 	p.deleted = map[fsm.Ref]bool{}
 	for o := range objects(p.state) {
 		ref := o.Ref()
-		if o.GetLabels()[OwnerLabel] != p.owner || p.manifest.Has(ref) {
+		if o.GetLabels()[OwnerLabel] != p.owner || p.manifest.Has(ref) || !p.sees(o) {
 			continue
 		}
 		p.deleted[ref] = true
@@ -138,10 +144,14 @@ func (p *planner) checkNeeded(faults *list) {
 		if p.deleted[ref] || p.manifest.Has(ref) {
 			continue
 		}
+		name := ref.String()
+		if !p.sees(o) {
+			name = "an object that the token does not see"
+		}
 		for _, r := range references(fsm.PutOf(o)) {
 			if p.deleted[r.to] {
 				faults.add(Fault{Code: fsm.CodeInUse, Message: fmt.Sprintf(
-					"%s is not in the manifest and would be deleted, but %s needs it, which is not of the owner %q: keep it, or change that first", r.to, ref, clip(p.owner))})
+					"%s is not in the manifest and would be deleted, but %s needs it, which is not of the owner %q: keep it, or change that first", r.to, name, clip(p.owner))})
 			}
 		}
 	}
