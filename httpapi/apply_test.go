@@ -105,7 +105,7 @@ func TestAFaultyManifestIsRefusedWithLineAndColumn(t *testing.T) {
 		"an unknown field":         {"pools:\n- name: p\n  colour: red", "/pools/0/colour", `"colour" is not a known field`, 3, 3},
 		"a key given twice":        {"pools:\n- name: p\n  name: q", "/pools/0/name", "", 3, 3},
 		"a value out of its range": {"pools:\n- name: p\n  backends:\n  - {name: b, address: 'h:1', weight: 5000}", "/pools/0/backends/0/weight", "5000", 4, 31},
-		"an alias":                 {"pools: &a\n- *a", "", "", 2, 3},
+		"an alias":                 {"pools: &a\n- *a", "/pools/0", "", 2, 3},
 		"a pool that is not there": {"backends:\n- name: b\n  pool: none\n  address: h:1", "/backends/0/pool", "pool none does not exist", 3, 3},
 		"JSON with a comma":        {"{\n \"pools\": [],\n}", "", "", 3, 1},
 		"JSON of another field":    {"{\n \"pols\": []\n}", "/pols", `did you mean "pools"`, 2, 2},

@@ -26,7 +26,7 @@ const (
 )
 
 // serveHistory adds the paths of what was changed when, and of taking it back.
-func (a *API) serveHistory(router *mux.Router) {
+func (a *API) serveHistory(router *paths) {
 	a.serve(router, http.MethodGet, "/v1/revisions", a.revisions, revisionParameters...)
 	a.serve(router, http.MethodGet, "/v1/revisions/{revision}", a.revision, "consistency")
 	a.serve(router, http.MethodGet, "/v1/revisions/{from}/diff/{to}", a.compareRevisions, "consistency")
