@@ -125,8 +125,8 @@ func (a *API) change(res *resource) handlerFunc {
 		if value == nil {
 			return problem.Invalid(faults)
 		}
-		p, faults := readPatch(res, value)
-		done, err := a.performPatch(r.Context(), w, p, faults)
+		p, more := readPatch(res, value)
+		done, err := a.performPatch(r.Context(), w, p, unite(faults, more))
 		if err != nil {
 			return err
 		}

@@ -69,6 +69,7 @@ func TestAFaultyPatchIsRefusedWithEveryFaultNamedAsItWasSent(t *testing.T) {
 		"a spec taken away":            {webBackend, `{"spec":null}`, []string{"/spec"}},
 		"a spec that is none":          {webBackend, `{"spec":1}`, []string{"/spec"}},
 		"a name taken away":            {webBackend, `{"name":null}`, []string{"/name"}},
+		"a field and a label twice":    {webBackend, `{"weight":1,"weight":2,"labels":{"a":"x","a":null}}`, []string{"/labels/a", "/weight"}},
 		"another name and pool":        {webBackend, `{"name":"x","pool":"y"}`, []string{"/name", "/pool"}},
 		"a list":                       {webBackend, `[]`, []string{""}},
 		"null":                         {webBackend, `null`, []string{""}},
