@@ -66,6 +66,8 @@ type Fault struct {
 	Message string `json:"message"`
 	// Code is of the faulty step, for faults of a [Txn].
 	Code Code `json:"code,omitempty"`
+	// Other is the Other of the faulty step's [Error], for faults of a [Txn].
+	Other *Ref `json:"-"`
 }
 
 // Error is why a command was refused: all its faults at once.

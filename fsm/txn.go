@@ -80,7 +80,11 @@ func (f *faults) within(pointer string, err *Error) {
 		if fault.Code == "" {
 			fault.Code = err.Code
 		}
-		f.put(Fault{Pointer: pointer + fault.Pointer, Message: fault.Message, Code: fault.Code})
+		if fault.Other == nil {
+			fault.Other = err.Other
+		}
+		fault.Pointer = pointer + fault.Pointer
+		f.put(fault)
 	}
 }
 

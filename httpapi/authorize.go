@@ -10,6 +10,7 @@ import (
 	"evenkeel/cluster/secret"
 	"evenkeel/fsm"
 	"evenkeel/httpapi/problem"
+	"evenkeel/httpapi/strictjson"
 )
 
 // authorized is the cluster as the handlers have it: every command passes what
@@ -37,7 +38,8 @@ func (a authorized) Propose(ctx context.Context, c fsm.Command) (fsm.Result, err
 		if own && outdated(result.Err) && try < maxTries {
 			continue
 		}
-		return result, p.judge(a.State(), narrowed.Op, result)
+		err = p.judge(a.State(), narrowed.Op, &result)
+		return result, err
 	}
 }
 
@@ -92,7 +94,7 @@ func (p *principal) mayWrite(kind fsm.Kind) error {
 }
 
 // mayLeave refuses what would leave the labels that the sender is limited to.
-func (p *principal) mayLeave(put fsm.Put) error {
+func (p *principal) mayLeave(put fsm.Put) *problem.Problem {
 	if !p.limited() || visible(p, put.Labels) {
 		return nil
 	}
@@ -100,8 +102,8 @@ func (p *principal) mayLeave(put fsm.Put) error {
 }
 
 func (p *principal) narrowPut(s *fsm.State, c fsm.Command, put fsm.Put) (narrowed fsm.Put, own bool, err error) {
-	if err := p.mayLeave(put); err != nil {
-		return put, false, err
+	if refusal := p.mayLeave(put); refusal != nil {
+		return put, false, refusal
 	}
 	if p.limited() {
 		put.If.Labels = p.labels
@@ -148,6 +150,7 @@ func (p *principal) narrowTxn(txn fsm.Txn) (fsm.Txn, error) {
 		return txn, p.lacks(fsm.RoleEditor, "")
 	}
 	steps := make([]fsm.Step, len(txn.Steps))
+	var leaving []fsm.Fault
 	for i, step := range txn.Steps {
 		switch {
 		case step.Ref().Kind == fsm.KindToken:
@@ -155,17 +158,23 @@ func (p *principal) narrowTxn(txn fsm.Txn) (fsm.Txn, error) {
 		case !p.limited():
 		case step.Put != nil:
 			put := *step.Put
-			if err := p.mayLeave(put); err != nil {
-				return txn, err
+			if err := p.mayLeave(put); err != nil && len(leaving) < strictjson.MaxFaults {
+				leaving = append(leaving, fsm.Fault{Pointer: stepAt(i) + "/labels", Message: err.Detail, Code: fsm.CodeForbidden})
 			}
 			put.If.Labels = p.labels
 			step.Put = &put
 		case step.Delete != nil:
 			remove := *step.Delete
 			remove.If.Labels = p.labels
+			remove.If.Exists = remove.If.Exists || remove.If.Revision == 0
 			step.Delete = &remove
 		}
 		steps[i] = step
+	}
+	if len(leaving) > 0 {
+		refusal := problem.New(problem.Forbidden, "%s", detailOf(leaving))
+		refusal.Faults = leaving
+		return txn, refusal
 	}
 	return fsm.Txn{Steps: steps}, nil
 }
@@ -200,57 +209,6 @@ func (p *principal) seesRevision(r *fsm.Revision) bool {
 // after a change, or where it is not there.
 func (p *principal) seesChange(change fsm.Change) bool {
 	return (change.Before == nil || p.sees(change.Before)) && (change.After == nil || p.sees(change.After))
-}
-
-// judge turns an outcome that would tell a limited sender of objects that it
-// does not see into one that does not.
-func (p *principal) judge(s *fsm.State, op fsm.Operation, result fsm.Result) error {
-	refusal := result.Err
-	if refusal == nil || !p.limited() {
-		return nil
-	}
-	if other := refusal.Other; other != nil && !p.sees(s.Object(*other)) {
-		switch refusal.Code {
-		case fsm.CodeDuplicate:
-			return problem.New(problem.DuplicateAddress, "the pool has a backend with this address, which the token %q does not see", p.name)
-		case fsm.CodeInUse:
-			return problem.New(problem.InUse, "something needs the object, which the token %q does not see", p.name)
-		}
-	}
-	switch op := op.(type) {
-	case fsm.Put:
-		if refusal.Code == fsm.CodeForbidden {
-			return p.hidden(op.Ref(), op.If)
-		}
-	case fsm.Delete:
-		if refusal.Code == fsm.CodeForbidden || s.Object(op.Ref) == nil && refusal.Code == fsm.CodePrecondition {
-			return problem.New(problem.NotFound, "%s does not exist, as far as the token %q sees", op.Ref, p.name)
-		}
-	case fsm.SetOverride:
-		if refusal.Code == fsm.CodeForbidden || refusal.Code == fsm.CodeNotFound {
-			return problem.New(problem.NotFound, "%s does not exist, as far as the token %q sees", fsm.Ref{Kind: fsm.KindBackend, Pool: op.Pool, Name: op.Name}, p.name)
-		}
-	case fsm.Txn:
-		if refusal.Code == fsm.CodeForbidden {
-			answer := problem.New(problem.Forbidden, "the token %q is limited to objects with the labels %s", p.name, p.describeLimit())
-			answer.Faults = refusal.Faults
-			return answer
-		}
-	}
-	return nil
-}
-
-// hidden is the answer to a put of an object that the sender does not see: that
-// of one that does not exist, if the put asked for one that does. Else the name
-// is taken, which cannot be hidden from who would create it.
-func (p *principal) hidden(ref fsm.Ref, cond fsm.Precondition) error {
-	switch {
-	case cond.Exists || cond.Revision != 0:
-		return problem.New(problem.PreconditionFailed, "%s does not exist", ref)
-	case cond.Absent:
-		return problem.New(problem.Exists, "%s exists already", ref)
-	}
-	return problem.New(problem.Forbidden, "the name of %s is taken by an object without the labels %s, to which the token %q is limited", ref, p.describeLimit(), p.name)
 }
 
 // unknownHash stands in a token's spec until [principal.narrowToken] knows the

@@ -31,7 +31,7 @@ func (a *API) try(ctx context.Context, c fsm.Command) (performed, error) {
 	}
 	result, after, err := apply(before, c)
 	if err == nil {
-		err = by.judge(before, c.Op, result)
+		err = by.judge(before, c.Op, &result)
 	}
 	return performed{Result: result, op: c.Op, trial: &trial{before, after}}, err
 }

@@ -68,6 +68,9 @@ func renamed(faults []fsm.Fault, at func(step int) string) []fsm.Fault {
 	return all
 }
 
+// stepAt is where the state machine has a step of a transaction.
+func stepAt(n int) string { return "/steps/" + strconv.Itoa(n) }
+
 // splitStep takes a pointer such as /steps/3/spec/weight apart.
 func splitStep(pointer string) (step int, rest string, ok bool) {
 	tail, ok := strings.CutPrefix(pointer, "/steps/")

@@ -184,11 +184,62 @@ func TestATransactionOfALimitedTokenTouchesItsObjectsAlone(t *testing.T) {
 	api.as("team", "POST", "/v1/txn", txnOf(`{"op":"put","kind":"pool","name":"q","labels":{"team":"a"},"spec":{}}`)).want(200)
 	api.as("team", "POST", "/v1/txn", txnOf(`{"op":"put","kind":"pool","name":"r","spec":{}}`)).wantProblem(403, "forbidden")
 	api.as("team", "POST", "/v1/txn", txnOf(`{"op":"patch","kind":"pool","name":"default","labels":{"a":"b"}}`)).wantProblem(400, "invalid-object")
-	got := api.as("team", "POST", "/v1/txn", txnOf(`{"op":"delete","kind":"pool","name":"q"}`, `{"op":"delete","kind":"pool","name":"default"}`)).wantProblem(403, "forbidden")
+	got := api.as("team", "POST", "/v1/txn", txnOf(`{"op":"delete","kind":"pool","name":"q"}`, `{"op":"delete","kind":"pool","name":"default"}`)).wantProblem(400, "invalid-object")
 	if _, named := got.faults()["/operations/1"]; !named {
 		t.Errorf("the faults are %v", got.faults())
 	}
 	api.as("viewers", "POST", "/v1/txn", txnOf(putPool)).wantProblem(403, "forbidden")
+}
+
+// Each of the operations has a fault of its own, so that no fault hides behind
+// another one.
+func TestATransactionOfALimitedTokenTellsNothingOfWhatItDoesNotSee(t *testing.T) {
+	api := limitedClient(t)
+	api.as("editors", "PUT", "/v1/routes/route-b", `{"labels":{"team":"b"},"match":{"host":"b.example"},"pools":[{"name":"pool-a"},{"name":"pool-b"}]}`).want(201)
+	const labels = `"labels":{"team":"a"}`
+	for name, operation := range map[string]string{
+		"a delete":                  `{"op":"delete","kind":"pool","name":"%s"}`,
+		"a delete at a revision":    `{"op":"delete","kind":"pool","name":"%s","if_match":3}`,
+		"a patch":                   `{"op":"patch","kind":"pool","name":"%s","spec":{"strategy":"random"}}`,
+		"a put at a revision":       `{"op":"put","kind":"pool","name":"%s",` + labels + `,"spec":{},"if_match":3}`,
+		"a put without its labels":  `{"op":"put","kind":"pool","name":"%s","spec":{}}`,
+		"a delete, and a stale one": `{"op":"delete","kind":"pool","name":"%s"},{"op":"put","kind":"pool","name":"pool-a",` + labels + `,"if_match":1,"spec":{}}`,
+	} {
+		for _, query := range []string{"", "?dry_run=true"} {
+			theirs := api.as("editors-of-a", "POST", "/v1/txn"+query, txnOf(strings.ReplaceAll(operation, "%s", "pool-b")))
+			nobodys := api.as("editors-of-a", "POST", "/v1/txn"+query, txnOf(strings.ReplaceAll(operation, "%s", "none")))
+			if theirs.StatusCode < 400 || theirs.StatusCode != nobodys.StatusCode || strings.ReplaceAll(theirs.body, "pool-b", "none") != nobodys.body {
+				t.Errorf("%s%s: %d %s\nand of none: %d %s", name, query, theirs.StatusCode, theirs.body, nobodys.StatusCode, nobodys.body)
+			}
+		}
+	}
+	const taken = `{"op":"put","kind":"pool","name":"pool-b",` + labels + `,"spec":{}}`
+	const address = `{"op":"put","kind":"backend","pool":"pool-b","name":"new",` + labels + `,"spec":{"address":"own:1"}}`
+	const used = `{"op":"delete","kind":"pool","name":"pool-a"},{"op":"delete","kind":"backend","pool":"pool-a","name":"own"}`
+	const missing = `{"op":"put","kind":"backend","pool":"none","name":"new",` + labels + `,"spec":{"address":"x:1"}}`
+	for _, c := range []struct {
+		operations, kind string
+		status           int
+		pointers         []string
+	}{
+		{taken + "," + address + "," + used, "forbidden", 403, []string{"/operations/0", "/operations/1/spec/address", "/operations/2"}},
+		{address + "," + taken, "duplicate-address", 409, []string{"/operations/0/spec/address", "/operations/1"}},
+		{used + "," + address, "in-use", 409, []string{"/operations/0", "/operations/2/spec/address"}},
+		{missing + "," + address, "invalid-object", 400, []string{"/operations/0/pool", "/operations/1/spec/address"}},
+	} {
+		got := api.as("editors-of-a", "POST", "/v1/txn", txnOf(c.operations)).wantProblem(c.status, c.kind)
+		if pointers := slices.Sorted(maps.Keys(got.faults())); !slices.Equal(pointers, c.pointers) {
+			t.Errorf("the faults are %v, want those of %v", got.faults(), c.pointers)
+		}
+		if strings.Contains(got.body, "route-b") || strings.Contains(got.body, "pool-b/own") || got.Header.Get("Location") != "" {
+			t.Errorf("what the token does not see is told: %s", got.body)
+		}
+	}
+	two := `{"op":"put","kind":"backend","pool":"pool-a","name":"x",` + labels + `,"spec":{"address":"x:1"}}`
+	got := api.as("editors-of-a", "POST", "/v1/txn", txnOf(two, strings.ReplaceAll(two, `"x",`, `"y",`))).wantProblem(409, "duplicate-address")
+	if !strings.Contains(got.body, "pool-a/x") {
+		t.Errorf("its own address that is there twice: %s", got.body)
+	}
 }
 
 func TestATransactionOfManyObjectsIsBounded(t *testing.T) {
