@@ -168,6 +168,16 @@ func TestTheDocumentAndTheRouterHaveTheSamePaths(t *testing.T) {
 	}
 }
 
+func TestWhatNeedsATokenSaysThatLoginsAreSlowed(t *testing.T) {
+	for path, item := range loadDocument(t).Paths.Map() {
+		for method, operation := range item.Operations() {
+			if (operation.Responses.Value("401") == nil) != (operation.Responses.Value("429") == nil) {
+				t.Errorf("%s %s has one of 401 and 429, and not the other", method, path)
+			}
+		}
+	}
+}
+
 func TestTheDocumentIsServedAsItIs(t *testing.T) {
 	want, err := os.ReadFile("openapi.json")
 	if err != nil {
