@@ -39,24 +39,24 @@ func readBodyUpTo(w http.ResponseWriter, r *http.Request, most int64) ([]byte, e
 		return nil, problem.New(problem.UnsupportedEncoding, "Content-Encoding %q is not understood", clip(encoding))
 	}
 	if r.ContentLength > most {
-		discard(r)
+		discard(r, maxDiscard)
 		return nil, problem.New(problem.BodyTooLarge, "the body has %d bytes, at most %d are taken", r.ContentLength, most)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	if err != nil {
-		discard(r)
+		discard(r, maxDiscard)
 		return nil, bodyProblem(err)
 	}
 	return body, nil
 }
 
-// discard reads what the client still sends, within a bound, so that it gets
+// discard reads what the client still sends, up to so many bytes, so that it gets
 // to read the refusal: closing a connection with bytes unread resets it, and
 // net/http does that at once when the client asked for Connection: close. A
 // client that waits for 100 Continue sends nothing more.
-func discard(r *http.Request) {
+func discard(r *http.Request, most int64) {
 	if r.Header.Get("Expect") == "" {
-		_, _ = io.CopyN(io.Discard, r.Body, maxDiscard) // the refusal says it all
+		_, _ = io.CopyN(io.Discard, r.Body, most) // the refusal says it all
 	}
 }
 

@@ -30,6 +30,7 @@ func (a *API) readBulk(w http.ResponseWriter, r *http.Request) (body []byte, don
 		case a.bulk <- struct{}{}:
 			done = sync.OnceFunc(func() { <-a.bulk })
 		case <-r.Context().Done():
+			discard(r, maxBulkBody)
 			return nil, done, problem.New(problem.Overloaded, "this node takes %d large bodies already, and was done with none in time: nothing was changed", maxBulk).With("Retry-After", "1")
 		}
 	}
