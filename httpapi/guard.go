@@ -147,9 +147,11 @@ func public(path string) bool {
 }
 
 // bearer returns the token that the request bears, or "" for none. Only hashes of
-// it are compared, so that neither time nor length tells anything about others.
+// it are compared, so that neither time nor length tells anything about others. A
+// field that is given more than once is one with commas (RFC 9110, 5.3), which are
+// in no token: what stands before the API may have looked at another one of them.
 func bearer(r *http.Request) string {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	scheme, token, _ := strings.Cut(strings.Join(r.Header.Values("Authorization"), ", "), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		return ""
 	}

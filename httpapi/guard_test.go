@@ -38,6 +38,17 @@ func FuzzGuard(f *testing.F) {
 	})
 }
 
+func TestARequestWithTwoTokensHasNone(t *testing.T) {
+	g := newGuard(Config{Logger: slog.New(slog.DiscardHandler), Cluster: stateOnly{state: fsm.New()}, AdminToken: "sesame"}, func() {})
+	for _, tokens := range [][]string{{"Bearer sesame", "Bearer other"}, {"Bearer other", "Bearer sesame"}, {"Bearer sesame", "Bearer sesame"}, {"Basic x", "Bearer sesame"}} {
+		r := httptest.NewRequest("GET", "/v1/pools", nil)
+		r.Header["Authorization"] = tokens
+		if sender, refusal := g.check(r); refusal == nil {
+			t.Errorf("%q is let in as %s", tokens, sender.name)
+		}
+	}
+}
+
 // stateOnly is a cluster of which nothing but the state is asked.
 type stateOnly struct {
 	Cluster
