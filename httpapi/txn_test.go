@@ -242,6 +242,23 @@ func TestATransactionOfALimitedTokenTellsNothingOfWhatItDoesNotSee(t *testing.T)
 	}
 }
 
+func TestALimitedTokenIsToldOfNoUnconfirmedChangeOfOthers(t *testing.T) {
+	api := limitedClient(t)
+	api.as("editors", "PUT", "/v1/pools/pool-c", `{"labels":{"team":"a"}}`).want(201)
+	const route = "/v1/routes/route-b"
+	api.as("editors", "PUT", route, `{"labels":{"team":"b"},"match":{"host":"b.example"},"pools":[{"name":"pool-c"}]}`).want(201)
+	api.as("editors", "DELETE", route+"?confirm_within=1h", "").want(204)
+	for _, got := range []answer{
+		api.as("editors-of-a", "DELETE", "/v1/pools/pool-c", ""),
+		api.as("editors-of-a", "POST", "/v1/txn", txnOf(`{"op":"delete","kind":"pool","name":"pool-c"}`)),
+		api.as("editors-of-a", "POST", "/v1/txn?dry_run=true", txnOf(`{"op":"delete","kind":"pool","name":"pool-c"}`)),
+	} {
+		if got.wantProblem(409, "unconfirmed"); strings.Contains(got.body, "route-b") {
+			t.Errorf("what the token does not see is told: %s", got.body)
+		}
+	}
+}
+
 func TestATransactionOfManyObjectsIsBounded(t *testing.T) {
 	api := newClient(t)
 	var many []string
