@@ -16,18 +16,18 @@ func TestF15RollingUpgradeAndBack(t *testing.T) {
 	older, newer := harness.TaggedBinary(t, "oldlevel"), harness.Binary(t)
 	f := newFlow(t, "f15", harness.Options{Nodes: 3, Binary: older})
 	first, last := f.Nodes[0], f.Nodes[2]
-	f.overrideIsRefused(t)
+	f.transactionIsRefused(t)
 	f.replace(t, first, newer)
-	f.overrideIsRefused(t)
+	f.transactionIsRefused(t)
 	f.replace(t, first, older)
-	f.overrideIsRefused(t)
+	f.transactionIsRefused(t)
 	f.alike(t)
 	for _, n := range f.Nodes {
-		f.overrideIsRefused(t)
+		f.transactionIsRefused(t)
 		f.replace(t, n, newer)
 	}
 	f.noneDetached(t)
-	f.overrideIsTaken(t, first)
+	f.transactionIsTaken(t, first)
 	f.restoreIsTaken(t, first)
 
 	f.stop(t, last)
@@ -42,23 +42,26 @@ func TestF15RollingUpgradeAndBack(t *testing.T) {
 	f.noneDetached(t)
 }
 
-const override = "/v1/pools/default/backends/b1/override"
+// transaction is something that the level before does not have.
+func transaction() any {
+	return map[string]any{"operations": []any{map[string]any{"op": "delete", "kind": "backend", "pool": "default", "name": "none"}}}
+}
 
-// overrideIsRefused makes sure that no node takes what an older one among them
+// transactionIsRefused makes sure that no node takes what an older one among them
 // could not read, that it says why, and that nothing comes of it.
-func (f *flow) overrideIsRefused(t *testing.T) {
+func (f *flow) transactionIsRefused(t *testing.T) {
 	t.Helper()
 	for _, n := range f.Nodes {
-		refused(t, n, http.MethodPut, override, map[string]string{"health": "up"}, "needs feature level 4", "run the newer build on all nodes first")
+		refused(t, n, http.MethodPost, "/v1/txn", transaction(), "needs feature level 5", "run the newer build on all nodes first")
 	}
 	f.noneDetached(t)
 }
 
-// overrideIsTaken waits until the level has risen.
-func (f *flow) overrideIsTaken(t *testing.T, n *harness.Node) {
+// transactionIsTaken waits until the level has risen.
+func (f *flow) transactionIsTaken(t *testing.T, n *harness.Node) {
 	t.Helper()
-	harness.Eventually(t, "an override is taken", func() error {
-		answer, err := n.Call(http.MethodPut, override, map[string]string{"health": "up"})
+	harness.Eventually(t, "a transaction is taken", func() error {
+		answer, err := n.Call(http.MethodPost, "/v1/txn", transaction())
 		if err == nil && answer.Status != http.StatusOK {
 			err = fmt.Errorf("%d %s", answer.Status, answer.Body)
 		}
