@@ -1,3 +1,7 @@
+//go:build !race
+
+// What a text costs under the race detector says nothing of what it costs.
+
 package manifest_test
 
 import (
