@@ -118,7 +118,7 @@ func planApply(m *manifest.Manifest, s *fsm.State, prune bool, by *principal) (*
 	if len(faults) > 0 {
 		return nil, faultyManifest(faults)
 	}
-	guardPlan(plan, s)
+	guardPlan(plan, s, by)
 	b := &batch{steps: plan.Steps, unchanged: plan.Diff.Unchanged, owner: plan.Diff.Owner}
 	b.refused = func(refusal *fsm.Error) ([]fsm.Fault, []problem.Place) { return placed(plan.Faults(refusal)) }
 	var err error
@@ -127,14 +127,18 @@ func planApply(m *manifest.Manifest, s *fsm.State, prune bool, by *principal) (*
 }
 
 // guardPlan has each put hold only for the object that it was planned for, as the
-// deletes do.
-func guardPlan(plan *manifest.Plan, s *fsm.State) {
+// deletes do. A name that an object has which the sender does not see is refused as
+// such, and not as one that changed meanwhile.
+func guardPlan(plan *manifest.Plan, s *fsm.State, by *principal) {
 	for i, step := range plan.Steps {
 		if step.Put == nil {
 			continue
 		}
 		put := *step.Put
 		old := s.Object(put.Ref())
+		if old != nil && !by.sees(old) {
+			continue
+		}
 		if put.If.Absent = old == nil; old != nil {
 			put.If.Revision = old.GetMeta().Revision
 		}

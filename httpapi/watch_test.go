@@ -254,8 +254,9 @@ func TestANodeThatDoesNotHaveTheRevisionYetIsWaitedForAWhile(t *testing.T) {
 		closed := c.open("/v1/watch?since=2", p)
 		synctest.Wait()
 		c.cluster.putBackend(t, "default", "a", 1, nil)
+		p.untilHas(t, "sync")
 		c.cluster.putBackend(t, "default", "b", 1, nil)
-		wantBriefs(t, p.untilHas(t, "sync"), "put create default/b 3 id 3", "sync 3")
+		wantBriefs(t, p.untilHas(t, `"name":"b"`), "sync 2", "put create default/b 3 id 3")
 		closed()
 	})
 }
