@@ -123,7 +123,7 @@ func (b *bed) watches(t *testing.T) {
 	defer writer.close()
 	path := "/v1/pools/" + readPool + "/backends/" + readName
 	for i := range watched {
-		status, body, err := writer.call(http.MethodPut, path, document(1, 1+i%100))
+		status, body, err := writer.call(http.MethodPut, path, document(1, 2+i%100))
 		if err != nil {
 			t.Fatal(err)
 		}
