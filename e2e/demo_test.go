@@ -32,7 +32,10 @@ func TestTheDemoShowsItselfAndLeavesNothingBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkAnswers(t, other.traffic)
-	harness.API{Address: other.api}.Write(t, http.MethodPut, "/v1/pools/still-there", map[string]any{})
+	if answer, err := (harness.API{Address: other.api}).Call(http.MethodGet, "/v1/pools", nil); err != nil || answer.Status != http.StatusUnauthorized {
+		t.Errorf("without a token: %+v, %v", answer, err)
+	}
+	harness.API{Address: other.api, Token: shown.token}.Write(t, http.MethodPut, "/v1/pools/still-there", map[string]any{})
 	checkAnswers(t, leader.traffic)
 
 	demo.Interrupt()
@@ -65,12 +68,14 @@ type demoNode struct {
 type demoShown struct {
 	nodes    []demoNode
 	backends []int // process ids
+	token    string
 }
 
 var (
 	demoNodeLine    = regexp.MustCompile(`(?m)pid (\d+) +traffic http://(\S+)/ +API http://(\S+)/ +(leader|follower)`)
 	demoBackendLine = regexp.MustCompile(`(?m)pid (\d+) +backend http://`)
 	demoKillLine    = regexp.MustCompile(`(?m)kill -9 (\d+)`)
+	demoTokenLine   = regexp.MustCompile(`(?m)export EVENKEEL_TOKEN=(\S+)`)
 )
 
 func waitShown(t *testing.T, demo *harness.Process) demoShown {
@@ -84,7 +89,11 @@ func waitShown(t *testing.T, demo *harness.Process) demoShown {
 		if !demoKillLine.MatchString(text) {
 			return errors.New("no kill -9 yet")
 		}
-		shown = demoShown{}
+		token := demoTokenLine.FindStringSubmatch(text)
+		if token == nil {
+			return errors.New("no token yet")
+		}
+		shown = demoShown{token: token[1]}
 		for _, m := range demoNodeLine.FindAllStringSubmatch(text, -1) {
 			shown.nodes = append(shown.nodes, demoNode{number(t, m[1]), m[2], m[3], m[4]})
 		}

@@ -72,6 +72,7 @@ type demo struct {
 	config     Config
 	dir        string
 	executable string
+	token      string // of the API, as anywhere but in a try
 	launcher   *launcher
 	nodes      []*node
 	backends   []*backend

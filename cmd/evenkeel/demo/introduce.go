@@ -27,9 +27,10 @@ func (d *demo) introduce(follower, leader *node) error {
 	fmt.Fprintf(&b, "  1. Any node answers, from any backend:\n       curl http://%s/\n", follower.traffic)
 	fmt.Fprintf(&b, "  2. Kill the leader; the others go on, and %s comes back after %s:\n       kill -9 %d\n",
 		leader.name, restartDelay, leader.life().pid)
-	fmt.Fprintf(&b, "  3. Take a backend out through one node and put it back through another:\n")
-	fmt.Fprintf(&b, "       curl -X DELETE http://%s/v1/pools/default/backends/%s\n", follower.api, last.name)
-	fmt.Fprintf(&b, "       curl -d '{\"name\":\"%s\",\"address\":\"%s\"}' http://%s/v1/backends\n\n",
+	fmt.Fprintf(&b, "  3. Take a backend out through one node and put it back through another. The API wants a token:\n")
+	fmt.Fprintf(&b, "       export EVENKEEL_TOKEN=%s\n", d.token)
+	fmt.Fprintf(&b, "       evenkeel backend rm %s --api %s\n", last.name, follower.api)
+	fmt.Fprintf(&b, "       curl -H \"Authorization: Bearer $EVENKEEL_TOKEN\" -d '{\"name\":\"%s\",\"address\":\"%s\"}' http://%s/v1/backends\n\n",
 		last.name, last.address, leader.api)
 	_, err := fmt.Fprint(d.config.Out, b.String())
 	return err

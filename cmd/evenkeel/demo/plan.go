@@ -20,6 +20,11 @@ func (d *demo) plan() error {
 	if err := os.WriteFile(secretFile, []byte(secret.New()+"\n"), 0o600); err != nil {
 		return fmt.Errorf("write secret of the demo: %w", err)
 	}
+	d.token = secret.NewToken()
+	tokenFile := filepath.Join(d.dir, "api.token")
+	if err := os.WriteFile(tokenFile, []byte(d.token+"\n"), 0o600); err != nil {
+		return fmt.Errorf("write token of the demo: %w", err)
+	}
 	ports := &ports{}
 	defer ports.release()
 	var nodes []*node
@@ -40,7 +45,7 @@ func (d *demo) plan() error {
 	for i, n := range nodes {
 		name := "n" + strconv.Itoa(i+1)
 		n.process = d.process(name, "serve", "--name", name, "--data-dir", filepath.Join(d.dir, name),
-			"--secret-file", secretFile, "--api-addr", n.api, "--cluster-addr", n.cluster,
+			"--secret-file", secretFile, "--admin-token-file", tokenFile, "--api-addr", n.api, "--cluster-addr", n.cluster,
 			"--join", strings.Join(join, ","), "--bind", "127.0.0.1", "--listener-addr", "default="+n.traffic,
 			"--drain-timeout", "2s")
 		d.nodes = append(d.nodes, n)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -123,6 +124,9 @@ func (d *demo) request(ctx context.Context, method, address, path string, body, 
 	request, err := http.NewRequestWithContext(ctx, method, "http://"+address+path, bytes.NewReader(encoded))
 	if err != nil {
 		return err
+	}
+	if strings.HasPrefix(path, "/v1/") {
+		request.Header.Set("Authorization", "Bearer "+d.token)
 	}
 	request.Close = true
 	response, err := http.DefaultClient.Do(request)
