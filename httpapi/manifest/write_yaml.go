@@ -3,12 +3,31 @@ package manifest
 import (
 	"bufio"
 	"fmt"
+	"io"
+	"math"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"evenkeel/httpapi/strictjson"
 	"evenkeel/httpapi/strictyaml"
 )
+
+// WriteYAML writes a document of JSON as one of YAML, in block style, with the
+// fields in their order and numbers as they are written. Every reader of YAML
+// takes each text for that text, and none of it drives a terminal: what cannot
+// be seen is an escape. Its errors are those of w, and that the document is no
+// JSON or has a field twice.
+func WriteYAML(w io.Writer, document []byte) error {
+	value, faults := strictjson.ParseUpTo(document, math.MaxInt)
+	if len(faults) > 0 {
+		return fmt.Errorf("write YAML: %s: %s", faults[0].Pointer, faults[0].Message)
+	}
+	out := bufio.NewWriter(w)
+	writeYAML(out, value)
+	out.WriteByte('\n')
+	return out.Flush()
+}
 
 // writeYAML writes a document of YAML in block style, without the end of its
 // last line.
@@ -135,10 +154,11 @@ func isLiteral(text string) bool {
 }
 
 // isHidden tells of what is written as an escape: controls, ends of lines of
-// old, marks of order and direction, and what UTF-8 could not hold.
+// old, marks of order and direction, what UTF-8 could not hold, and all else
+// that is not seen.
 func isHidden(r rune) bool {
 	return r < ' ' || r >= 0x7f && r <= 0xa0 || r == 0xad || r >= 0x200b && r <= 0x200f || r >= 0x2028 && r <= 0x202e ||
-		r >= 0x2060 && r <= 0x206f || r == 0xfeff || r >= 0xfff9 && r <= 0xffff || r >= 0xe0000
+		r >= 0x2060 && r <= 0x206f || r == 0xfeff || r >= 0xfff9 && r <= 0xffff || r >= 0xe0000 || !unicode.IsPrint(r)
 }
 
 // inline returns a text on one line, in quotes where it needs them.

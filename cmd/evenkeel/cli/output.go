@@ -6,16 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 	"text/tabwriter"
 	"unicode"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/token"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"evenkeel/httpapi/manifest"
 )
 
 // format is how data is printed.
@@ -61,7 +59,7 @@ func formatFlagIn(cmd *cobra.Command, flags *pflag.FlagSet) *format {
 // order in which the API gave them.
 func printData(w io.Writer, f format, document []byte) error {
 	if f == formatYAML {
-		return printYAML(w, document)
+		return manifest.WriteYAML(w, document)
 	}
 	var text bytes.Buffer
 	if err := json.Indent(&text, bytes.TrimSpace(document), "", "  "); err != nil {
@@ -70,41 +68,6 @@ func printData(w io.Writer, f format, document []byte) error {
 	text.WriteByte('\n')
 	_, err := w.Write(text.Bytes())
 	return err
-}
-
-func printYAML(w io.Writer, document []byte) error {
-	var value any
-	if err := yaml.UnmarshalWithOptions(document, &value, yaml.UseOrderedMap()); err != nil {
-		return fmt.Errorf("print YAML: %w", err)
-	}
-	node, err := yaml.ValueToNode(value)
-	if err != nil {
-		return fmt.Errorf("print YAML: %w", err)
-	}
-	ast.Walk(quoter{}, node)
-	// Left are the texts of several lines, which cannot be quoted.
-	_, err = fmt.Fprintln(w, strings.Map(func(r rune) rune {
-		if r == '\n' || !drives(r) {
-			return r
-		}
-		return '?'
-	}, node.String()))
-	return err
-}
-
-// quoter quotes texts that some readers of YAML take for a number, such as a
-// digest 1234e567, and what would drive a terminal.
-type quoter struct{}
-
-var numeric = regexp.MustCompile(`^[-+]?\.?[0-9][0-9_.:]*([eE][-+]?[0-9]+)?$`)
-
-// Visit implements [ast.Visitor].
-func (q quoter) Visit(node ast.Node) ast.Visitor {
-	if text, ok := node.(*ast.StringNode); ok && text.Token.Type == token.StringType &&
-		(numeric.MatchString(text.Value) || strings.ContainsFunc(text.Value, func(r rune) bool { return r != '\n' && drives(r) })) {
-		text.Token.Type = token.DoubleQuoteType
-	}
-	return q
 }
 
 // table collects rows of cells and prints them in columns.

@@ -1,10 +1,14 @@
 package cli
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"evenkeel/httpapi/strictjson"
+	"evenkeel/httpapi/strictyaml"
 )
 
 func TestYAMLKeepsTextsTexts(t *testing.T) {
@@ -22,7 +26,7 @@ lines: |-
 nested:
   big: 12345678901234567890
 list:
-- "1e3"
+  - "1e3"
 "1e3": key
 `
 	var out strings.Builder
@@ -34,16 +38,54 @@ list:
 	}
 }
 
+// What -o yaml prints is a manifest's YAML too, which refuses what readers of
+// YAML do not agree on.
+func TestAnyTextOfYAMLIsReadAsThatText(t *testing.T) {
+	texts := []string{
+		"<<", "=", "~", "no", "Y", "null", "1_000", "0x1F", "012", ".5", ".inf", "-.INF", ".NaN", "2026-01-01", "2026-1-1 10:00:00",
+		"10:30", "? x", "?", "-", "- x", ": x", "a: b", "a #b", "%x", "*a", "!x", "|", "{a", "a:", "\n", "\na", "a\n\n", " a\nb", "a \nb",
+		"# a\nb", "a\r\nb", "\tx", "a\tb", "...", "--- a", "---\na", "\u0085", "\u2028", "\ufeff", "\u3000", "\ue000", "\\", "\"", "'x", "", " ",
+	}
+	document := map[string]any{"texts": texts}
+	keys := map[string]string{}
+	for _, text := range texts {
+		keys[text] = text
+	}
+	document["keys"] = keys
+	data, err := json.Marshal(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := printData(&out, formatYAML, data); err != nil {
+		t.Fatal(err)
+	}
+	read, faults := strictyaml.Parse([]byte(out.String()), 1000)
+	if len(faults) > 0 {
+		t.Fatalf("%v in:\n%s", faults, out.String())
+	}
+	for i, element := range read[0].Member("texts").Elements {
+		if element.Kind != strictjson.String || element.Text != texts[i] {
+			t.Errorf("%q is read as %q", texts[i], element.Text)
+		}
+	}
+	for _, text := range texts {
+		if value := read[0].Member("keys").Member(text); value == nil || value.Kind != strictjson.String || value.Text != text {
+			t.Errorf("the field %q is read as %+v", text, value)
+		}
+	}
+}
+
 func TestNoTextOfYAMLDrivesTheTerminal(t *testing.T) {
 	var out strings.Builder
 	if err := printData(&out, formatYAML, []byte(`{"a":"\u001b[2J","b":"x\ny\u009bz","c":["\u202e"],"d\u0007":"\u00e4"}`)); err != nil {
 		t.Fatal(err)
 	}
 	const want = `a: "\x1b[2J"
-b: "x\ny\u009bz"
+b: "x\ny\x9bz"
 c:
-- "\u202e"
-"d\a": ä
+  - "\u202e"
+"d\x07": "ä"
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

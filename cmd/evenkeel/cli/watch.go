@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"evenkeel/client"
+	"evenkeel/httpapi/manifest"
 )
 
 func (a *App) watchCommand() *cobra.Command {
@@ -83,7 +84,7 @@ func (a *App) printEvent(f format, event *client.Event) error {
 		if _, err := fmt.Fprintln(a.Out, "---"); err != nil {
 			return err
 		}
-		return printYAML(a.Out, event.Data)
+		return manifest.WriteYAML(a.Out, event.Data)
 	}
 	who := event.Actor
 	if event.Reason != "" {
