@@ -229,6 +229,14 @@ func TestAnAuthorityIsNamed(t *testing.T) {
 	}
 }
 
+// Quotes of the kind ` would make their words the name of the flag's value.
+func TestAFlagsHelpNamesTheKindOfItsValue(t *testing.T) {
+	got := execute(t, nil, "apply", "--help")
+	if got.code != cli.ExitOK || !strings.Contains(got.out, "--confirm-within duration ") {
+		t.Errorf("exit %d, stdout %q", got.code, got.out)
+	}
+}
+
 func TestCompletionOfRevisions(t *testing.T) {
 	api := newFakeAPI(t, registryReplies())
 	env := map[string]string{"EVENKEEL_API": api.url}

@@ -33,7 +33,7 @@ type writing struct {
 // writeFlags adds the flags of a write that makes a revision to a command.
 func (a *App) writeFlags(cmd *cobra.Command) *writing {
 	w := a.plainWriteFlags(cmd)
-	cmd.Flags().DurationVar(&w.confirmWithin, "confirm-within", 0, "the cluster undoes it after this time, 1s to 24h, unless `evenkeel confirm` is said (default: it stands)")
+	cmd.Flags().DurationVar(&w.confirmWithin, "confirm-within", 0, "the cluster undoes it after this time, 1s to 24h, unless 'evenkeel confirm' is said (default: it stands)")
 	// The error is for a flag that does not exist.
 	_ = cmd.RegisterFlagCompletionFunc("confirm-within", cobra.NoFileCompletions)
 	return w
