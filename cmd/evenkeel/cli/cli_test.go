@@ -441,6 +441,11 @@ func TestCompletion(t *testing.T) {
 		"__complete members remove ":     "n1\n",
 		"__complete pool add x --check ": "tcp\nhttp\nnone\n",
 		"__complete backend ls -o ":      "table\njson\nyaml\n",
+		"__complete backend ls --pool ":  "default\nplain\nweb\n",
+		"__complete backend add --pool ": "default\nplain\nweb\n",
+		"__complete route add x --pool ": "default\nplain\nweb\n",
+		"__complete history --pool ":     "default\nplain\nweb\n",
+		"__complete watch --pool ":       "default\nplain\nweb\n",
 	} {
 		args := strings.Split(line, " ")
 		got := execute(t, env, args...)

@@ -223,6 +223,14 @@ func (c *connection) offer(names func(context.Context, *client.Client) ([]string
 	}
 }
 
+// completePools offers the cluster's pools as values of a verb's --pool.
+func (c *connection) completePools(cmd *cobra.Command) {
+	// The error is for a flag that does not exist.
+	_ = cmd.RegisterFlagCompletionFunc("pool", func(cmd *cobra.Command, _ []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return (&verbs{kind: poolKind(), app: c.app, conn: c}).complete(cmd, nil, prefix)
+	})
+}
+
 // upTo offers nothing more where a verb has all its arguments.
 func upTo(n int, complete cobra.CompletionFunc) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {

@@ -22,6 +22,7 @@ type field struct {
 	// apply writes the flag's text, or its texts for a list, into a document.
 	apply func(d *document, texts []string) error
 	known []string // for completion
+	pools bool     // it names pools, for completion
 }
 
 // text writes a text as it is; an empty one removes the field.
@@ -131,6 +132,9 @@ func (v *verbs) fieldFlags(cmd *cobra.Command) func(*document) error {
 		}
 		if f.boolean {
 			fs.Lookup(f.flag).NoOptDefVal = "true"
+		}
+		if f.pools {
+			v.conn.completePools(cmd)
 		}
 		if f.known != nil {
 			// The error is for a flag that does not exist.

@@ -129,6 +129,7 @@ func (v *verbs) poolFlag(cmd *cobra.Command, preset, help string) {
 	if v.pooled {
 		pool := cmd.Flags().String("pool", preset, help)
 		cmd.PreRun = func(*cobra.Command, []string) { v.pool = *pool }
+		v.conn.completePools(cmd)
 	}
 }
 

@@ -14,7 +14,7 @@ func routeKind() *kind {
 		name: "route", plural: "routes",
 		short: "what becomes of which requests",
 		fields: []field{
-			{flag: "pool", list: true, usage: "pool as NAME or NAME=WEIGHT (repeatable)", apply: setPools},
+			{flag: "pool", list: true, pools: true, usage: "pool as NAME or NAME=WEIGHT (repeatable)", apply: setPools},
 			{flag: "listener", list: true, usage: "listener of the route (repeatable; default: all)", apply: texts("listeners")},
 			{flag: "host", usage: "host of the requests, or *.DOMAIN", apply: text("match.host")},
 			{flag: "path", usage: "path of the requests", apply: text("match.path")},

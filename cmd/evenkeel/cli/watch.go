@@ -31,6 +31,7 @@ func (a *App) watchCommand() *cobra.Command {
 	fs.StringVar(&w.Name, "name", "", "only objects of this name")
 	fs.StringVar(&w.Pool, "pool", "", "only backends of this pool")
 	fs.StringArrayVar(&w.Labels, "label", nil, "only with this label: KEY=VALUE, KEY!=VALUE, KEY or !KEY (repeatable)")
+	conn.completePools(cmd)
 	kinds := kindFlag(cmd)
 	// The error is for a flag that does not exist.
 	_ = cmd.RegisterFlagCompletionFunc("since", a.completeRevisions(conn))
