@@ -20,9 +20,6 @@ const (
 // applied is of a file with many objects, through a follower: first when none of them
 // is there, then again.
 func (b *bed) applied(t *testing.T) {
-	if !b.serves(t, http.MethodPost, "/v1/apply?dry_run=true") {
-		t.Skip("this build has no apply")
-	}
 	manifest, err := json.Marshal(manyObjects())
 	if err != nil {
 		t.Fatal(err)
