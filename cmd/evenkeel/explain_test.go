@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 
@@ -69,12 +68,7 @@ func explaining(t *testing.T) *dataPath {
 			t.Error(err)
 		}
 	})
-	for deadline := time.Now().Add(20 * time.Second); traffic.Listeners()["web"].State != balancer.StateListening; {
-		if time.Now().After(deadline) {
-			t.Fatal("the listener was not opened")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	eventually(t, "the listener is open", func() bool { return traffic.Listeners()["web"].State == balancer.StateListening })
 	return &dataPath{traffic: traffic, observer: health.New(health.Config{})}
 }
 
