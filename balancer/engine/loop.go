@@ -3,6 +3,7 @@ package engine
 import (
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -17,18 +18,45 @@ type loop struct {
 	engine    *Engine
 	on        *reactor.Loop
 	exchanges *exchange.Loop
-	date      []byte        // a Date field line
-	dated     int64         // when it was made, by Now
+	date      []byte // a Date field line
+	dated     int64  // when it was made, by Now
+	later     []exchange.Task
 	applied   atomic.Uint64 // the newest swap that all its new requests go by
 }
 
 func newLoop(e *Engine, on *reactor.Loop) *loop {
 	l := &loop{engine: e, on: on}
 	l.exchanges = exchange.NewLoop(l, on.Index(), len(e.reactor.Loops()), &e.bounds)
-	on.OnBatchEnd(l.exchanges.BatchEnded)
+	on.OnBatchEnd(l.batchEnded)
 	on.OnPanic(func(h reactor.Handler) { l.exchanges.Bug(h) })
 	return l
 }
+
+// batchEnded does what was put off until all events of a batch were seen.
+func (l *loop) batchEnded() {
+	for i := 0; i < len(l.later); i++ {
+		l.contain(l.later[i])
+	}
+	clear(l.later)
+	l.later = l.later[:0]
+	l.exchanges.BatchEnded()
+}
+
+// contain runs a task such that a bug in it does not end the process.
+func (l *loop) contain(t exchange.Task) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			l.engine.config.Logger.Error("task met a bug", "panic", fault, "stack", string(debug.Stack()))
+		}
+	}()
+	t.Run()
+}
+
+// Later implements [exchange.World].
+func (l *loop) Later(t exchange.Task) { l.later = append(l.later, t) }
+
+// NewTimer implements [exchange.World].
+func (l *loop) NewTimer(f func()) exchange.Timer { return l.on.NewTimer(f) }
 
 // Now implements [exchange.World].
 func (l *loop) Now() int64 { return l.on.Now() }
@@ -98,11 +126,19 @@ func (l *loop) cut(overdue []*table.Stats) {
 	}
 }
 
+// client is what a connection belongs to that a listener accepted.
+type client interface {
+	Listener() *exchange.Listener
+	// End closes it if no request is under way, Cut whatever is.
+	End()
+	Cut()
+}
+
 // clients calls f for each client connection of a server. It runs on the loop.
-func (l *loop) clients(of *exchange.Listener, f func(*exchange.Client)) {
+func (l *loop) clients(of *exchange.Listener, f func(client)) {
 	for conn := range l.on.Conns {
-		if client, ok := conn.Handler().(*exchange.Client); ok && client.Listener() == of {
-			f(client)
+		if at, ok := conn.Handler().(client); ok && at.Listener() == of {
+			f(at)
 		}
 	}
 }
@@ -111,4 +147,13 @@ func (l *loop) clients(of *exchange.Listener, f func(*exchange.Client)) {
 type link struct{ *reactor.Conn }
 
 // Relay implements [exchange.Link].
-func (l link) Relay(to exchange.Link, n int64) { l.Conn.Relay(to.(link).Conn, n) }
+func (l link) Relay(to exchange.Link, n int64) bool {
+	other, ok := to.(link)
+	if ok {
+		l.Conn.Relay(other.Conn, n)
+	}
+	return ok
+}
+
+// Abort implements [exchange.Link].
+func (l link) Abort(uint32) { l.Conn.Abort() }

@@ -155,15 +155,15 @@ func (s *Server) drain(began time.Time) {
 			cut = true
 			s.engine.config.Logger.Warn("connections cut at the drain timeout", "listener", s.listener.Name,
 				"address", s.Addr(), "connections", connections, "requests", requests)
-			s.each((*exchange.Client).Cut)
+			s.each(client.Cut)
 		case lasted >= min(s.engine.drainIdle, timeout) && requests == 0:
-			s.each((*exchange.Client).End)
+			s.each(client.End)
 		}
 	}
 }
 
 // each calls f for each connection, and returns when that is done.
-func (s *Server) each(f func(*exchange.Client)) {
+func (s *Server) each(f func(client)) {
 	for _, l := range s.engine.loops {
 		done := make(chan struct{})
 		if l.on.Post(func() { defer close(done); l.clients(s.listener, f) }) {

@@ -293,7 +293,7 @@ func (x *exchange) late(conn *Backend) {
 	}
 	switch {
 	case x.has(tunnelling):
-		x.cut()
+		x.cut(resetCancel)
 		return
 	case x.has(responded):
 		x.discardRest()
@@ -304,7 +304,7 @@ func (x *exchange) late(conn *Backend) {
 	x.dropBackend()
 	switch {
 	case x.has(headSent):
-		x.cut()
+		x.cut(resetCancel)
 	case x.repeatable():
 		x.elsewhere(gatewayTimeout)
 	default:

@@ -84,7 +84,7 @@ func (b *Backend) EOF() {
 	case x.body.End() == nil:
 		x.finish(false)
 	default:
-		x.broken(table.FaultReset)
+		x.broken(table.FaultReset, resetInternal)
 	}
 }
 
@@ -108,15 +108,15 @@ func (b *Backend) Failed(err error) {
 		x.connectEnded(b, err)
 	case x.has(tunnelling):
 		x.backend, b.x = nil, nil
-		x.cut()
+		x.cut(codeOf(err, resetCancel))
 	case x.has(responded):
 		x.discardRest()
 	case !x.has(headSent):
 		x.broke(b, err)
 	case b.loop.world.IsLocal(err):
-		x.broken("")
+		x.broken("", resetInternal)
 	default:
-		x.broken(table.FaultReset)
+		x.broken(table.FaultReset, codeOf(err, resetInternal))
 	}
 }
 

@@ -25,5 +25,5 @@ func (l *Loop) Bug(handler any) {
 	x.dropBackend()
 	x.end()
 	c.gone()
-	c.link.Abort()
+	c.link.Abort(resetInternal)
 }

@@ -79,9 +79,9 @@ func (c *Client) End() {
 // Cut closes the connection whatever is under way.
 func (c *Client) Cut() {
 	if !c.has(clientGone) {
-		c.leave()
+		c.leave(nil)
 		c.gone()
-		c.link.Abort()
+		c.link.Abort(resetCancel)
 	}
 }
 
@@ -252,11 +252,12 @@ func (c *Client) gone() {
 	}
 }
 
-// leave ends the request under way because the client has left.
-func (c *Client) leave() {
+// leave ends the request under way because the client has left. A reset of its
+// stream is carried on to the backend.
+func (c *Client) leave(err error) {
 	if x := c.x; x != nil {
 		c.counters().ClientLeft.Add(1)
-		x.abandon()
+		x.abandon(err)
 	}
 }
 
@@ -296,8 +297,8 @@ func (c *Client) Drained() {
 }
 
 // Failed is a connection that broke.
-func (c *Client) Failed(error) {
-	c.leave()
+func (c *Client) Failed(err error) {
+	c.leave(err)
 	c.gone()
 }
 
@@ -309,7 +310,7 @@ func (c *Client) Expired() {
 	case c.takes():
 	case c.link.Buffered() > 0: // it does not read its last response
 		c.gone()
-		c.link.Abort()
+		c.link.Abort(resetCancel)
 	case c.has(clientLingering):
 		c.close()
 	case c.has(clientInHead):

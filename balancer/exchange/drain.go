@@ -16,7 +16,7 @@ func (b *Backend) CutFor(stats *table.Stats) {
 	case x.has(responded):
 		x.discardRest()
 	case x.has(headSent): // tunnels are among them
-		x.cut()
+		x.cut(resetCancel)
 	case !b.connected, x.repeatable():
 		x.dropBackend()
 		x.elsewhere(gatewayTimeout)

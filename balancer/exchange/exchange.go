@@ -285,7 +285,7 @@ func (x *exchange) badUpload(a *answer) {
 	x.dropBackend()
 	x.client.state |= clientLast
 	if x.has(headSent) {
-		x.cut()
+		x.cut(resetCancel)
 		return
 	}
 	x.answer(a)
@@ -331,7 +331,7 @@ func (x *exchange) clientExpired() {
 		}
 		x.dropBackend()
 		if x.has(headSent) {
-			x.cut()
+			x.cut(resetCancel)
 			return
 		}
 		x.answer(gatewayTimeout)
@@ -343,9 +343,9 @@ func (x *exchange) clientExpired() {
 		x.clientDeadline(x.settings.Body)
 	default: // it does not read, or a tunnel was silent for too long
 		c := x.client // which the exchange forgets
-		c.leave()
+		c.leave(nil)
 		c.gone()
-		c.link.Abort()
+		c.link.Abort(resetCancel)
 	}
 }
 
@@ -422,8 +422,12 @@ func (x *exchange) dropBackend() {
 }
 
 // abandon ends a request whose client is gone. Nobody is to blame.
-func (x *exchange) abandon() {
+func (x *exchange) abandon(err error) {
 	x.unqueue()
+	if b := x.backend; b != nil && codeOf(err, 0) != 0 {
+		x.backend, b.x = nil, nil
+		b.link.Abort(codeOf(err, 0))
+	}
 	x.dropBackend()
 	x.end()
 }
@@ -431,10 +435,10 @@ func (x *exchange) abandon() {
 // cut ends a response that cannot be completed so that nobody takes it for
 // complete: with a reset, since without a length and without chunks the end of
 // the connection would be the end of the body.
-func (x *exchange) cut() {
+func (x *exchange) cut(code uint32) {
 	c := x.client
 	x.dropBackend()
 	x.end()
 	c.gone()
-	c.link.Abort()
+	c.link.Abort(code)
 }

@@ -1,6 +1,8 @@
 package exchange
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
 
 	"evenkeel/balancer/table"
@@ -27,17 +29,43 @@ type Link interface {
 	LastRead()
 	// CloseWrite sends an end after what is kept.
 	CloseWrite()
-	// Close closes after what is kept was sent, Abort at once with a reset.
-	// Neither is followed by an event.
+	// Close closes after what is kept was sent, Abort at once with a reset that
+	// bears an error code of HTTP/2 where the link is a stream. Neither is followed
+	// by an event.
 	Close()
-	Abort()
+	Abort(code uint32)
 	// SetDeadline has Expired called at a time of [World.Now]; 0: never.
 	SetDeadline(at int64)
 	// Relay moves the next n bytes to another link of the same loop, past Data.
-	// Relayed tells how far it is.
-	Relay(to Link, n int64)
+	// Relayed tells how far it is. It returns false if these two cannot: then Data
+	// goes on.
+	Relay(to Link, n int64) bool
 	// Alive looks whether an idle connection is open and silent.
 	Alive() bool
+}
+
+// Error codes of HTTP/2 (RFC 9113 section 7) for [Link.Abort].
+const (
+	resetInternal = 2 // something between client and backend broke
+	resetCancel   = 8 // nobody wants it any more
+)
+
+// ResetError tells that the peer of a stream reset it.
+type ResetError struct {
+	Code uint32 // of RFC 9113 section 7
+}
+
+// Error implements error.
+func (e *ResetError) Error() string {
+	return fmt.Sprintf("the peer reset the stream with code %d", e.Code)
+}
+
+// codeOf returns the code of a reset by a peer, or what stands for other ends.
+func codeOf(err error, other uint32) uint32 {
+	if reset, ok := errors.AsType[*ResetError](err); ok {
+		return reset.Code
+	}
+	return other
 }
 
 // Events are what a link tells whom it belongs to, as package
@@ -61,6 +89,11 @@ type World interface {
 	// Date is the present time as a complete Date field line, RFC 9110 section
 	// 6.6.1.
 	Date() []byte
+	// Later has a task run once, at the end of the present batch of events and
+	// before what was written in it is sent. A task may add others.
+	Later(t Task)
+	// NewTimer returns a timer that is not set, for what has no link of its own.
+	NewTimer(f func()) Timer
 	// Dial begins to connect. An error means that it could not begin.
 	Dial(to netip.AddrPort, events Events) (Link, error)
 	// Present returns how the newest view has a backend, at its address; nil if it
@@ -75,6 +108,15 @@ type World interface {
 	Suspect(pool *table.Pool, b *table.Backend, fault string, ejected bool)
 	// View is the newest view.
 	View() *View
+}
+
+// Task is something to be done later.
+type Task interface{ Run() }
+
+// Timer calls its function on the loop.
+type Timer interface {
+	// Set has it called once [World.Now] has reached at; 0 takes that back.
+	Set(at int64)
 }
 
 // View is what a request loads once and uses to its end.

@@ -164,7 +164,7 @@ func (x *exchange) appendBody(out, p []byte, decode bool) (_ []byte, surplus int
 	for len(p) > 0 {
 		n, payload, err := x.body.Payload(p)
 		if err != nil {
-			x.broken(table.FaultProtocol)
+			x.broken(table.FaultProtocol, resetInternal)
 			return out, 0, false
 		}
 		if n == 0 {
@@ -184,7 +184,7 @@ func (x *exchange) appendBody(out, p []byte, decode bool) (_ []byte, surplus int
 func (x *exchange) toClient(ok bool) bool {
 	if !ok {
 		c := x.client
-		c.leave()
+		c.leave(nil)
 		c.gone()
 		c.link.Close()
 	}
@@ -211,7 +211,7 @@ func (x *exchange) fromBackend(p []byte) int {
 		return len(p)
 	}
 	if err != nil {
-		x.broken(table.FaultProtocol)
+		x.broken(table.FaultProtocol, resetInternal)
 		return len(p)
 	}
 	return n + x.goOn(len(p)-n)
@@ -247,7 +247,7 @@ func (x *exchange) downloaded() {
 		x.clientDeadline(0)
 	}
 	if left := x.body.Left(); left >= relayBytes && !x.has(relaying) {
-		x.set(relaying)
+		x.set(relaying) // or it was tried
 		link.Relay(x.client.link, left)
 	}
 }
@@ -262,20 +262,20 @@ func (x *exchange) relayed(n int64, err error) {
 	case err == nil:
 		x.backend.deadline(x.limits.Body)
 	case errors.Is(err, io.EOF):
-		x.broken(table.FaultReset)
+		x.broken(table.FaultReset, resetInternal)
 	default:
 		x.toClient(false)
 	}
 }
 
 // broken ends a response that its backend does not complete; fault is "" if that
-// is this machine's.
-func (x *exchange) broken(fault string) {
+// is this machine's. The client is told with the code, if it can be.
+func (x *exchange) broken(fault string, code uint32) {
 	x.blame()
 	if fault != "" {
 		x.fault(fault)
 	}
-	x.cut()
+	x.cut(code)
 }
 
 // finish ends a request whose response is complete. clean tells that nothing

@@ -40,7 +40,7 @@ func (x *exchange) alive() {
 func (x *exchange) tunnelUp(p []byte) int {
 	x.client.counters().BytesIn.Add(uint64(len(p)))
 	if !x.backend.link.Write(p, false) {
-		x.cut()
+		x.cut(resetCancel)
 		return len(p)
 	}
 	if x.backend.link.Buffered() > 0 {

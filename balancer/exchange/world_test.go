@@ -31,6 +31,10 @@ type world struct {
 // errLocal is an error of this machine.
 var errLocal = errors.New("no ports")
 
+type noTimer struct{}
+
+func (noTimer) Set(int64) {}
+
 type noNames struct{}
 
 func (noNames) Lookup(string) []netip.Addr { return nil }
@@ -88,7 +92,9 @@ func (w *world) IsLocal(err error) bool { return err == errLocal }
 func (w *world) Suspect(_ *table.Pool, b *table.Backend, fault string, ejected bool) {
 	w.suspected = append(w.suspected, fmt.Sprint(b.Name, " ", fault, " ", ejected))
 }
-func (w *world) View() *View { return &w.view }
+func (w *world) View() *View           { return &w.view }
+func (w *world) Later(t Task)          { t.Run() }
+func (w *world) NewTimer(func()) Timer { return noTimer{} }
 func (w *world) Dial(_ netip.AddrPort, events Events) (Link, error) {
 	if w.refuse {
 		return nil, errors.New("refused")
@@ -122,6 +128,7 @@ type wire struct {
 	lastRead bool
 	closed   bool
 	aborted  bool
+	code     uint32 // with which
 }
 
 // Write implements [Link].
@@ -163,17 +170,22 @@ func (c *wire) Buffered() int {
 	}
 	return 0
 }
-func (c *wire) Sent() int64          { return c.sent }
-func (c *wire) Pause()               { c.paused = true }
-func (c *wire) Resume()              { c.paused = false }
-func (c *wire) LastRead()            { c.lastRead = true }
-func (c *wire) CloseWrite()          { c.flush(); c.fin = true }
-func (c *wire) Close()               { c.flush(); c.closed = true }
-func (c *wire) Abort()               { c.flush(); c.closed, c.aborted = true, true }
+func (c *wire) Sent() int64 { return c.sent }
+func (c *wire) Pause()      { c.paused = true }
+func (c *wire) Resume()     { c.paused = false }
+func (c *wire) LastRead()   { c.lastRead = true }
+func (c *wire) CloseWrite() { c.flush(); c.fin = true }
+func (c *wire) Close()      { c.flush(); c.closed = true }
+func (c *wire) Abort(code uint32) {
+	c.flush()
+	c.closed, c.aborted, c.code = true, true, code
+}
 func (c *wire) SetDeadline(at int64) { c.deadline = at }
-func (c *wire) Relay(Link, int64)    {}
-func (c *wire) Alive() bool          { return !c.closed && !c.broken && !c.ended && len(c.in) == 0 }
-func (c *wire) Unsend()              { c.gathered = c.gathered[:0] }
+func (c *wire) Relay(Link, int64) bool {
+	return false
+}
+func (c *wire) Alive() bool { return !c.closed && !c.broken && !c.ended && len(c.in) == 0 }
+func (c *wire) Unsend()     { c.gathered = c.gathered[:0] }
 
 // give has bytes arrive.
 func (c *wire) give(p string) {

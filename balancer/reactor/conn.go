@@ -269,7 +269,7 @@ func (c *Conn) free() {
 	}
 	c.dropRelays()
 	c.set(closed)
-	c.loop.wheel.remove(c)
+	c.loop.wheel.remove(&c.timer)
 	c.loop.disown(c.fd)
 	closeFD(c.fd)
 	c.dropInput()

@@ -296,3 +296,25 @@ func TestALoopBeginsNewTimeSlices(t *testing.T) {
 		})
 	}
 }
+
+func TestATimerRingsOnceAndCanBeTakenBack(t *testing.T) {
+	k := &clock{l: new(Loop)}
+	rang := 0
+	timer := k.l.NewTimer(func() { rang++ })
+	timer.Set(50 * ms)
+	k.advance(49 * ms)
+	if timer.Set(0); rang != 0 {
+		t.Fatal("it rang early")
+	}
+	k.advance(200 * ms)
+	if rang != 0 {
+		t.Fatal("it rang after it was taken back")
+	}
+	timer.Set(300 * ms)
+	timer.Set(250 * ms)
+	k.advance(300*ms + tickLength)
+	k.advance(900 * ms)
+	if rang != 1 {
+		t.Errorf("it rang %d times", rang)
+	}
+}

@@ -153,9 +153,9 @@ func TestAClosedConnectionWhosePeerDoesNotReadIsCut(t *testing.T) {
 		if at := s.c.timer.deadline; at <= l.Now() || at > l.Now()+int64(lingerMax) {
 			t.Errorf("it lingers until %v from now", time.Duration(at-l.Now()))
 		}
-		l.wheel.remove(s.c) // do not wait for so long
+		l.wheel.remove(&s.c.timer) // do not wait for so long
 		s.c.timer.deadline = l.Now() + 1
-		l.wheel.move(s.c, tickOf(l.Now()+1))
+		l.wheel.move(&s.c.timer, tickOf(l.Now()+1))
 	})
 	w.noneOpen()
 	got, err := client.end()
