@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -35,12 +36,43 @@ func TestAWatchEndsWithItsToken(t *testing.T) {
 func TestAWatchEndsWhenItsTokenExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, withToken)
-		expires := time.Now().Add(25 * time.Second)
+		expires := time.Now().Add(23 * time.Second)
 		c.addToken("ann", fsm.TokenSpec{Role: fsm.RoleViewer, Expires: &expires})
 		p := newPipe()
 		closed := c.open("/v1/watch", p, "Authorization", "Bearer "+tokenOf("ann"))
 		p.untilHas(t, "event: error")
-		if late := time.Since(expires); late < 0 || late > 10*time.Second {
+		if late := time.Since(expires); late < 0 || late > time.Second {
+			t.Errorf("it ended %s after", late)
+		}
+		closed()
+	})
+}
+
+func TestABlockingWatchEndsWhenItsTokenExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, withToken)
+		expires := time.Now().Add(7 * time.Second)
+		c.addToken("ann", fsm.TokenSpec{Role: fsm.RoleViewer, Expires: &expires})
+		index := strconv.FormatUint(c.cluster.State().Revision(), 10)
+		c.as("ann", "GET", "/v1/watch?wait=60s&index="+index, "").wantProblem(401, "unauthorized")
+		if late := time.Since(expires); late < 0 || late > time.Second {
+			t.Errorf("it ended %s after", late)
+		}
+	})
+}
+
+func TestAWatchEndsWhenItsTokenExpiresThoughThatWasLaterAtFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, withToken)
+		expires := time.Now().Add(time.Hour)
+		c.addToken("ann", fsm.TokenSpec{Role: fsm.RoleViewer, Expires: &expires})
+		p := newPipe()
+		closed := c.open("/v1/watch", p, "Authorization", "Bearer "+tokenOf("ann"))
+		p.untilHas(t, "sync")
+		expires = time.Now().Add(13 * time.Second)
+		c.addToken("ann", fsm.TokenSpec{Role: fsm.RoleViewer, Expires: &expires})
+		p.untilHas(t, "event: error")
+		if late := time.Since(expires); late < 0 || late > time.Second {
 			t.Errorf("it ended %s after", late)
 		}
 		closed()

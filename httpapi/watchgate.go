@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"maps"
 	"net/http"
+	"time"
 
 	"evenkeel/cluster/secret"
 	"evenkeel/fsm"
@@ -16,13 +17,16 @@ type gate struct {
 	// valid returns why the sender may see nothing any more, or nil. It is asked
 	// before each write to a stream, and costs a look at the state.
 	valid func() error
+	// left is how long that holds if nothing is written; it ends with a token that
+	// expires.
+	left func() time.Duration
 }
 
 // gateOf ties what is read over time to who reads it: a stream ends with the token
 // that it was opened with.
 func (a *API) gateOf(r *http.Request) gate {
 	p := principalOf(r)
-	g := gate{sees: p.sees, valid: func() error { return nil }}
+	g := gate{sees: p.sees, valid: func() error { return nil }, left: func() time.Duration { return forEver }}
 	switch p.name {
 	case nameAnonymous, nameAdmin, nameBootstrap: // as long as the process
 		return g
@@ -41,5 +45,15 @@ func (a *API) gateOf(r *http.Request) gate {
 		}
 		return nil
 	}
+	g.left = func() time.Duration {
+		token := a.config.Cluster.State().TokenByHash(hash)
+		if token == nil || token.Spec.Expires == nil {
+			return forEver
+		}
+		return max(0, time.Until(*token.Spec.Expires))
+	}
 	return g
 }
+
+// forEver is longer than anything is watched.
+const forEver = 1000 * time.Hour

@@ -20,6 +20,8 @@ func (a *API) watchOnce(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	}
 	over := time.NewTimer(time.Until(q.until))
 	defer over.Stop()
+	ending := time.NewTimer(q.filter.left())
+	defer ending.Stop()
 	at := cursor{told: q.since}
 	for late := false; ; {
 		now := a.watching.hub.current.Load()
@@ -30,8 +32,10 @@ func (a *API) watchOnce(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		case len(events) > 0 || late:
 			return writeEvents(w, at.told, events)
 		}
+		ending.Reset(q.filter.left())
 		select {
 		case <-now.replaced:
+		case <-ending.C: // which the next look finds
 		case <-stopping(ctx):
 			late = true
 		case <-over.C:

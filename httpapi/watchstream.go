@@ -78,6 +78,8 @@ func (st *stream) follow(ctx context.Context) error {
 	watching := st.api.watching
 	heartbeat := time.NewTimer(watching.times.heartbeat)
 	defer heartbeat.Stop()
+	ending := time.NewTimer(st.filter.left())
+	defer ending.Stop()
 	for {
 		now := watching.hub.current.Load()
 		sent := st.written
@@ -96,8 +98,10 @@ func (st *stream) follow(ctx context.Context) error {
 		if st.written > sent {
 			heartbeat.Reset(watching.times.heartbeat)
 		}
+		ending.Reset(st.filter.left())
 		select {
 		case <-now.replaced:
+		case <-ending.C: // which the next turn finds
 		case <-heartbeat.C:
 			if err := st.beat(); err != nil {
 				return err
