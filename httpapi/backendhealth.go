@@ -99,12 +99,18 @@ type healthReader struct {
 	state    *fsm.State
 	pool     *fsm.Pool
 	backends []*fsm.Backend
+	shown    []*fsm.Backend // those that the reader sees
 	nodes    []nodeHealth
 	uses     []map[string]use // of each node, by the backend's UID
 }
 
-func newHealthReader(v *viewer, s *fsm.State, pool *fsm.Pool, nodes []nodeHealth) *healthReader {
+func newHealthReader(v *viewer, by *principal, s *fsm.State, pool *fsm.Pool, nodes []nodeHealth) *healthReader {
 	h := &healthReader{viewer: v, state: s, pool: pool, backends: slices.Collect(s.PoolBackends(pool.Name)), nodes: nodes}
+	for _, b := range h.backends {
+		if by.sees(b) {
+			h.shown = append(h.shown, b)
+		}
+	}
 	for _, node := range nodes {
 		does := uses(pool, h.backends, node, s.FeatureLevel())
 		maps.Copy(does, node.uses) // it knows best
@@ -201,7 +207,7 @@ func (a *API) healthOf(w http.ResponseWriter, r *http.Request, backend string) (
 		}
 		question.Backend = b.Meta.UID
 	}
-	return newHealthReader(a.viewer(), s, pool, a.ask(r.Context(), question)), b, nil
+	return newHealthReader(a.viewer(), by, s, pool, a.ask(r.Context(), question)), b, nil
 }
 
 func (a *API) backendHealth(w http.ResponseWriter, r *http.Request) (any, error) {
@@ -226,10 +232,8 @@ func (a *API) poolHealth(w http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, err
 	}
 	view := poolHealthView{poolSummary: h.summary(), Items: []backendHealthView{}, Nodes: askedNodes(h.viewer, h.nodes), Revision: h.state.Revision()}
-	for _, b := range h.backends {
-		if principalOf(r).sees(b) {
-			view.Items = append(view.Items, h.view(b))
-		}
+	for _, b := range h.shown {
+		view.Items = append(view.Items, h.view(b))
 	}
 	slices.SortStableFunc(view.Items, func(a, b backendHealthView) int { return cmp.Compare(b.trouble(), a.trouble()) })
 	return view, nil

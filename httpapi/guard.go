@@ -55,6 +55,7 @@ func (g *guard) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sender, refusal := g.check(r)
 		if refusal != nil {
+			discard(r, maxDiscard)
 			if err := refusal.Write(w); err != nil {
 				g.logger.Debug("api answer not written", "path", r.URL.Path, "error", err)
 			}

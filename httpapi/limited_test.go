@@ -57,6 +57,11 @@ func TestALimitedTokenSeesWhatBearsItsLabels(t *testing.T) {
 	if got := c.as("viewers-of-a", "GET", "/v1/health", "").want(200).items(); len(got) != 1 || got[0]["pool"] != "pool-a" {
 		t.Errorf("health is %v", got)
 	}
+	// The pool is everybody's here, its backends are not.
+	c.as("editors", "PUT", "/v1/pools/default", `{"labels":{"team":"a"}}`).want(200)
+	if got := c.as("viewers-of-a", "GET", "/v1/pools/default/health", "").want(200).wantAt(1.0, "backends").items(); len(got) != 1 {
+		t.Errorf("health of the pool is %v", got)
+	}
 	for _, path := range []string{"/metrics", "/v1/tokens", "/v1/snapshot"} {
 		c.as("viewers-of-a", "GET", path, "").wantProblem(403, "forbidden")
 	}

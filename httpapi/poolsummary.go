@@ -8,7 +8,7 @@ import (
 	"evenkeel/fsm"
 )
 
-// poolSummary counts a pool's backends.
+// poolSummary counts those of a pool's backends that the reader sees.
 type poolSummary struct {
 	Pool string `json:"pool"`
 	// State is ok, degraded if something is not as it should be, down if no
@@ -49,10 +49,10 @@ const (
 var poolStates = []poolState{poolDown, poolDegraded, poolOK, poolEmpty}
 
 func (h *healthReader) summary() poolSummary {
-	sum := poolSummary{Pool: h.pool.Name, Backends: len(h.backends)}
+	sum := poolSummary{Pool: h.pool.Name, Backends: len(h.shown)}
 	agreed := uses(h.pool, h.backends, nodeHealth{}, h.state.FeatureLevel())
 	avoided := h.avoided()
-	for _, b := range h.backends {
+	for _, b := range h.shown {
 		sum.count(b, agreed[b.Meta.UID])
 		if avoided[b.Meta.UID] {
 			sum.Avoided++
@@ -148,7 +148,7 @@ func (a *API) health(w http.ResponseWriter, r *http.Request) (any, error) {
 	}{[]poolSummary{}, askedNodes(v, nodes), s.Revision()}
 	for pool := range s.Pools() {
 		if principalOf(r).sees(pool) {
-			view.Items = append(view.Items, newHealthReader(v, s, pool, nodes).summary())
+			view.Items = append(view.Items, newHealthReader(v, principalOf(r), s, pool, nodes).summary())
 		}
 	}
 	slices.SortStableFunc(view.Items, func(a, b poolSummary) int {

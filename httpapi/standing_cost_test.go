@@ -30,7 +30,7 @@ func TestAPoolCostsNoMoreForWhatNodesSayOfOthers(t *testing.T) {
 		}
 		nodes := []nodeHealth{indexed(local)}
 		return testing.AllocsPerRun(20, func() {
-			newHealthReader(&viewer{}, state, state.Pool("default"), nodes).summary()
+			newHealthReader(&viewer{}, &principal{}, state, state.Pool("default"), nodes).summary()
 		})
 	}
 	if few, many := allocated(0), allocated(5000); many > few {
