@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"evenkeel/fsm"
 )
@@ -187,6 +188,10 @@ func (d *decoder) text(v *Value, target encoding.TextUnmarshaler, at string) {
 		return
 	}
 	if err := target.UnmarshalText([]byte(v.Text)); err != nil {
+		if _, isTime := target.(*time.Time); isTime { // whose own words are of Go's layouts
+			d.faults.add(at, `%q is not a time: write one such as "2030-12-31T23:59:59Z" (RFC 3339)`, clip(v.Text, 100))
+			return
+		}
 		d.faults.add(at, "%s", clip(err.Error(), 200))
 	}
 }

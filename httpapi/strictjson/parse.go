@@ -8,6 +8,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"evenkeel/fsm"
@@ -116,6 +118,9 @@ func checkSyntax(data []byte) (Located, bool) {
 	var raw json.RawMessage
 	err := json.Unmarshal(data, &raw)
 	if err == nil {
+		if at := loneSurrogate(data); at >= 0 {
+			return located(at, fmt.Sprintf("%s is half of a character: write the other half beside it, or the character itself", data[at:at+6])), false
+		}
 		return Located{}, true
 	}
 	offset := len(data)
@@ -123,6 +128,44 @@ func checkSyntax(data []byte) (Located, bool) {
 		offset = int(syntax.Offset) - 1 // it counts the offending byte
 	}
 	return located(offset, err.Error()), false
+}
+
+// loneSurrogate returns where an escaped half of a character stands without the
+// other, or -1. encoding/json would make another character of it without a word.
+// The text is known to be JSON.
+func loneSurrogate(data []byte) int {
+	for i := bytes.IndexByte(data, '\\'); i >= 0 && i < len(data); i++ {
+		if data[i] != '\\' {
+			continue
+		}
+		if data[i+1] != 'u' {
+			i++
+			continue
+		}
+		r := escaped(data[i:])
+		i += 5
+		if !utf16.IsSurrogate(r) {
+			continue
+		}
+		if utf16.DecodeRune(r, escaped(data[i+1:])) == unicode.ReplacementChar {
+			return i - 5
+		}
+		i += 6
+	}
+	return -1
+}
+
+// escaped returns the number of the \u escape with which the text begins, 0 if
+// it begins with none.
+func escaped(text []byte) rune {
+	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
+		return 0
+	}
+	n, err := strconv.ParseUint(string(text[2:6]), 16, 16)
+	if err != nil {
+		return 0
+	}
+	return rune(n)
 }
 
 // endsEarly tells a text that stops too soon from one whose last byte is
