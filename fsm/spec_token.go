@@ -49,7 +49,7 @@ func (s TokenSpec) validate(f *faults) {
 	if !isHash(s.Hash) {
 		f.add("/spec/hash", "is not the SHA-256 of a token in 64 hexadecimal digits")
 	}
-	var labels faults
+	labels := faults{writing: f.writing}
 	checkLabels(&labels, s.Labels)
 	for _, fault := range labels.list {
 		f.add("/spec"+fault.Pointer, "%s", fault.Message)

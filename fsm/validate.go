@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Bounds on what one object may hold. They are part of the feature level:
@@ -163,8 +164,12 @@ func checkLabels(f *faults, labels map[string]string) {
 			pointer = "/labels" // the message has what is readable of the key
 			f.add(pointer, "the key %q must have 1 to %d bytes", clip(key), maxLabelKey)
 		}
-		if value := labels[key]; len(value) > maxLabelValue {
+		value := labels[key]
+		if len(value) > maxLabelValue {
 			f.add(pointer, "the value has %d bytes, at most %d are taken", len(value), maxLabelValue)
+		}
+		if f.writing && strings.ContainsFunc(key+value, unicode.IsControl) { // older builds took them
+			f.add(pointer, "%q: %q has control characters, which are not taken", clip(key), clip(value))
 		}
 	}
 }

@@ -113,6 +113,21 @@ func TestMessagesStayShort(t *testing.T) {
 	}
 }
 
+func TestLabelsWithControlCharactersAreRefusedWhereTheyAreWritten(t *testing.T) {
+	put := Put{Name: "p", Labels: map[string]string{"a\x1b": "", "b": "x\x00y", "é ü": "日本"}, Spec: PoolSpec{Strategy: StrategyRandom}}
+	wantFaults(t, put, "/labels/a\x1b", "/labels/b")
+	if err := Validate(RestorePart{ID: "r", Objects: []Put{put}, Last: true}); err != nil {
+		t.Errorf("a snapshot of then is refused: %v", err)
+	}
+	_, results := Apply(New(), []Command{
+		{ID: CommandID{Origin: "n", Seq: 1}, Op: Init{ClusterID: "c", FeatureLevel: FeatureLevel, Objects: DefaultObjects()}},
+		{ID: CommandID{Origin: "n", Seq: 2}, Op: put},
+	})
+	if results[1].Err != nil {
+		t.Errorf("a log that has it is refused: %v", results[1].Err)
+	}
+}
+
 func TestValidatePassesWhatIsGood(t *testing.T) {
 	for _, address := range []string{"10.0.0.5:9000", "[2001:db8::1]:80", "web.internal:8080", "web_1:80", "localhost:1", "[fe80::1%eth0]:80"} {
 		if err := Validate(backend("b", address)); err != nil {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"reflect"
 	"strings"
+	"time"
 
 	"evenkeel/cluster/secret"
 	"evenkeel/fsm"
@@ -227,6 +228,9 @@ func (p *principal) narrowToken(s *fsm.State, c fsm.Command, put fsm.Put, spec f
 	}
 	p.issued = ""
 	old := s.Token(put.Name)
+	if end := spec.Expires; end != nil && !time.Now().Before(*end) && (old == nil || old.Spec.Expires == nil || !old.Spec.Expires.Equal(*end)) {
+		return put, false, problem.Invalid([]fsm.Fault{{Pointer: "/spec/expires", Message: end.UTC().Format(time.RFC3339) + " has passed: name a time to come, or delete the token to end it now"}})
+	}
 	own = put.If.IsZero()
 	if old != nil && !put.If.Absent {
 		spec.Hash = old.Spec.Hash
