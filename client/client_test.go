@@ -108,6 +108,7 @@ func TestWhatIsRefusedForNowIsSentAgain(t *testing.T) {
 		"without a leader":                {"no-quorum", "the cluster has no leader, trying again", 503, "", 3},
 		"by a node that stops":            {"stopping", "the node stops, trying again", 503, "", 3},
 		"by one with too much to do":      {"overloaded", "the node has too much to do, trying again", 503, "", 3},
+		"because of others' writes":       {"outrun", "others kept changing the same objects, trying again", 503, "", 3},
 		"an outcome that may be known":    {"outcome-unknown", "the outcome is not known, trying again", 504, "k", 3},
 		"an outcome that will not be":     {"outcome-unknown", "", 504, "", 1},
 		"a write that something garbled":  {"", "", 502, "", 1},

@@ -22,10 +22,10 @@
 // not.
 //
 // What a node refuses with the promise that nothing was changed (no leader, it
-// stops, it is overloaded) is sent again until [Config.Patience] is over.
-// Everything else that went wrong is told: an answer that is an error is a
-// [*Problem], a write whose outcome is not known is an error, and never a
-// second write.
+// stops, it is overloaded, others kept changing the same objects) is sent again
+// until [Config.Patience] is over. Everything else that went wrong is told: an
+// answer that is an error is a [*Problem], a write whose outcome is not known is an
+// error, and never a second write.
 //
 // # Objects
 //

@@ -19,6 +19,7 @@ const (
 	ProblemNoQuorum       = "no-quorum"
 	ProblemStopping       = "stopping"
 	ProblemOverloaded     = "overloaded"
+	ProblemOutrun         = "outrun"
 	ProblemDetached       = "detached"
 	ProblemOutcomeUnknown = "outcome-unknown"
 	ProblemCompacted      = "compacted"

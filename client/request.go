@@ -113,8 +113,11 @@ func worthAnother(err error, req Request) (wait time.Duration, why string) {
 		why = "the cluster has no leader"
 	case ProblemStopping:
 		why = "the node stops"
-	case ProblemOverloaded:
+	case ProblemOverloaded, ProblemOutrun:
 		why = "the node has too much to do"
+		if problem.Kind() == ProblemOutrun {
+			why = "others kept changing the same objects"
+		}
 		seconds, err := strconv.Atoi(problem.header.Get("Retry-After"))
 		if err == nil && seconds > 0 && seconds < 3600 {
 			wait += time.Duration(seconds) * time.Second

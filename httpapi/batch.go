@@ -57,7 +57,7 @@ func (a *API) performBatch(rw http.ResponseWriter, r *http.Request, want *wanted
 		case !overtaken(done.Err):
 			return refusedBatch(want, done.Err, b.refused)
 		case try == maxReplans:
-			return problem.New(problem.Overloaded, "others kept changing the same objects while this was planned, %d times: nothing was changed", try).With("Retry-After", "1")
+			return problem.New(problem.Outrun, "others kept changing the same objects while this was planned, %d times: nothing was changed", try).With("Retry-After", "1")
 		}
 	}
 }

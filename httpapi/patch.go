@@ -148,7 +148,7 @@ func (a *API) performPatch(ctx context.Context, w *write, p patch, faults []fsm.
 		case !errors.Is(err, errOutrun):
 			return done, err
 		case time.Since(begun) > patchPatience:
-			return done, problem.New(problem.Overloaded, "%s is changed by others again and again, faster than this patch could be made on it", w.ref).With("Retry-After", "1")
+			return done, problem.New(problem.Outrun, "%s is changed by others again and again, faster than this patch could be made on it", w.ref).With("Retry-After", "1")
 		}
 	}
 }

@@ -124,7 +124,7 @@ func TestAWriteInBetweenHasARollbackPlannedAnew(t *testing.T) {
 	c.cluster.apply(t, weighted("a", 1))
 	attempts, others = 0, 1000
 	before := c.cluster.State().Revision()
-	c.send("POST", "/v1/rollback", `{"to":1}`).wantProblem(503, "overloaded").wantHeader("Retry-After", "1")
+	c.send("POST", "/v1/rollback", `{"to":1}`).wantProblem(503, "outrun").wantHeader("Retry-After", "1")
 	if by := c.cluster.State().Revision() - before; by != uint64(2*attempts) {
 		t.Errorf("%d revisions by others in %d attempts", by, attempts)
 	}

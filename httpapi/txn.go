@@ -84,7 +84,7 @@ func (a *API) performOperations(ctx context.Context, want *wanted, operations []
 		case !errors.Is(err, errOutrun):
 			return p, err
 		case time.Since(begun) > patchPatience:
-			return p, problem.New(problem.Overloaded, "what the patches change is changed by others again and again, faster than they could be made on it").With("Retry-After", "1")
+			return p, problem.New(problem.Outrun, "what the patches change is changed by others again and again, faster than they could be made on it").With("Retry-After", "1")
 		}
 	}
 }

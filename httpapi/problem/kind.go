@@ -34,6 +34,7 @@ const (
 	Internal            Kind = "internal"
 	NoQuorum            Kind = "no-quorum"
 	Overloaded          Kind = "overloaded"
+	Outrun              Kind = "outrun"
 	Detached            Kind = "detached"
 	Stopping            Kind = "stopping"
 	NotReady            Kind = "not-ready"
@@ -99,6 +100,8 @@ func Catalog() []Entry {
 			"Repeat the request after the time in Retry-After. Nothing was changed; traffic is served on."},
 		{Overloaded, http.StatusServiceUnavailable, "Too much is waiting",
 			"Repeat the request after the time in Retry-After. Nothing was changed."},
+		{Outrun, http.StatusServiceUnavailable, "Others kept changing the same objects",
+			"Repeat the request after the time in Retry-After, or write fewer objects at once. Nothing was changed."},
 		{Detached, http.StatusServiceUnavailable, "The node is detached from its cluster",
 			"Send the request to another node; GET /v1/nodes says why this one is detached."},
 		{Stopping, http.StatusServiceUnavailable, "The node stops", "Send the request to another node. Nothing was changed."},
