@@ -17,7 +17,8 @@ type Revision struct {
 	Time     time.Time `json:"time"`
 	Actor    string    `json:"actor"`
 	Reason   string    `json:"reason"`
-	// Kind is what made it: init, put, delete, txn, restore, lapse or undo.
+	// Kind is what made it: init, put, delete, txn, restore, lapse,
+	// undo or rollback.
 	Kind string `json:"kind"`
 	// Count is how many objects it changed, Changes which, where they were asked
 	// for and are still known.

@@ -64,6 +64,9 @@ func (d *draft) performAndSettle(c Command) Result {
 	result.Version, result.Revision, result.Created = d.version, d.revision, d.created
 	if err == nil {
 		result.Steps = d.steps
+		if _, is := c.Op.(Rollback); is {
+			result.Changes = d.recorded.sorted()
+		}
 	}
 	return result
 }
@@ -141,7 +144,7 @@ func (d *draft) perform(c Command) (AnyObject, *Error) {
 // isWrite tells whether an operation can wait for a confirmation.
 func isWrite(op Operation) bool {
 	switch op.(type) {
-	case Put, Delete, Txn:
+	case Put, Delete, Txn, Rollback:
 		return true
 	}
 	return false
@@ -175,6 +178,8 @@ func (d *draft) writeNow(c Command) (AnyObject, *Error) {
 		return nil, d.delete(op)
 	case Txn:
 		return nil, d.txn(c, op)
+	case Rollback:
+		return nil, d.rollback(c, op)
 	}
 	return nil, refuse(CodeInvalid, "", "operation %T is no write", c.Op)
 }

@@ -132,3 +132,38 @@ func voted(tb testing.TB, s *State, nodes int) *State {
 	}
 	return r.State
 }
+
+// BenchmarkRollback is what the largest way back costs each replica, beside the
+// transaction that it undoes; and the longest journal that leads nowhere.
+func BenchmarkRollback(b *testing.B) {
+	r := newRegistry(b)
+	start := r.Revision()
+	many := func(port int) (op Txn) {
+		for n := range maxJournal / 3 {
+			op.Steps = append(op.Steps, put(backend(fmt.Sprintf("b%d", n), fmt.Sprintf("10.0.%d.%d:%d", n/250, n%250, port))))
+		}
+		return op
+	}
+	r.must(many(80))
+	made := r.Revision()
+	r.must(many(81))
+	moved := r.State
+	r.must(many(80))
+	for name, c := range map[string]struct {
+		s  *State
+		op Operation
+	}{
+		"transaction": {moved, many(82)},
+		"back":        {moved, Rollback{To: made}},
+		"deletion":    {moved, Rollback{To: start}},
+		"nothing":     {r.State, Rollback{To: made}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for i := range b.N {
+				if _, results := Apply(c.s, []Command{{ID: CommandID{"b", uint64(i + 1)}, Op: c.op}}); results[0].Err != nil {
+					b.Fatal(results[0].Err)
+				}
+			}
+		})
+	}
+}

@@ -114,6 +114,10 @@ func decodeOperation(kind string, data []byte) (Operation, error) {
 		return decodeAs[Expire](data)
 	case ReportIdle{}.commandKind():
 		return decodeAs[ReportIdle](data)
+	case Txn{}.commandKind():
+		return decodeAs[Txn](data)
+	case Confirm{}.commandKind():
+		return decodeAs[Confirm](data)
 	}
 	return decodeNewest(kind, data)
 }

@@ -39,7 +39,7 @@ type Key struct {
 }
 
 // Operation is what a command does: one of [Init], [Put], [Delete], [Txn],
-// [Confirm], [CastVotes], [SetNode], [ForgetNode], [RaiseLevel],
+// [Rollback], [Confirm], [CastVotes], [SetNode], [ForgetNode], [RaiseLevel],
 // [RestorePart], [SetOverride], [Expire] and [ReportIdle].
 type Operation interface {
 	// commandKind is the operation's name in the encoding.
@@ -196,6 +196,7 @@ func (Init) commandKind() string        { return "init" }
 func (Put) commandKind() string         { return "put" }
 func (Delete) commandKind() string      { return "delete" }
 func (Txn) commandKind() string         { return "txn" }
+func (Rollback) commandKind() string    { return "rollback" }
 func (Confirm) commandKind() string     { return "confirm" }
 func (CastVotes) commandKind() string   { return "votes" }
 func (SetNode) commandKind() string     { return "node" }

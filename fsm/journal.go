@@ -46,16 +46,18 @@ type Revision struct {
 type Done string
 
 // The ways: the first objects of the cluster, one object written or deleted, a
-// transaction, a restored snapshot, backends that were not renewed, and a
-// revision that was not confirmed.
+// transaction, a restored snapshot, backends that were not renewed, a revision that
+// was not confirmed, and a way back. One that follows from a [Txn] which a node
+// planned below feature level 6 is told as that.
 const (
-	DoneInit    Done = "init"
-	DonePut     Done = "put"
-	DoneDelete  Done = "delete"
-	DoneTxn     Done = "txn"
-	DoneRestore Done = "restore"
-	DoneLapse   Done = "lapse"
-	DoneUndo    Done = "undo"
+	DoneInit     Done = "init"
+	DonePut      Done = "put"
+	DoneDelete   Done = "delete"
+	DoneTxn      Done = "txn"
+	DoneRestore  Done = "restore"
+	DoneLapse    Done = "lapse"
+	DoneUndo     Done = "undo"
+	DoneRollback Done = "rollback"
 )
 
 // Change is one object before and after a revision, nil where there was or is
@@ -189,6 +191,11 @@ func (r *recording) find(ref Ref) (int, bool) {
 	}
 	at, known := r.at[ref]
 	return at, known
+}
+
+// sorted returns the changes in the order of kinds, pools and names.
+func (r *recording) sorted() []Change {
+	return slices.SortedFunc(slices.Values(r.changes), func(a, b Change) int { return compareRefs(a.Ref, b.Ref) })
 }
 
 // enter writes the command's revision into the journal.

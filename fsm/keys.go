@@ -54,7 +54,7 @@ func (d *draft) rememberKey(c Command, result Result) {
 		return
 	}
 	r := &keyRecord{Key: c.Key, Used: d.applied, Version: result.Version, Revision: result.Revision, Created: result.Created}
-	for _, ref := range refsOf(c.Op) {
+	for _, ref := range d.refsOf(c.Op) {
 		if len(r.Refs) < maxKeyRefs {
 			r.Refs = append(r.Refs, ref)
 		}
@@ -75,8 +75,9 @@ func (d *draft) insertKey(r *keyRecord) {
 	d.keysHeld++
 }
 
-// refsOf are the objects that an operation writes.
-func refsOf(op Operation) []Ref {
+// refsOf are the objects that the operation at work writes. Those of a rollback are
+// what it changed: it names none itself.
+func (d *draft) refsOf(op Operation) []Ref {
 	switch op := op.(type) {
 	case Put:
 		return []Ref{op.Ref()}
@@ -88,6 +89,13 @@ func refsOf(op Operation) []Ref {
 		refs := make([]Ref, len(op.Steps))
 		for i, step := range op.Steps {
 			refs[i] = step.Ref()
+		}
+		return refs
+	case Rollback:
+		changes := d.recorded.changes
+		refs := make([]Ref, min(len(changes), maxKeyRefs))
+		for i := range refs {
+			refs[i] = changes[i].Ref
 		}
 		return refs
 	}

@@ -40,6 +40,10 @@ func (s *State) CheckLevel(c Command) *Error {
 		if s.featureLevel < levelHistory {
 			f.add("", "a command of kind %s "+beyondLevel, op.commandKind(), levelHistory, s.featureLevel)
 		}
+	case Rollback:
+		if s.featureLevel < levelRollback {
+			f.add("", "a command of kind %s "+beyondLevel, op.commandKind(), levelRollback, s.featureLevel)
+		}
 	case RestorePart:
 		if s.featureLevel < 3 {
 			f.add("", "a restore "+beyondLevel, 3, s.featureLevel)

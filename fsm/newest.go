@@ -15,15 +15,13 @@ package fsm
 //	   all else of checks and pools that [newField] lists
 //	5  the journal of revisions, [Txn], [Confirm], keys, reasons and limits to labels
 //	   of commands, and tokens
-const FeatureLevel = 5
+//	6  [Rollback]
+const FeatureLevel = 6
 
 // decodeNewest decodes the operations that came with the newest level.
 func decodeNewest(kind string, data []byte) (Operation, error) {
-	switch kind {
-	case Txn{}.commandKind():
-		return decodeAs[Txn](data)
-	case Confirm{}.commandKind():
-		return decodeAs[Confirm](data)
+	if kind == (Rollback{}).commandKind() {
+		return decodeAs[Rollback](data)
 	}
 	return nil, errKind
 }

@@ -197,11 +197,24 @@ func drawAny(t *rapid.T, s *State) Operation {
 	case 3:
 		hash := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "hash")
 		return tokenPut(rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "token"), hash)
+	case 4:
+		if rapid.Bool().Draw(t, "back") {
+			return drawRollback(t, s)
+		}
 	}
 	if op := drawOperation(t); op != nil {
 		return op
 	}
 	return drawStatus(t, s)
+}
+
+// drawRollback draws the way back to a revision, mostly one that is known.
+func drawRollback(t *rapid.T, s *State) Rollback {
+	back := Rollback{To: rapid.Uint64Range(max(1, s.OldestRevision()), s.Revision()+1).Draw(t, "to")}
+	if rapid.IntRange(0, 3).Draw(t, "limited") == 0 {
+		back.Labels = map[string]string{"k": "v"}
+	}
+	return back
 }
 
 func drawTxn(t *rapid.T) Txn {

@@ -23,7 +23,11 @@ type Result struct {
 	Repeat bool
 	// Steps are the outcomes of a [Txn]'s steps, in their order; nil for a repeat.
 	Steps []StepResult
-	// Refs are, for a repeat under a [Key], what the first command wrote.
+	// Changes are all that a [Rollback] changed, in the order of kinds, pools and
+	// names; nil for a repeat.
+	Changes []Change
+	// Refs are, for a repeat under a [Key], what the first command wrote; none for a
+	// [Rollback] that had nothing to change.
 	Refs []Ref
 	// Err is why the command was refused, or nil. A refused command changed
 	// nothing.
@@ -55,6 +59,8 @@ const (
 	CodeForbidden    Code = "forbidden"    // Precondition.Labels does not hold
 	CodeKeyReused    Code = "key-reused"   // the key was used for another request
 	CodeUnconfirmed  Code = "unconfirmed"  // a revision that may yet be undone holds the object
+	CodeNoRevision   Code = "no-revision"  // the revision that the command names is yet to come
+	CodeCompacted    Code = "compacted"    // the registry as of that revision is forgotten
 )
 
 // Fault is one thing that is wrong with a document or command.
@@ -64,10 +70,12 @@ type Fault struct {
 	Pointer string `json:"pointer"`
 	// Message names the value, what is wrong with it and what to do.
 	Message string `json:"message"`
-	// Code is of the faulty step, for faults of a [Txn].
+	// Code is of the faulty step, for faults of a [Txn] or [Rollback].
 	Code Code `json:"code,omitempty"`
-	// Other is the Other of the faulty step's [Error], for faults of a [Txn].
+	// Other is the Other of the faulty step's [Error], and Of the object that the step
+	// writes, for faults of a [Txn] or [Rollback].
 	Other *Ref `json:"-"`
+	Of    *Ref `json:"-"`
 }
 
 // Error is why a command was refused: all its faults at once.

@@ -117,7 +117,7 @@ func (d *draft) tryTxn(c Command, op Txn) *Error {
 		d.joint.writes[step.Ref()] = step.Put
 		d.giveUp(step.Ref())
 	}
-	f := &stepFaults{}
+	f := &stepFaults{steps: op.Steps}
 	d.steps = make([]StepResult, len(op.Steps))
 	for _, due := range txnOrder {
 		for n, step := range op.Steps {
@@ -142,6 +142,7 @@ var errTold = &Error{Code: CodeInvalid}
 // step that has one.
 type stepFaults struct {
 	faults
+	steps []Step
 	first *Error
 	at    int
 }
@@ -153,7 +154,11 @@ func (f *stepFaults) add(n int, err *Error) {
 	if f.first == nil || n < f.at {
 		f.first, f.at = err, n
 	}
+	told, ref := len(f.list), f.steps[n].Ref()
 	f.within(stepPointer(n), err)
+	for i := range f.list[told:] {
+		f.list[told+i].Of = &ref
+	}
 }
 
 func (f *stepFaults) err() *Error {

@@ -47,6 +47,8 @@ func validate(op Operation, f *faults) *Error {
 		op.If.validate(f)
 	case Txn:
 		op.validate(f, f.writing)
+	case Rollback:
+		op.validate(f)
 	case Confirm:
 		op.validate(f)
 	case CastVotes:

@@ -75,6 +75,14 @@ func (p *principal) narrow(s *fsm.State, c fsm.Command) (narrowed fsm.Command, o
 	case fsm.Txn:
 		op, err = p.narrowTxn(op)
 		c.Op = op
+	case fsm.Rollback:
+		if !p.role.Allows(fsm.RoleEditor) {
+			err = p.lacks(fsm.RoleEditor, "")
+		}
+		if p.limited() {
+			op.Labels = p.labels
+		}
+		c.Op = op
 	case fsm.Confirm:
 		err = p.mayConfirm(s, op)
 	default: // restores, and what only the cluster itself does

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"errors"
+	"maps"
 	"testing"
 	"time"
 
@@ -75,6 +76,7 @@ func TestCommandsAreRefusedWhicheverHandlerTheyComeFrom(t *testing.T) {
 		"nobody overrides":                  {&principal{}, fsm.SetOverride{Pool: "default", Name: "b"}, problem.Forbidden},
 		"nobody confirms":                   {&principal{}, fsm.Confirm{Revision: 1}, problem.Forbidden},
 		"nobody makes a transaction":        {&principal{}, fsm.Txn{Steps: []fsm.Step{{Put: &pool}}}, problem.Forbidden},
+		"nobody rolls back":                 {&principal{}, fsm.Rollback{To: 1}, problem.Forbidden},
 		"an editor makes no token":          {anEditor, anyTokens, problem.Forbidden},
 		"an editor revokes no token":        {anEditor, fsm.Delete{Ref: anyTokens.Ref()}, problem.Forbidden},
 		"an editor restores nothing":        {anEditor, fsm.RestorePart{}, problem.Forbidden},
@@ -87,6 +89,19 @@ func TestCommandsAreRefusedWhicheverHandlerTheyComeFrom(t *testing.T) {
 			_, err := r.narrow(c.by, fsm.Command{Op: c.op})
 			wantKind(t, err, c.kind)
 		})
+	}
+}
+
+func TestALimitedSenderRollsBackWhatIsItsOwn(t *testing.T) {
+	r := newRegistry(t)
+	for _, by := range []*principal{ofTeamA, anEditor} {
+		c, err := r.narrow(by, fsm.Command{Op: fsm.Rollback{To: 1}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Op.(fsm.Rollback); got.To != 1 || !maps.Equal(got.Labels, by.labels) {
+			t.Errorf("as %s: %+v", by.name, got)
+		}
 	}
 }
 

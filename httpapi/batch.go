@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -105,9 +106,16 @@ func (a *API) answerRecalled(rw http.ResponseWriter, r *http.Request, want *want
 		return refusedBatch(want, done.Err, asTold)
 	}
 	changes := &changeList{}
-	if entry := a.config.Cluster.State().RevisionAt(done.Revision); entry != nil {
+	entry := a.config.Cluster.State().RevisionAt(done.Revision)
+	if entry != nil && len(done.Refs) > 0 { // else nothing was to be changed, and the revision is another's
+		seen := principalOf(r).seenChanges(entry.Changes)
+		if entry.Kind == fsm.DoneRollback { // which the first answer had in order
+			slices.SortFunc(seen, func(a, b fsm.Change) int {
+				return cmp.Or(cmp.Compare(a.Ref.Kind, b.Ref.Kind), compareNames(a.Ref, b.Ref))
+			})
+		}
 		var err error
-		if changes, err = listChanges(principalOf(r).seenChanges(entry.Changes)); err != nil {
+		if changes, err = listChanges(seen); err != nil {
 			return err
 		}
 	}

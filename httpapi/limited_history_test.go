@@ -47,6 +47,16 @@ func TestALimitedTokenTakesBackWhatItSees(t *testing.T) {
 	}
 	c.as("viewers-of-a", "POST", "/v1/rollback", `{"to":1}`).wantProblem(403, "forbidden")
 
+	// What is in the way is not named to whom does not see it.
+	c.as("editors-of-a", "PUT", "/v1/pools/used", `{"labels":{"team":"a"}}`).want(201)
+	c.as("editors", "PUT", "/v1/routes/secret", `{"labels":{"team":"b"},"pools":[{"name":"used"}]}`).want(201)
+	for _, query := range []string{"", "?dry_run=true"} {
+		got := c.as("editors-of-a", "POST", "/v1/rollback"+query, fmt.Sprintf(`{"to":%d}`, before)).wantProblem(409, "in-use")
+		if strings.Contains(got.body, "secret") || !strings.Contains(got.body, "pool used is needed by something") {
+			t.Errorf("it is refused with %s", got.body)
+		}
+	}
+
 	c.as("editors", "PUT", "/v1/pools/try-b?confirm_within=1m", `{"labels":{"team":"b"}}`).want(201)
 	theirs := c.cluster.State().Revision()
 	c.as("editors", "PUT", "/v1/pools/try-a?confirm_within=1m", `{"labels":{"team":"a"}}`).want(201)

@@ -16,7 +16,7 @@ func (a *API) rollback(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := want.ofNone("leave them out; each object is checked to be as it was when the rollback was planned"); err != nil {
+	if err := want.ofNone("leave them out; what is there is what is rolled back"); err != nil {
 		return err
 	}
 	body, err := readBody(rw, r)
@@ -30,8 +30,11 @@ func (a *API) rollback(rw http.ResponseWriter, r *http.Request) error {
 	if want.reason == "" {
 		want.reason = fmt.Sprintf("rollback to revision %d", to)
 	}
-	by := principalOf(r)
-	return a.performBatch(rw, r, want, body, func(s *fsm.State) (*batch, error) { return planRollback(s, to, by) })
+	op := fsm.Rollback{To: to}
+	if a.config.Cluster.State().CheckLevel(fsm.Command{Op: op}) != nil {
+		return a.rollbackPlanned(rw, r, want, body, to)
+	}
+	return a.performRollback(rw, r, want, body, op)
 }
 
 func parseRollback(body []byte) (to uint64, faults []fsm.Fault) {
@@ -46,37 +49,65 @@ func parseRollback(body []byte) (to uint64, faults []fsm.Fault) {
 	return to, faults
 }
 
-// planRollback returns the steps from what there is to what there was, of the
-// objects that may be seen.
-func planRollback(s *fsm.State, to uint64, by *principal) (*batch, error) {
-	changes, ok := s.Between(s.Revision(), to)
-	if !ok {
-		return nil, unknownRevision(s, to)
-	}
-	b := &batch{refused: asTold}
-	var told []fsm.Change
-	for _, c := range changes {
-		if c.Ref.Kind == fsm.KindToken || !by.seesChange(c) {
-			continue
+// performRollback has the state machine find the way back as it is applied, so that
+// no write which comes in between refuses it.
+func (a *API) performRollback(rw http.ResponseWriter, r *http.Request, want *wanted, body []byte, op fsm.Rollback) error {
+	if want.dryRun { // on this node's state, which may lack the revision
+		if err := a.config.Cluster.ReadIndex(r.Context()); err != nil {
+			return unplanned(err)
 		}
-		b.steps = append(b.steps, stepTo(c))
-		told = append(told, planned(c))
 	}
-	var err error
-	b.changes, err = listChanges(told)
-	return b, err
+	done, err := a.perform(r.Context(), want, op, body)
+	switch {
+	case err != nil:
+		return err
+	case done.Err != nil:
+		return refusedRollback(want, done.Err)
+	case done.Repeat:
+		return a.answerRepeatedRollback(rw, r, want, body, done)
+	}
+	return a.answerRollback(rw, r, want, done)
 }
 
-// stepTo makes the change of an object, if that is as it was before.
-func stepTo(c fsm.Change) fsm.Step {
-	cond := fsm.Precondition{Absent: true}
-	if c.Before != nil {
-		cond.Absent, cond.Revision = false, c.Before.GetMeta().Revision
+// answerRollback tells what was changed, or with a dry run would be.
+func (a *API) answerRollback(rw http.ResponseWriter, r *http.Request, want *wanted, done performed) error {
+	changes := want.by.seenChanges(done.Changes)
+	if done.trial != nil {
+		done.Revision = done.told()
+		for i, c := range changes {
+			changes[i] = planned(c)
+		}
 	}
-	if c.After == nil {
-		return fsm.Step{Delete: &fsm.Delete{Ref: c.Ref, If: cond}}
+	list, err := listChanges(changes)
+	if err != nil {
+		return err
 	}
-	put := fsm.PutOf(c.After)
-	put.If = cond
-	return fsm.Step{Put: &put}
+	a.finish(rw, r, want, done)
+	return writeJSON(rw, http.StatusOK, list.view(done.Revision))
+}
+
+// answerRepeatedRollback tells what was changed when the rollback was made first, as
+// far as the journal has it.
+func (a *API) answerRepeatedRollback(rw http.ResponseWriter, r *http.Request, want *wanted, body []byte, done performed) error {
+	if recalled, known := a.recall(want, body); known {
+		rw.Header().Set(headerReplayed, "true") // of one that changed nothing too
+		return a.answerRecalled(rw, r, want, recalled)
+	}
+	// This node has its own command's outcome from a snapshot, which says no more
+	// than the revision.
+	if entry := a.config.Cluster.State().RevisionAt(done.Revision); entry != nil && entry.Kind == fsm.DoneRollback {
+		done.Changes = entry.Changes
+	}
+	return a.answerRollback(rw, r, want, done)
+}
+
+// refusedRollback maps the state machine's refusal of a rollback.
+func refusedRollback(want *wanted, refusal *fsm.Error) error {
+	switch refusal.Code {
+	case fsm.CodeNoRevision:
+		return problem.New(problem.NotFound, "%s", messages(refusal.Faults))
+	case fsm.CodeCompacted:
+		return problem.New(problem.Compacted, "%s", messages(refusal.Faults))
+	}
+	return refusedBatch(want, refusal, asTold)
 }

@@ -15,8 +15,12 @@ func (p *principal) judge(s *fsm.State, op fsm.Operation, result *fsm.Result) er
 	if refusal == nil || !p.limited() {
 		return nil
 	}
-	if txn, is := op.(fsm.Txn); is {
-		result.Err = p.veil(s, txn, refusal)
+	switch op := op.(type) {
+	case fsm.Txn:
+		result.Err = p.veil(s, op, refusal)
+		return nil
+	case fsm.Rollback:
+		result.Err = p.veilRollback(s, refusal)
 		return nil
 	}
 	if other := refusal.Other; other != nil && !p.sees(s.Object(*other)) {
@@ -114,6 +118,12 @@ func (p *principal) veilFault(s *fsm.State, txn fsm.Txn, step fsm.Step, fault fs
 	default:
 		return fault
 	}
+	return p.unnamed(ref.String(), fault)
+}
+
+// unnamed returns the fault of a step without the other object, which the sender
+// does not see.
+func (p *principal) unnamed(ref string, fault fsm.Fault) fsm.Fault {
 	fault.Other = nil
 	switch fault.Code {
 	case fsm.CodeDuplicate:
@@ -124,6 +134,26 @@ func (p *principal) veilFault(s *fsm.State, txn fsm.Txn, step fsm.Step, fault fs
 		fault.Message = fmt.Sprintf("%s is needed to undo what is not confirmed yet, which the token %q does not see", ref, p.name)
 	}
 	return fault
+}
+
+// veilRollback is veil of a rollback, which writes only what its sender sees: what
+// else is in its way is another's.
+func (p *principal) veilRollback(s *fsm.State, refusal *fsm.Error) *fsm.Error {
+	told := &fsm.Error{Code: refusal.Code}
+	for _, fault := range refusal.Faults {
+		if fault.Other != nil && !p.sees(s.Object(*fault.Other)) {
+			ref := "the object"
+			if fault.Of != nil {
+				ref = fault.Of.String()
+			}
+			fault = p.unnamed(ref, fault)
+		}
+		told.Faults = append(told.Faults, fault)
+	}
+	if other := refusal.Other; other != nil && p.sees(s.Object(*other)) {
+		told.Other = other
+	}
+	return told
 }
 
 // puts tells whether the transaction puts an object of that name.

@@ -2,6 +2,7 @@ package upgrade
 
 import (
 	_ "embed"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -16,18 +17,16 @@ func TestF15RollingUpgradeAndBack(t *testing.T) {
 	older, newer := harness.TaggedBinary(t, "oldlevel"), harness.Binary(t)
 	f := newFlow(t, "f15", harness.Options{Nodes: 3, Binary: older})
 	first, last := f.Nodes[0], f.Nodes[2]
-	f.transactionIsRefused(t)
+	f.rollsBackAsBefore(t)
 	f.replace(t, first, newer)
-	f.transactionIsRefused(t)
+	f.rollsBackAsBefore(t)
 	f.replace(t, first, older)
-	f.transactionIsRefused(t)
-	f.alike(t)
 	for _, n := range f.Nodes {
-		f.transactionIsRefused(t)
+		f.rollsBackAsBefore(t)
 		f.replace(t, n, newer)
 	}
 	f.noneDetached(t)
-	f.transactionIsTaken(t, first)
+	f.rollsBackAsNow(t, first)
 	f.restoreIsTaken(t, first)
 
 	f.stop(t, last)
@@ -42,31 +41,76 @@ func TestF15RollingUpgradeAndBack(t *testing.T) {
 	f.noneDetached(t)
 }
 
-// transaction is something that the level before does not have.
-func transaction() any {
-	return map[string]any{"operations": []any{map[string]any{"op": "delete", "kind": "backend", "pool": "default", "name": "none"}}}
-}
+// The level before has no rollback of the state machine: there a node makes it of a
+// transaction, and the history tells it as that.
+const rollbackBefore, rollbackNow = "txn", "rollback"
 
-// transactionIsRefused makes sure that no node takes what an older one among them
-// could not read, that it says why, and that nothing comes of it.
-func (f *flow) transactionIsRefused(t *testing.T) {
+// rollsBackAsBefore makes sure that each node rolls back, and that none is given what
+// an older one among them could not read. It would take back what is written
+// meanwhile, so nothing is.
+func (f *flow) rollsBackAsBefore(t *testing.T) {
 	t.Helper()
+	f.writes.Stop()
+	f.writes.CheckKept(t, f.Running()...)
 	for _, n := range f.Nodes {
-		refused(t, n, http.MethodPost, "/v1/txn", transaction(), "needs feature level 5", "run the newer build on all nodes first")
+		if kind, err := rolledBack(n); err != nil || kind != rollbackBefore {
+			t.Fatalf("%s rolled back by %q, %v", n.Name, kind, err)
+		}
 	}
 	f.noneDetached(t)
+	f.alike(t)
 }
 
-// transactionIsTaken waits until the level has risen.
-func (f *flow) transactionIsTaken(t *testing.T, n *harness.Node) {
+// rollsBackAsNow waits until the level has risen.
+func (f *flow) rollsBackAsNow(t *testing.T, n *harness.Node) {
 	t.Helper()
-	harness.Eventually(t, "a transaction is taken", func() error {
-		answer, err := n.Call(http.MethodPost, "/v1/txn", transaction())
-		if err == nil && answer.Status != http.StatusOK {
-			err = fmt.Errorf("%d %s", answer.Status, answer.Body)
+	f.writes.Stop()
+	f.writes.CheckKept(t, f.Nodes...)
+	harness.Eventually(t, "the state machine rolls back", func() error {
+		kind, err := rolledBack(n)
+		if err == nil && kind != rollbackNow {
+			err = fmt.Errorf("it is done by %q", kind)
 		}
 		return err
 	})
+	f.alike(t)
+}
+
+// rolledBack makes a pool, takes it back, and returns what the history calls that.
+func rolledBack(n *harness.Node) (kind string, err error) {
+	const path = "/v1/pools/rolled"
+	var newest struct{ Revision uint64 }
+	var entry struct{ Kind string }
+	if err := ask(n, http.MethodGet, "/v1/revisions?limit=1", nil, &newest); err != nil {
+		return "", err
+	}
+	if err := ask(n, http.MethodPut, path, map[string]any{}, nil); err != nil {
+		return "", err
+	}
+	var done struct{ Revision uint64 }
+	if err := ask(n, http.MethodPost, "/v1/rollback", map[string]any{"to": newest.Revision}, &done); err != nil {
+		return "", err
+	}
+	if answer, err := n.Call(http.MethodGet, path, nil); err != nil || answer.Status != http.StatusNotFound {
+		return "", fmt.Errorf("GET %s of what was rolled back: %v, %v", path, answer, err)
+	}
+	err = ask(n, http.MethodGet, fmt.Sprintf("/v1/revisions/%d", done.Revision), nil, &entry)
+	return entry.Kind, err
+}
+
+// ask sends a request that is to be accepted, and reads its answer.
+func ask(n *harness.Node, method, path string, body, into any) error {
+	answer, err := n.Call(method, path, body)
+	if err != nil {
+		return err
+	}
+	if answer.Status != http.StatusOK && answer.Status != http.StatusCreated {
+		return fmt.Errorf("%s %s: %d %s", method, path, answer.Status, answer.Body)
+	}
+	if into == nil {
+		return nil
+	}
+	return json.Unmarshal(answer.Body, into)
 }
 
 func saved(t *testing.T, n *harness.Node) []byte {
