@@ -74,3 +74,16 @@ func TestWhatDoesNotWaitIsNotDecided(t *testing.T) {
 	c.cluster.readIndex = func() error { return cluster.ErrNoQuorum }
 	c.send("POST", "/v1/revisions/1/confirm", "").wantProblem(503, "no-quorum")
 }
+
+func TestADecisionThatIsRepeatedUnderItsKeySaysSo(t *testing.T) {
+	for _, verb := range []string{"confirm", "undo"} {
+		c := newClient(t)
+		n := c.write("/v1/pools/web?confirm_within=60s", `{}`)
+		path := fmt.Sprintf("/v1/revisions/%d/%s", n, verb)
+		first := c.send("POST", path, "", "Idempotency-Key", "k").want(200).wantHeader("Idempotency-Replayed", "")
+		again := c.send("POST", path, "", "Idempotency-Key", "k").want(200).wantHeader("Idempotency-Replayed", "true")
+		if first.body != again.body {
+			t.Errorf("%s: the answers differ:\n%s%s", verb, first.body, again.body)
+		}
+	}
+}

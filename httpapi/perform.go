@@ -18,7 +18,7 @@ type performed struct {
 }
 
 // replayed tells that the same request was accepted under its key before.
-func (p performed) replayed() bool { return p.Repeat && len(p.Refs) > 0 }
+func (p performed) replayed() bool { return p.Repeat && p.Refs != nil }
 
 // perform makes an operation as it is wanted, or tries it. body is what the
 // client sent. A refusal is Result.Err; an error is one of Propose.

@@ -163,7 +163,7 @@ func (a *API) written(rw http.ResponseWriter, r *http.Request, w *write, p perfo
 	if p.trial != nil {
 		return a.answerTrial(rw, p, []fsm.Ref{w.ref})
 	}
-	if p.replayed() {
+	if p.replayed() && len(p.Refs) > 0 {
 		w.ref = p.Refs[0]
 	}
 	a.finish(rw, r, w.want, p)
