@@ -16,8 +16,9 @@ const (
 	// planes serve.
 	TopicServing = "serving"
 
-	// headerWait says how a wait ended, headerLagging which nodes were not seen to
-	// serve what was written.
+	// headerWait says how a wait ended, headerLagging which live nodes were not seen
+	// to serve what was written: there are some if the wait ended by its timeout, and
+	// else none.
 	headerWait    = "X-Evenkeel-Wait"
 	headerLagging = "X-Evenkeel-Lagging"
 
@@ -66,16 +67,17 @@ func (a *API) waitServed(rw http.ResponseWriter, r *http.Request, want *wanted, 
 	late := a.lagging(ctx, uids, revision)
 	ended := want.wait
 	v, names := a.viewer(), []string{}
-	for _, uid := range late {
-		if names = append(names, v.name(uid)); uid == a.config.Cluster.UID() || slices.Contains(v.serving(), uid) {
-			ended = "timeout"
+	for _, uid := range late { // one that died meanwhile is as one that was dead before
+		if uid == a.config.Cluster.UID() || slices.Contains(v.serving(), uid) {
+			names = append(names, v.name(uid))
 		}
 	}
-	rw.Header().Set(headerWait, ended)
 	if len(names) > 0 {
+		ended = "timeout"
 		slices.Sort(names)
 		rw.Header().Set(headerLagging, strings.Join(names, ", "))
 	}
+	rw.Header().Set(headerWait, ended)
 }
 
 // extend gives the answer of a request that waits as much more time. The reading of
