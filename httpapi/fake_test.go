@@ -39,6 +39,7 @@ type fakeCluster struct {
 	serving func(ctx context.Context, uid string) ([]byte, error)
 	// renew is what a renewal is answered; renewals are those that came.
 	renew    error
+	onRenew  func() // if not nil, is called before that
 	renewals []cluster.Renewal
 	// change, if not nil, answers a change of the members.
 	change func(kind, uid string) error
@@ -127,6 +128,9 @@ func (f *fakeCluster) ReadIndex(context.Context) error {
 }
 
 func (f *fakeCluster) Renew(_ context.Context, r cluster.Renewal) error {
+	if f.onRenew != nil {
+		f.onRenew()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.renewals = append(f.renewals, r)

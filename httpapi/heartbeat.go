@@ -3,6 +3,7 @@ package httpapi
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/gorilla/mux"
 
@@ -38,14 +39,58 @@ func (a *API) heartbeat(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// renewUnchanged renews a backend that was put as it is: a service may register
-// itself again and again. One that was changed has its ttl before it anyway.
-func (a *API) renewUnchanged(r *http.Request, p performed) error {
-	b, ok := p.Object.(*fsm.Backend)
-	if !ok || b == nil || b.Spec.TTL == 0 || p.Changed || p.trial != nil {
-		return nil
+// lapsing bounds how long a put waits for the end of what is being withdrawn; that
+// is one command, which is under way.
+const lapsing = 5 * time.Second
+
+// lapsePoll is how long that waits for another state before it renews once more.
+const lapsePoll = 50 * time.Millisecond
+
+// register puts a backend. One that was put as it is is renewed, as a service may
+// register itself again and again; if that comes too late, it is put again once the
+// old registration is gone. So what is answered to have been put is there. One that
+// was changed has its ttl before it anyway, as a lapse is of the revision before.
+func (a *API) register(r *http.Request, w *write) (performed, error) {
+	until := time.Now().Add(lapsing)
+	for {
+		p, err := a.carryOut(r, w, w.operation())
+		if err != nil {
+			return p, err
+		}
+		b, ok := p.Object.(*fsm.Backend)
+		if !ok || b == nil || b.Spec.TTL == 0 || p.Changed || p.trial != nil {
+			return p, nil
+		}
+		// Under a key, the put again would be the one that was made.
+		again, err := a.renewOrAwaitEnd(r, b, until)
+		if !again || w.want.key != "" || time.Now().After(until) {
+			return p, err
+		}
 	}
-	return a.renew(r, b)
+}
+
+// renewOrAwaitEnd renews a registration, or waits until it is withdrawn, for which
+// again is true: then err is what is to be said if it is not put again.
+func (a *API) renewOrAwaitEnd(r *http.Request, b *fsm.Backend, until time.Time) (again bool, err error) {
+	for {
+		s, replaced := a.config.Cluster.Watch()
+		if now := s.Backend(b.Pool, b.Name); now == nil || now.Meta.UID != b.Meta.UID {
+			return true, notRegistered(b.Ref())
+		}
+		err := a.config.Cluster.Renew(r.Context(), cluster.Renewal{Pool: b.Pool, Name: b.Name, UID: b.Meta.UID})
+		if !errors.Is(err, cluster.ErrNotRegistered) {
+			return false, err
+		}
+		if time.Now().After(until) {
+			return false, notRegistered(b.Ref())
+		}
+		select {
+		case <-replaced:
+		case <-time.After(lapsePoll): // the command may have failed
+		case <-r.Context().Done():
+			return false, notRegistered(b.Ref())
+		}
+	}
 }
 
 func (a *API) renew(r *http.Request, b *fsm.Backend) error {

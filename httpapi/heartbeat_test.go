@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"evenkeel/cluster"
+	"evenkeel/fsm"
 )
 
 const heartbeatPath = "/v1/pools/default/backends/web1/heartbeat"
@@ -34,8 +35,33 @@ func TestToPutABackendAsItIsRenewsIt(t *testing.T) {
 	if len(c.cluster.renewals) != 1 || c.cluster.renewals[0].Name != "web1" {
 		t.Errorf("renewals %+v", c.cluster.renewals)
 	}
-	c.cluster.renew = cluster.ErrNotRegistered // it lapses at this moment
-	c.send("PUT", path, body).wantProblem(404, "not-found")
+}
+
+func TestAPutThatMeetsTheLapseLeavesABackendThatIsThere(t *testing.T) {
+	c := newClient(t)
+	const path, body = "/v1/pools/default/backends/web1", `{"address":"10.0.0.5:9000","ttl":"30s"}`
+	lapse := func(asked int) func() { // the leader decided it, and the put comes before the command
+		return func() {
+			if asked--; asked > 0 {
+				return
+			}
+			b := c.cluster.State().Backend("default", "web1")
+			c.cluster.apply(t, fsm.Expire{Items: []fsm.Expiry{{What: fsm.ExpireTTL, Pool: b.Pool, Name: b.Name, UID: b.Meta.UID, Epoch: b.Meta.Revision}}})
+		}
+	}
+	c.send("PUT", path, body).want(201)
+	old := c.cluster.State().Backend("default", "web1").Meta.UID
+	c.cluster.renew, c.cluster.onRenew = cluster.ErrNotRegistered, lapse(3)
+	uid := c.send("PUT", path, body).want(201).at("meta", "uid")
+	if b := c.cluster.State().Backend("default", "web1"); b == nil || b.Meta.UID != uid || uid == old {
+		t.Errorf("it left %+v, and answered uid %v", b, uid)
+	}
+	c.cluster.onRenew = lapse(1)
+	c.send("PUT", path, body, "If-Match", "*").wantProblem(412, "precondition-failed")
+	c.cluster.onRenew = nil
+	c.send("PUT", path, body).want(201)
+	c.cluster.onRenew = lapse(1)
+	c.send("PUT", path, body, "Idempotency-Key", "k").wantProblem(404, "not-found")
 }
 
 func TestAHeartbeatOfWhatIsNotRegisteredSaysSo(t *testing.T) {

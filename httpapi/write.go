@@ -99,11 +99,8 @@ func (a *API) put(res *resource) handlerFunc {
 		if err := w.read(rw, r, nil); err != nil {
 			return err
 		}
-		p, err := a.carryOut(r, w, w.operation())
+		p, err := a.register(r, w)
 		if err != nil {
-			return err
-		}
-		if err := a.renewUnchanged(r, p); err != nil {
 			return err
 		}
 		return a.written(rw, r, w, p)
