@@ -96,13 +96,17 @@ func shortValue(value json.RawMessage) string {
 	case json.Unmarshal(value, &text) == nil && isWord(text):
 		shown = text
 	case json.Compact(&compact, value) == nil:
-		shown = compact.String()
+		shown = unescaped.Replace(compact.String())
 	}
 	if utf8.RuneCountInString(shown) > maxValue {
 		shown = string([]rune(shown)[:maxValue-1]) + "…"
 	}
 	return printable(shown)
 }
+
+// unescaped writes what JSON escapes for the sake of HTML. An escaped backslash
+// before it is skipped, and what it escapes is none of these.
+var unescaped = strings.NewReplacer(`\\`, `\\`, `\u003c`, "<", `\u003e`, ">", `\u0026`, "&")
 
 func isWord(text string) bool {
 	return text != "" && !strings.ContainsFunc(text, func(r rune) bool {

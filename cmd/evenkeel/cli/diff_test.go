@@ -31,3 +31,16 @@ func FuzzDescribeChange(f *testing.F) {
 		}
 	})
 }
+
+func TestAValueInADiffIsAsItIs(t *testing.T) {
+	for value, want := range map[string]string{
+		`"a<b>&c"`:                "a<b>&c",
+		`["\u003cb\u003e\u0026"]`: `["<b>&"]`,
+		`["\\u003c", "\\\u003c"]`: `["\\u003c","\\<"]`, // the first is a backslash and a text
+		`["\u001b"]`:              `["\u001b"]`,
+	} {
+		if got := shortValue(json.RawMessage(value)); got != want {
+			t.Errorf("%s is shown as %s, want %s", value, got, want)
+		}
+	}
+}
