@@ -191,7 +191,7 @@ func (a *App) exportCommand() *cobra.Command {
 		Args: exactArgs(0),
 	}
 	conn := a.connectFlags(cmd, timeout)
-	f := formatFlagIn(cmd, cmd.PersistentFlags())
+	f := formatFlagIn(cmd, cmd.PersistentFlags(), string(formatYAML), string(formatJSON))
 	*f = formatYAML
 	cmd.PersistentFlags().Lookup("output").DefValue = string(formatYAML)
 	cmd.PersistentFlags().Lookup("output").Usage = "how to print: yaml or json"

@@ -436,6 +436,7 @@ func TestCompletion(t *testing.T) {
 	api := newFakeAPI(t, replies())
 	env := map[string]string{"EVENKEEL_API": api.url}
 	for line, want := range map[string]string{
+		"__complete export -o ":          "yaml\njson\n",
 		"__complete backend drain ":      "default/web1\ndefault/web2\n",
 		"__complete pool get ":           "default\nplain\nweb\n",
 		"__complete members remove ":     "n1\n",

@@ -46,12 +46,15 @@ func formatFlag(cmd *cobra.Command) *format { return formatFlagIn(cmd, cmd.Persi
 // ownFormatFlag adds it to the command alone.
 func ownFormatFlag(cmd *cobra.Command) *format { return formatFlagIn(cmd, cmd.Flags()) }
 
-func formatFlagIn(cmd *cobra.Command, flags *pflag.FlagSet) *format {
+// formatFlagIn offers those formats for completion, all of them if none is named.
+func formatFlagIn(cmd *cobra.Command, flags *pflag.FlagSet, offered ...string) *format {
+	if len(offered) == 0 {
+		offered = []string{string(formatTable), string(formatJSON), string(formatYAML)}
+	}
 	f := formatTable
 	flags.VarP(&f, "output", "o", "how to print: table, json or yaml")
 	// The error is for a flag that does not exist.
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(
-		[]string{string(formatTable), string(formatJSON), string(formatYAML)}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(offered, cobra.ShellCompDirectiveNoFileComp))
 	return &f
 }
 
