@@ -62,7 +62,8 @@ func TestALimitedTokenSeesWhatBearsItsLabels(t *testing.T) {
 	if got := c.as("viewers-of-a", "GET", "/v1/pools/default/health", "").want(200).wantAt(1.0, "backends").items(); len(got) != 1 {
 		t.Errorf("health of the pool is %v", got)
 	}
-	for _, path := range []string{"/metrics", "/v1/tokens", "/v1/snapshot"} {
+	c.as("viewers-of-a", "GET", "/v1/cluster", "").want(200)
+	for _, path := range []string{"/metrics", "/v1/tokens", "/v1/snapshot", "/v1/nodes"} {
 		c.as("viewers-of-a", "GET", path, "").wantProblem(403, "forbidden")
 	}
 }

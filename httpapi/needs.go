@@ -30,7 +30,7 @@ func needs() map[string]need {
 		"GET /v1/openapi.json": public, "GET /v1/problems/{kind}": public,
 		"GET /metrics": overview,
 
-		"GET /v1/cluster": viewer, "GET /v1/nodes": viewer,
+		"GET /v1/cluster": viewer, "GET /v1/nodes": overview,
 		"DELETE /v1/nodes/{node}": admin, "POST /v1/nodes/{node}/promote": admin,
 		"POST /v1/cluster/transfer-leader": admin,
 		"GET /v1/snapshot":                 admin, "PUT /v1/snapshot": admin,

@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -283,6 +284,21 @@ func TestExitCodes(t *testing.T) {
 				t.Errorf("exit %d, stdout %q, stderr %q; want exit %d and %q", got.code, got.out, got.err, test.code, test.want)
 			}
 		})
+	}
+}
+
+// The members of the cluster are not for a token that is limited to some objects.
+func TestTheStatusForALimitedTokenIsWithoutNodes(t *testing.T) {
+	answers := replies()
+	answers["GET /v1/nodes"] = []reply{{403, problem("forbidden", "This is not allowed", "d")}}
+	env := map[string]string{"EVENKEEL_API": newFakeAPI(t, answers).url}
+	if got := execute(t, env, "status"); got.code != cli.ExitOK || !strings.Contains(got.out, "the nodes are not told") || !strings.Contains(got.out, "web1") {
+		t.Errorf("exit %d, stderr %q, stdout:\n%s", got.code, got.err, got.out)
+	}
+	got := execute(t, env, "status", "-o", "json")
+	var doc map[string]any
+	if err := json.Unmarshal([]byte(got.out), &doc); err != nil || doc["nodes"] != nil || doc["backends"] == nil {
+		t.Errorf("exit %d, stderr %q, %v, stdout:\n%s", got.code, got.err, err, got.out)
 	}
 }
 

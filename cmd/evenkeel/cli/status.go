@@ -72,7 +72,8 @@ func (a *App) statusCommand() *cobra.Command {
 		}
 		// The parts must be of one node.
 		c = c.At(s.clusterAnswer.Base)
-		if s.nodesAnswer, err = get(cmd.Context(), c, "/v1/nodes", &s.nodes); err != nil {
+		// Who is limited to some objects is not told the members.
+		if s.nodesAnswer, err = get(cmd.Context(), c, "/v1/nodes", &s.nodes); err != nil && !client.IsForbidden(err) {
 			return err
 		}
 		if s.backendsAnswer, err = get(cmd.Context(), c, "/v1/backends", &s.backends); err != nil {
@@ -88,6 +89,7 @@ func (a *App) statusCommand() *cobra.Command {
 
 // status is what one node says of everything.
 type status struct {
+	// nodesAnswer is nil if the token may not see the nodes.
 	clusterAnswer, nodesAnswer, backendsAnswer *client.Answer
 
 	cluster  clusterDoc
@@ -96,11 +98,15 @@ type status struct {
 }
 
 func (s *status) printData(w io.Writer, f format) error {
-	data, err := json.Marshal(struct {
+	doc := struct {
 		Cluster  json.RawMessage `json:"cluster"`
-		Nodes    json.RawMessage `json:"nodes"`
+		Nodes    json.RawMessage `json:"nodes,omitempty"`
 		Backends json.RawMessage `json:"backends"`
-	}{s.clusterAnswer.Body, s.nodesAnswer.Body, s.backendsAnswer.Body})
+	}{Cluster: s.clusterAnswer.Body, Backends: s.backendsAnswer.Body}
+	if s.nodesAnswer != nil {
+		doc.Nodes = s.nodesAnswer.Body
+	}
+	data, err := json.Marshal(doc)
 	if err != nil {
 		return fmt.Errorf("print status: %w", err)
 	}
@@ -157,6 +163,10 @@ func (s *status) quorum() string {
 
 func (s *status) printNodes(w io.Writer) error {
 	fmt.Fprintln(w)
+	if s.nodesAnswer == nil {
+		_, err := fmt.Fprintln(w, "the token is limited to some objects, so the nodes are not told")
+		return err
+	}
 	return nodeTable(s.nodes.Items).print(w)
 }
 
