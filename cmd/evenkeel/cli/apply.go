@@ -57,9 +57,9 @@ func (m *manifestFlags) read() ([]byte, error) {
 	case err != nil:
 		return nil, fmt.Errorf("read manifest: %w", err)
 	case len(data) > maxManifest:
-		return nil, fmt.Errorf("manifest %q has more than %d bytes: split it", m.file, maxManifest)
+		return nil, fmt.Errorf("%s has more than %d bytes: split it", named("manifest", m.file), maxManifest)
 	case strings.TrimSpace(string(data)) == "":
-		return nil, fmt.Errorf("manifest %q is empty", m.file)
+		return nil, fmt.Errorf("%s is empty", named("manifest", m.file))
 	}
 	return data, nil
 }
@@ -76,7 +76,7 @@ func (m *manifestFlags) send(cmd *cobra.Command, conn *connection, write client.
 	}
 	applied, err := c.Apply(cmd.Context(), manifest, m.apply, write)
 	if client.IsInvalid(err) {
-		return nil, fmt.Errorf("manifest %q: %w", m.file, err)
+		return nil, fmt.Errorf("%s: %w", named("manifest", m.file), err)
 	}
 	return applied, err
 }

@@ -119,7 +119,7 @@ func TestAManifestComesFromTheStandardInput(t *testing.T) {
 	}
 	endless := io.MultiReader(strings.NewReader("a"), zeros{})
 	got = executeApp(t, &cli.App{In: endless}, map[string]string{"EVENKEEL_API": api.url}, "apply", "-f", "-")
-	if got.code != cli.ExitError || !strings.Contains(got.err, "has more than 16777216 bytes") {
+	if got.code != cli.ExitError || !strings.Contains(got.err, "the standard input has more than 16777216 bytes") {
 		t.Errorf("exit %d, stderr %q", got.code, got.err)
 	}
 }

@@ -166,7 +166,7 @@ func openSnapshot(path string) ([]byte, *fsm.State, error) {
 	}
 	s, err := fsm.ReadSnapshot(bytes.NewReader(data))
 	if err != nil {
-		return nil, nil, fmt.Errorf("file %q: %w", path, err)
+		return nil, nil, fmt.Errorf("%s: %w", named("file", path), err)
 	}
 	return data, s, nil
 }
@@ -191,7 +191,7 @@ func (a *App) snapshotRestore() *cobra.Command {
 		what := fmt.Sprintf("%d listeners, %d routes, %d pools and %d backends, as of revision %d of cluster %s",
 			doc.Listeners, doc.Routes, doc.Pools, doc.Backends, doc.Revision, doc.ClusterID)
 		if !*yes {
-			return usage(fmt.Sprintf("%q holds %s: repeat it with --yes to have that in place of all objects that there are", args[0], what))
+			return usage(fmt.Sprintf("%s holds %s: repeat it with --yes to have that in place of all objects that there are", named("file", args[0]), what))
 		}
 		c, err := conn.client()
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -132,6 +133,14 @@ func label(file string) string {
 		return "(standard input)"
 	}
 	return file
+}
+
+// named is how a sentence names what was read from a file.
+func named(what, file string) string {
+	if file == "-" {
+		return "the standard input"
+	}
+	return what + " " + strconv.Quote(file)
 }
 
 func count(n int, what string) string {
