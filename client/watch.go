@@ -240,17 +240,23 @@ func (w *watcher) request() Request {
 	case w.watch.Snapshot:
 		query = append(query, "since=0", "snapshot=true")
 	}
+	return Request{Method: http.MethodGet, Path: withQuery("/v1/watch", append(query, w.watch.filters()...)), Header: header}
+}
+
+// filters returns the parameters that say what is watched.
+func (w Watch) filters() []string {
+	var query []string
 	for _, filter := range []struct{ name, value string }{
-		{"kind", joinKinds(w.watch.Kinds)},
-		{"pool", url.QueryEscape(w.watch.Pool)},
-		{"name", url.QueryEscape(w.watch.Name)},
-		{"label", url.QueryEscape(strings.Join(w.watch.Labels, ","))},
+		{"kind", joinKinds(w.Kinds)},
+		{"pool", url.QueryEscape(w.Pool)},
+		{"name", url.QueryEscape(w.Name)},
+		{"label", url.QueryEscape(strings.Join(w.Labels, ","))},
 	} {
 		if filter.value != "" {
 			query = append(query, filter.name+"="+filter.value)
 		}
 	}
-	return Request{Method: http.MethodGet, Path: withQuery("/v1/watch", query), Header: header}
+	return query
 }
 
 // listen tells the events of a stream that is open.
