@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -38,16 +39,41 @@ func readBodyUpTo(w http.ResponseWriter, r *http.Request, most int64) ([]byte, e
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return nil, problem.New(problem.UnsupportedEncoding, "Content-Encoding %q is not understood", clip(encoding))
 	}
-	if r.ContentLength > most {
-		discard(r, maxDiscard)
-		return nil, problem.New(problem.BodyTooLarge, "the body has %d bytes, at most %d are taken", r.ContentLength, most)
+	if err := checkLength(r, most); err != nil {
+		return nil, err
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	if err != nil {
-		discard(r, maxDiscard)
 		return nil, bodyProblem(err)
 	}
 	return body, nil
+}
+
+// checkLength refuses a body that says itself that it is longer, before any of it
+// is read.
+func checkLength(r *http.Request, most int64) error {
+	if r.ContentLength > most {
+		return problem.New(problem.BodyTooLarge, "the body has %d bytes, at most %d are taken", r.ContentLength, most)
+	}
+	return nil
+}
+
+// refuseBody sends the refusal of a body that is too large while the client still
+// sends it, and then reads on, so that the client gets to read that, see [discard].
+func refuseBody(w http.ResponseWriter, r *http.Request, refusal *problem.Problem) error {
+	control := http.NewResponseController(w)
+	// A connection that cannot do both at once sends it at the end.
+	if err := control.EnableFullDuplex(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	if err := refusal.With("Connection", "close").Write(w); err != nil {
+		return err
+	}
+	if err := control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	discard(r, maxDiscard)
+	return nil
 }
 
 // discard reads what the client still sends, up to so many bytes, so that it gets

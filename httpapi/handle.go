@@ -134,7 +134,11 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if p.Kind == problem.Internal {
 		a.config.Logger.Error("api request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 	}
-	if err := p.Write(w); err != nil {
+	write := p.Write
+	if p.Kind == problem.BodyTooLarge {
+		write = func(w http.ResponseWriter) error { return refuseBody(w, r, p) }
+	}
+	if err := write(w); err != nil {
 		a.config.Logger.Debug("api answer not written", "path", r.URL.Path, "error", err)
 	}
 }

@@ -64,6 +64,9 @@ type restored struct {
 // restoreSnapshot replaces all objects by those of a snapshot, at one revision.
 // Identity, nodes and health stay those of this cluster.
 func (a *API) restoreSnapshot(w http.ResponseWriter, r *http.Request) error {
+	if err := checkLength(r, maxSnapshot); err != nil {
+		return err
+	}
 	if a.restoring.Swap(true) {
 		return problem.New(problem.Overloaded, "this node restores another snapshot: nothing was changed").With("Retry-After", "10")
 	}

@@ -25,6 +25,9 @@ const (
 // large ones wait for each other, since each costs many times its size.
 func (a *API) readBulk(w http.ResponseWriter, r *http.Request) (body []byte, done func(), err error) {
 	done = func() {}
+	if err := checkLength(r, maxBulkBody); err != nil {
+		return nil, done, err
+	}
 	if r.ContentLength < 0 || r.ContentLength > maxBody {
 		select {
 		case a.bulk <- struct{}{}:

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	"evenkeel/fsm"
 )
@@ -138,6 +139,7 @@ func (p *Problem) Write(w http.ResponseWriter) error {
 		w.Header()[name] = values
 	}
 	w.Header().Set("Content-Type", ContentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)+1)) // it is whole before the handler ends
 	w.WriteHeader(entry.Status)
 	if _, err := w.Write(append(body, '\n')); err != nil {
 		return fmt.Errorf("write problem %q: %w", p.Kind, err)
