@@ -69,10 +69,10 @@ func TestAWatchEndsWhenItsTokenExpiresThoughThatWasLaterAtFirst(t *testing.T) {
 		p := newPipe()
 		closed := c.open("/v1/watch", p, "Authorization", "Bearer "+tokenOf("ann"))
 		p.untilHas(t, "sync")
-		expires = time.Now().Add(13 * time.Second)
-		c.addToken("ann", fsm.TokenSpec{Role: fsm.RoleViewer, Expires: &expires})
+		sooner := time.Now().Add(13 * time.Second)
+		c.addToken("ann", fsm.TokenSpec{Role: fsm.RoleViewer, Expires: &sooner})
 		p.untilHas(t, "event: error")
-		if late := time.Since(expires); late < 0 || late > time.Second {
+		if late := time.Since(sooner); late < 0 || late > time.Second {
 			t.Errorf("it ended %s after", late)
 		}
 		closed()
