@@ -72,8 +72,9 @@ type API struct {
 	listBuffers sync.Pool // of *bufio.Writer
 	watching    *watching
 	rendered    renderings
-	healthReads chan struct{} // holds one per read of health that is under way
-	bulk        chan struct{} // holds one per large body
+	told        atomic.Pointer[toldRevision] // nil until the first answer
+	healthReads chan struct{}                // holds one per read of health that is under way
+	bulk        chan struct{}                // holds one per large body
 }
 
 // New returns the API of a node. It starts nothing.

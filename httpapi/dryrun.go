@@ -76,7 +76,7 @@ func (a *API) answerTrial(rw http.ResponseWriter, p performed, refs []fsm.Ref) e
 	if op, ok := p.op.(fsm.SetOverride); ok {
 		document = p.trial.override(document, op)
 	}
-	setRevision(rw, document.Revision)
+	a.setRevision(rw, document.Revision)
 	return writeJSON(rw, http.StatusOK, document)
 }
 

@@ -45,10 +45,10 @@ func (a *API) outer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
 		header[headerNode] = node
-		setRevision(w, a.config.Cluster.State().Revision())
+		a.setRevision(w, a.config.Cluster.State().Revision())
 		header["X-Content-Type-Options"] = nosniff
 		header["Cache-Control"] = noStore
-		ctx := newTimed(withOrigin(r.Context(), r.Context()), timeLimit(r))
+		ctx := newTimed(r.Context(), timeLimit(r))
 		defer ctx.end()
 		tracked := &trackedWriter{ResponseWriter: w}
 		func() {
@@ -71,8 +71,21 @@ func timeLimit(r *http.Request) time.Duration {
 	return requestTimeout
 }
 
-func setRevision(w http.ResponseWriter, revision uint64) {
-	w.Header()[headerRevision] = []string{strconv.FormatUint(revision, 10)}
+// toldRevision is a revision as header fields have it; it must not be changed.
+type toldRevision struct {
+	revision uint64
+	values   []string
+}
+
+// setRevision says which revision the answer is of. The last one is kept, since
+// most answers between two changes say the same, and each says it twice.
+func (a *API) setRevision(w http.ResponseWriter, revision uint64) {
+	told := a.told.Load()
+	if told == nil || told.revision != revision {
+		told = &toldRevision{revision, []string{strconv.FormatUint(revision, 10)}}
+		a.told.Store(told)
+	}
+	w.Header()[headerRevision] = told.values
 }
 
 // setAge says how old what is read may be, in seconds, if that is known.

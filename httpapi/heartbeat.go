@@ -34,7 +34,7 @@ func (a *API) heartbeat(w http.ResponseWriter, r *http.Request) error {
 	if err := a.renew(r, b); err != nil {
 		return err
 	}
-	setRevision(w, a.config.Cluster.State().Revision())
+	a.setRevision(w, a.config.Cluster.State().Revision())
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

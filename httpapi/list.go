@@ -122,7 +122,7 @@ func (a *API) stateOfPage(w http.ResponseWriter, r *http.Request, s *fsm.State, 
 	if revision < s.OldestRevision() {
 		return nil, problem.New(problem.Compacted, "the registry as of revision %d, which this page is of, is no longer known: begin with the first page anew", revision)
 	}
-	setRevision(w, revision)
+	a.setRevision(w, revision)
 	return s, nil
 }
 

@@ -60,7 +60,7 @@ func (a *API) transferLeader(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) changed(w http.ResponseWriter) error {
-	setRevision(w, a.config.Cluster.State().Revision())
+	a.setRevision(w, a.config.Cluster.State().Revision())
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -87,6 +88,7 @@ type Signals struct {
 type metrics struct {
 	registry     *prometheus.Registry
 	requests     *prometheus.CounterVec
+	answers      sync.Map // of what requests has counted, answerKind to prometheus.Counter
 	loginsFailed prometheus.Counter
 	watchDrops   *prometheus.CounterVec
 }
@@ -124,16 +126,36 @@ func newMetrics(a *API) *metrics {
 	return m
 }
 
+// answerKind is what tells the counters of answers apart: method is as it stands in
+// the request.
+type answerKind struct {
+	method string
+	status int
+}
+
 // answered counts an answer.
 func (m *metrics) answered(method string, status int) {
+	counter, known := m.answers.Load(answerKind{method, status})
+	if !known {
+		label := methodLabel(method)
+		counter = m.requests.WithLabelValues(label, strconv.Itoa(status))
+		if label != unknownMethod { // of those there is no end
+			m.answers.Store(answerKind{method, status}, counter)
+		}
+	}
+	counter.(prometheus.Counter).Inc()
+}
+
+// unknownMethod is the label of whatever a client makes up: one series.
+const unknownMethod = "unknown"
+
+func methodLabel(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
 		http.MethodConnect, http.MethodOptions, http.MethodTrace:
-		method = strings.ToLower(method)
-	default: // whatever a client makes up is one series
-		method = "unknown"
+		return strings.ToLower(method)
 	}
-	m.requests.WithLabelValues(method, strconv.Itoa(status)).Inc()
+	return unknownMethod
 }
 
 func (m *metrics) handler(logger *slog.Logger) http.Handler {

@@ -7,7 +7,9 @@ import (
 
 type (
 	stoppingKey struct{}
-	originKey   struct{}
+	// originKey is of the context of the connection, which has no deadline, in one
+	// that has; see [timed].
+	originKey struct{}
 )
 
 // stopping returns a channel that is closed when the server that took the request
@@ -21,12 +23,6 @@ func stopping(ctx context.Context) <-chan struct{} {
 // withStopping has [stopping] return that channel.
 func withStopping(ctx context.Context, told <-chan struct{}) context.Context {
 	return context.WithValue(ctx, stoppingKey{}, told)
-}
-
-// withOrigin keeps the context of the connection, which has no deadline, within
-// one that has, for [endless].
-func withOrigin(ctx, origin context.Context) context.Context {
-	return context.WithValue(ctx, originKey{}, origin)
 }
 
 // endless returns the request's context without the time that a request may take:

@@ -58,5 +58,5 @@ func (a *API) finish(rw http.ResponseWriter, r *http.Request, want *wanted, p pe
 		rw.Header().Set(headerReplayed, "true")
 	}
 	a.waitServed(rw, r, want, p.Revision)
-	setRevision(rw, max(a.config.Cluster.State().Revision(), p.Revision))
+	a.setRevision(rw, max(a.config.Cluster.State().Revision(), p.Revision))
 }

@@ -49,7 +49,7 @@ func (a *API) state(w http.ResponseWriter, r *http.Request) (*fsm.State, error) 
 		}
 	}
 	s := a.config.Cluster.State()
-	setRevision(w, s.Revision())
+	a.setRevision(w, s.Revision())
 	setAge(w, age, known)
 	return s, nil
 }

@@ -40,11 +40,11 @@ func (a *API) renderedBody(r *http.Request, res *resource, o fsm.AnyObject) ([]b
 	if res.reports {
 		return encode(res.render(a.readViewer(r, res, nil), o))
 	}
-	v := a.viewer()
 	slot := a.rendered.slot(o.Ref())
-	if kept := slot.Load(); kept != nil && kept.object == o && kept.holds(v) {
+	if kept := slot.Load(); kept != nil && kept.object == o && (len(kept.names) == 0 || kept.holds(a.viewer())) {
 		return kept.body, nil
 	}
+	v := a.viewer()
 	v.keeps = true
 	body, err := encode(res.render(v, o))
 	if err == nil && len(body) <= maxRendering && !drains(o) {

@@ -98,7 +98,7 @@ func (a *API) restoreSnapshot(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	s := a.config.Cluster.State()
-	setRevision(w, s.Revision())
+	a.setRevision(w, s.Revision())
 	objects := 0
 	for range saved.Objects() {
 		objects++

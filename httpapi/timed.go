@@ -59,8 +59,12 @@ func (t *timed) Done() <-chan struct{} { return t.started().Done() }
 func (t *timed) Err() error { return t.started().Err() }
 
 // Value implements [context.Context]. Once there is a timer it is asked, so that
-// package context knows what it is and derives from it without a goroutine.
+// package context knows what it is and derives from it without a goroutine. The
+// parent is the origin that [endless] goes back to.
 func (t *timed) Value(key any) any {
+	if key == (originKey{}) {
+		return t.Context
+	}
 	t.mu.Lock()
 	from := t.timer
 	t.mu.Unlock()

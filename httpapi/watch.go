@@ -192,7 +192,7 @@ func (a *API) begun(ctx context.Context, w http.ResponseWriter, q *watchRequest)
 	if err != nil {
 		return nil, err
 	}
-	setRevision(w, s.Revision())
+	a.setRevision(w, s.Revision())
 	switch {
 	case q.snapshot:
 	case !q.from:

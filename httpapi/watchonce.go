@@ -30,7 +30,7 @@ func (a *API) watchOnce(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		case err != nil:
 			return err
 		case len(events) > 0 || late:
-			return writeEvents(w, at.told, events)
+			return a.writeEvents(w, at.told, events)
 		}
 		ending.Reset(q.filter.left())
 		select {
@@ -58,8 +58,8 @@ func (a *API) after(at *cursor, q *watchRequest) ([]told, error) {
 
 // writeEvents sends {"revision":N,"events":[…]}; the revision is what to ask for
 // next.
-func writeEvents(w http.ResponseWriter, revision uint64, events []told) error {
-	setRevision(w, revision)
+func (a *API) writeEvents(w http.ResponseWriter, revision uint64, events []told) error {
+	a.setRevision(w, revision)
 	w.Header().Set("Content-Type", "application/json")
 	if err := allow(w, time.Now().Add(writeTimeout)); err != nil {
 		return err
