@@ -1,0 +1,40 @@
+// Package http2 is the HTTP/2 connection (RFC 9113, RFC 7541, RFC 8441) without
+// I/O, in both roles: bytes in, heads, data and ends of streams out, and the
+// other way round.
+//
+// A [Conn] owns frames, header compression, stream states, flow control in both
+// directions, the order in which streams send, and the bounds on what a peer
+// may ask for. It refuses to own sockets, clocks, threads, what a request is
+// routed by, and what its fields mean beyond what RFC 9113 makes of them.
+//
+// Bytes that were read go to [Conn.Receive], which calls [Events] and
+// [StreamEvents]. What is to be sent gathers in one buffer, and the owner of the
+// connection writes that once per batch of events:
+//
+//	func (o *owner) Flush() { o.world.Later(o) } // of Events
+//
+//	func (o *owner) Run() {
+//		for o.link.Buffered() == 0 { // else again when it has drained
+//			out := o.conn.Output()
+//			if len(out) == 0 {
+//				break
+//			}
+//			o.link.Write(out, false)
+//			o.conn.Written()
+//		}
+//	}
+//
+// Data that flow control or the bound on that buffer does not let out is kept
+// per stream, and goes out a frame of each in turn. Receive windows are given
+// back as the owner of a stream consumes, so who is slow holds the peer up and
+// nobody else.
+//
+// A fault of a stream ends that stream. A fault of the connection ends all:
+// Receive returns it, the output ends with a GOAWAY, and the owner closes once
+// that is written. What malformed means is in RFC 9113 section 8; names that are no
+// token and values with control characters are malformed too, because they could
+// not be written as HTTP/1.1.
+//
+// Nothing here allocates per request once a connection has seen some, but for
+// fields that a peer sends as new literals; nothing is safe for concurrent use.
+package http2
