@@ -117,8 +117,8 @@ func plainLen(b []byte) int {
 	return i
 }
 
-// isValue tells whether all bytes may be in a field value.
-func isValue(b []byte) bool {
+// IsValue tells whether all bytes may be in a field value.
+func IsValue(b []byte) bool {
 	for {
 		b = b[plainLen(b):]
 		if len(b) == 0 {
@@ -131,8 +131,8 @@ func isValue(b []byte) bool {
 	}
 }
 
-// isTarget tells whether all bytes may be in a request target.
-func isTarget(b []byte) bool {
+// IsTarget tells whether all bytes may be in a request target.
+func IsTarget(b []byte) bool {
 	if len(b) < 8 {
 		return all(b, inTarget)
 	}

@@ -16,11 +16,11 @@ func TestEightBytesAtOnceSeeWhatOneByOneSees(t *testing.T) {
 				for _, fill := range []byte{'a', '~', 0xff, ' ', '!', '$'} {
 					text := bytes.Repeat([]byte{fill}, size)
 					text[at] = byte(c)
-					if got, want := isValue(text), all(text, inValue); got != want {
-						t.Fatalf("isValue(%q) is %v", text, got)
+					if got, want := IsValue(text), all(text, inValue); got != want {
+						t.Fatalf("IsValue(%q) is %v", text, got)
 					}
-					if got, want := isTarget(text), all(text, inTarget); got != want {
-						t.Fatalf("isTarget(%q) is %v", text, got)
+					if got, want := IsTarget(text), all(text, inTarget); got != want {
+						t.Fatalf("IsTarget(%q) is %v", text, got)
 					}
 					plain := 0
 					for plain < size && (text[plain] >= ' ' && text[plain] != 0x7f) {

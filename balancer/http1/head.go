@@ -165,7 +165,7 @@ func (h *head) slowField(p *Progress, l *Limits, f *field) (end int, fault *Faul
 	for from < to && isWhite(h.buf[to-1]) {
 		to--
 	}
-	if value := h.buf[from:to]; !isValue(value) {
+	if value := h.buf[from:to]; !IsValue(value) {
 		return 0, controlFault(value)
 	}
 	f.start, f.colon, f.end = uint32(start), uint32(start+colon), uint32(end)
@@ -189,7 +189,7 @@ func nameFault(line []byte, n int) *Fault {
 	return FaultFieldName
 }
 
-// controlFault tells what is wrong with a text that isValue refused.
+// controlFault tells what is wrong with a text that IsValue refused.
 func controlFault(value []byte) *Fault {
 	for _, c := range value {
 		if c == '\r' {

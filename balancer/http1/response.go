@@ -86,7 +86,7 @@ func (r *Response) parseLine(line []byte) *Fault {
 	r.Reason = nil
 	if len(line) > bareStatusLine {
 		r.Reason = line[bareStatusLine+1:]
-		if !isValue(r.Reason) {
+		if !IsValue(r.Reason) {
 			return controlFault(r.Reason)
 		}
 	}

@@ -19,7 +19,7 @@ var asterisk = []byte("*")
 func (r *Request) parseTarget() *Fault {
 	t := r.Target
 	switch {
-	case !isTarget(t):
+	case !IsTarget(t):
 		return FaultTarget
 	case r.Method == CONNECT:
 		r.Form = AuthorityForm
