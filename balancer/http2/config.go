@@ -16,7 +16,7 @@ type Config struct {
 	// names and values and 32 for each. Fields is how many there may be.
 	HeadBytes, Fields int
 	// Output is from how many gathered bytes on no more content is added to the
-	// output; Receive stops at [chokeFactor] times as many.
+	// output. 192 KiB above it Receive stops.
 	Output int
 	// ExtendedConnect announces RFC 8441 to clients.
 	ExtendedConnect bool
@@ -37,10 +37,11 @@ const (
 // waiting for long.
 const MaxFrame = 16 << 10
 
-// chokeFactor leaves room above Config.Output for what is no content: heads of
-// as many streams as there may be, and answers to the peer's frames. Two peers
-// that both stop reading would wait for each other, so it is generous.
-const chokeFactor = 4
+// chokeRoom is what the output may hold above Config.Output of what is no
+// content, in bytes: heads of as many streams as there may be, and answers to
+// the peer's frames. Two peers that both stop reading would wait for each other,
+// so it is generous.
+const chokeRoom = 192 << 10
 
 // withDefaults returns the config with defaults for the fields that have none,
 // and with what the protocol cannot express made what it can.

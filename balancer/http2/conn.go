@@ -116,7 +116,7 @@ func (c *Conn) Streams() int { return c.streams.n + c.unsentNum }
 
 // Choked tells that the peer causes more output than it takes, and is not to be
 // read from until that is written.
-func (c *Conn) Choked() bool { return len(c.out) > chokeFactor*c.config.Output }
+func (c *Conn) Choked() bool { return len(c.out) > c.config.Output+chokeRoom }
 
 // Output returns what is to be written: what was gathered, and then as much of
 // the pending content of streams as windows and the bound allow. It is valid

@@ -35,12 +35,12 @@ func (c *Conn) step(p []byte) int {
 	switch {
 	case c.greeted < len(preface):
 		return c.greet(p)
-	case c.skip > 0:
+	case c.content.left > 0:
+		return c.passContent(p)
+	case c.skip > 0: // the padding behind it, or what nobody wants
 		n := min(c.skip, len(p))
 		c.skip -= n
 		return n
-	case c.content.left > 0:
-		return c.passContent(p)
 	case !c.has(connHeard) && c.isHTTP1(p):
 		c.Fail(ProtocolError, "the server speaks HTTP/1")
 		return len(p)
