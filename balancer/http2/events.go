@@ -21,20 +21,22 @@ type Events interface {
 // StreamEvents are what a stream tells whom it is bound to. They come from
 // within [Conn.Receive], but for Drained, which comes from within [Conn.Output],
 // and Reset, which [Conn.Fail] and [Conn.Lost] cause too. Handlers may call all
-// methods of the stream and its connection but Receive, Output and Written; after
-// [Stream.Release] no event follows.
+// methods of streams and their connections but Receive, Output and Written.
+// After [Stream.Release] no event follows.
 type StreamEvents interface {
 	// Head is the head of a response, on a client's connection only; one with a
 	// status below 200 is interim, and another follows. end: there is no content.
 	Head(head *Head, end bool)
 	// Data is content as it comes in; a frame may arrive in several pieces. p is
 	// valid during the call, and may be empty with end, which tells that the peer
-	// has sent all. Its bytes are taken off the windows until [Stream.Consumed].
+	// has sent all. Its bytes are off the windows until [Stream.Consumed].
 	Data(p []byte, end bool)
 	// Trailers are the fields after the content, and the end.
 	Trailers(fields []Field)
 	// Reset tells that the stream is gone in both directions, and is the last
-	// event. e is valid during the call.
+	// event. It may come after the end of a response, whose server takes no more
+	// of the request: with NO_ERROR (RFC 9113 section 8.1). e is valid during the
+	// call.
 	Reset(e *StreamError)
 	// Drained tells that of a stream that had pending bytes none is left.
 	Drained()
@@ -48,10 +50,10 @@ type Head struct {
 	Method, Scheme, Authority, Path, Protocol []byte
 	// Of a response: 100 to 999 but not 101, which HTTP/2 has not.
 	Status int
-	// The other fields in their order, Host and Content-Length too. Names that come in are
-	// in lower case; names that go out are made so. Those that are for an HTTP/1
-	// connection are malformed when they come in, and are not to be sent. Cookie may
-	// come in several fields (RFC 9113 section 8.2.3).
+	// The other fields in their order, Host and Content-Length too. Names that come
+	// in are in lower case; names that go out are made so. Fields that are for an
+	// HTTP/1 connection never come in, and are not to be sent. Cookie may come in
+	// several fields (RFC 9113 section 8.2.3).
 	Fields []Field
 	// Length is Content-Length as it came in, -1 if there is none. It is of no
 	// concern when sending, where the field counts.

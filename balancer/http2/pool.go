@@ -14,9 +14,9 @@ const (
 	poolStreams = 1024
 	poolBuffers = 64
 	poolBlocks  = 16
-	// poolBuffer is how large a buffer may be that is kept: an output with the
-	// last frame that went beyond its bound.
-	poolBuffer = DefaultOutput + 2*MaxFrame
+	// poolBuffer is how large a buffer may be that is kept: twice an output, to
+	// which buffers grow that have to hold a little more than one.
+	poolBuffer = 2 * DefaultOutput
 )
 
 func (p *Pool) stream() *Stream {

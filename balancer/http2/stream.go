@@ -88,8 +88,9 @@ func (s *Stream) Reset(code Code) {
 // those that have closed. What was not consumed is given back to the
 // connection's window. A stream whose own side is not ended is reset with
 // CANCEL (client) or INTERNAL_ERROR (server). If only the peer's side is not, a
-// client resets it with CANCEL at once, and a server with NO_ERROR once all that is
-// pending is sent (RFC 9113 section 8.1).
+// client resets it with CANCEL at once, and a server with NO_ERROR once all that
+// is pending is sent (RFC 9113 section 8.1). A peer may let that wait for ever:
+// who bounds the time keeps the stream until Done, and resets it else.
 func (s *Stream) Release() {
 	s.events = nil
 	s.state |= streamReleased
