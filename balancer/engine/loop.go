@@ -9,6 +9,7 @@ import (
 
 	"evenkeel/balancer/exchange"
 	"evenkeel/balancer/reactor"
+	"evenkeel/balancer/streams"
 	"evenkeel/balancer/table"
 )
 
@@ -18,8 +19,9 @@ type loop struct {
 	engine    *Engine
 	on        *reactor.Loop
 	exchanges *exchange.Loop
-	date      []byte // a Date field line
-	dated     int64  // when it was made, by Now
+	streams   *streams.Loop // HTTP/2, on either side
+	date      []byte        // a Date field line
+	dated     int64         // when it was made, by Now
 	later     []exchange.Task
 	applied   atomic.Uint64 // the newest swap that all its new requests go by
 }
@@ -27,8 +29,9 @@ type loop struct {
 func newLoop(e *Engine, on *reactor.Loop) *loop {
 	l := &loop{engine: e, on: on}
 	l.exchanges = exchange.NewLoop(l, on.Index(), len(e.reactor.Loops()), &e.bounds)
+	l.streams = l.newStreams()
 	on.OnBatchEnd(l.batchEnded)
-	on.OnPanic(func(h reactor.Handler) { l.exchanges.Bug(h) })
+	on.OnPanic(func(h reactor.Handler) { l.met(h) })
 	return l
 }
 
@@ -47,6 +50,7 @@ func (l *loop) contain(t exchange.Task) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			l.engine.config.Logger.Error("task met a bug", "panic", fault, "stack", string(debug.Stack()))
+			l.met(t)
 		}
 	}()
 	t.Run()
@@ -83,7 +87,7 @@ func (l *loop) Suspect(pool *table.Pool, b *table.Backend, fault string, ejected
 func (l *loop) Wake(pool string) { l.engine.wake(pool) }
 
 // IsLocal implements [exchange.World].
-func (l *loop) IsLocal(err error) bool { return reactor.IsLocal(err) }
+func (l *loop) IsLocal(err error) bool { return reactor.IsLocal(err) || streams.IsLocal(err) }
 
 // Date implements [exchange.World]. It looks at the clock once a second.
 func (l *loop) Date() []byte {
@@ -97,7 +101,15 @@ func (l *loop) Date() []byte {
 }
 
 // Dial implements [exchange.World].
-func (l *loop) Dial(to netip.AddrPort, events exchange.Events) (exchange.Link, error) {
+func (l *loop) Dial(pool *table.Pool, b *table.Backend, to netip.AddrPort, events exchange.Events) (exchange.Link, error) {
+	if pool.HTTP2 {
+		return l.streams.Dial(pool, b, to, events)
+	}
+	return l.connect(pool, b, to, events)
+}
+
+// connect opens a connection to a backend.
+func (l *loop) connect(_ *table.Pool, _ *table.Backend, to netip.AddrPort, events exchange.Events) (exchange.Link, error) {
 	conn, err := l.on.Dial(to, events)
 	if err != nil {
 		return nil, err
@@ -108,6 +120,7 @@ func (l *loop) Dial(to netip.AddrPort, events exchange.Events) (exchange.Link, e
 func (l *loop) drop(gone []*table.Stats) {
 	for _, stats := range gone {
 		l.exchanges.Drop(stats)
+		l.streams.Drop(stats)
 	}
 }
 
@@ -123,6 +136,9 @@ func (l *loop) cut(overdue []*table.Stats) {
 				at.CutFor(stats)
 			}
 		}
+	}
+	for _, stats := range overdue {
+		l.streams.CutFor(stats)
 	}
 }
 

@@ -133,6 +133,7 @@ func (s *Server) Run(ctx context.Context) error {
 	<-ctx.Done()
 	began := time.Now()
 	s.LastCall()
+	s.each(drain)
 	<-s.socket.Stop(acceptQuiet, acceptMax)
 	s.drain(began)
 	s.engine.mu.Lock()
@@ -159,6 +160,13 @@ func (s *Server) drain(began time.Time) {
 		case lasted >= min(s.engine.drainIdle, timeout) && requests == 0:
 			s.each(client.End)
 		}
+	}
+}
+
+// drain tells a client that no further request is served, where the protocol can.
+func drain(c client) {
+	if told, ok := c.(interface{ Drain() }); ok {
+		told.Drain()
 	}
 }
 

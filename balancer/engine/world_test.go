@@ -41,6 +41,7 @@ type world struct {
 	stop     context.CancelFunc // begins the drain
 	stopped  chan struct{}      // closed when the listener has ended
 	log      lockedBuffer
+	http2    func(*table.Pool) // changes the pool, as the registry will; may be nil
 }
 
 type lockedBuffer struct {
@@ -74,6 +75,7 @@ type tuning struct {
 	loops     int // 1 unless a test sets it
 	listener  fsm.ListenerTimeouts
 	pool      fsm.PoolSpec
+	http2     func(*table.Pool) // see world
 }
 
 // newWorld starts the listener; the backends are named b0, b1, ... tune may be
@@ -86,6 +88,7 @@ func newWorld(t testing.TB, tune func(*tuning), backends ...string) *world {
 	if tune != nil {
 		tune(&with)
 	}
+	w.http2 = with.http2
 	w.builder = table.NewBuilder(names{
 		"two.test": {netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.1")},
 	}, table.Options{Loops: max(with.loops, 1)})
@@ -123,7 +126,11 @@ func (w *world) do(op fsm.Operation) {
 		w.t.Fatalf("%#v: %v", op, results[0].Err)
 	}
 	w.state = next
-	w.engine.Swap(w.builder.Update(next))
+	compiled := w.builder.Update(next)
+	if pool := compiled.PoolNamed("p"); pool != nil && w.http2 != nil {
+		w.http2(pool)
+	}
+	w.engine.Swap(compiled)
 }
 
 func (w *world) serve() {

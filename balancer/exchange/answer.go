@@ -91,6 +91,10 @@ func (x *exchange) answer(a *answer) {
 		c.state |= clientLast
 	}
 	a.count(c.counters()).Add(1)
+	if x.has(grpc) {
+		x.answerCall(a)
+		return
+	}
 	if x.answerAsRouted(a) {
 		return
 	}

@@ -126,7 +126,7 @@ const gatherBytes = 4 << 10
 // mayUse tells whether a pooled connection will do. A request that cannot be
 // sent again, or is sent at once, has a closer look at it first.
 func (x *exchange) mayUse(conn *Backend) bool {
-	if x.method.IsIdempotent() && len(x.request) <= gatherBytes || conn.link.Alive() {
+	if !conn.shares && x.method.IsIdempotent() && len(x.request) <= gatherBytes || conn.link.Alive() {
 		return true
 	}
 	conn.link.Close()
@@ -143,8 +143,8 @@ func (x *exchange) dial(b *table.Backend) bool {
 		x.exclude(b)
 		return false
 	}
-	conn := &Backend{loop: x.loop, target: b, place: -1}
-	link, err := x.loop.world.Dial(endpoint, conn)
+	conn := &Backend{loop: x.loop, target: b, place: -1, shares: x.pool.HTTP2}
+	link, err := x.loop.world.Dial(x.pool, b, endpoint, conn)
 	if err != nil {
 		x.notConnected(err)
 		return false
@@ -252,6 +252,21 @@ func (x *exchange) broke(conn *Backend, err error) {
 		x.blame()
 		x.brokenOff(conn, err)
 		x.answer(badGateway)
+	}
+}
+
+// unprocessed is a request that the backend did nothing with, as it says. Nobody
+// is to blame.
+func (x *exchange) unprocessed(conn *Backend, err error) {
+	x.backend, conn.x = nil, nil
+	refused, _ := errors.AsType[*UnprocessedError](err)
+	switch {
+	case !x.has(replay):
+		x.answer(noBackend)
+	case refused.Refused:
+		x.elsewhere(noBackend)
+	default:
+		x.stale()
 	}
 }
 

@@ -18,13 +18,16 @@ type Backend struct {
 	progress  http1.Progress
 	connected bool
 	used      bool // it has served a request before the present one
+	shares    bool // its link is a stream at a time of connections that many share
 	keep      bool // it may serve another one after it
 }
 
 // Connected is a connect that succeeded.
 func (b *Backend) Connected() {
 	b.connected = true
-	b.target.Stats.Local(b.loop.index).Connects.Add(1)
+	if !b.shares {
+		b.target.Stats.Local(b.loop.index).Connects.Add(1)
+	}
 	if b.x != nil {
 		b.x.send()
 	}
@@ -111,6 +114,8 @@ func (b *Backend) Failed(err error) {
 		x.cut(codeOf(err, resetCancel))
 	case x.has(responded):
 		x.discardRest()
+	case !x.has(headSent) && isUnprocessed(err):
+		x.unprocessed(b, err)
 	case !x.has(headSent):
 		x.broke(b, err)
 	case b.loop.world.IsLocal(err):

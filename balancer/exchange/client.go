@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"bytes"
 	"errors"
 	"net/netip"
 	"time"
@@ -23,7 +24,7 @@ type Client struct {
 }
 
 // clientState is a set of flags.
-type clientState uint8
+type clientState uint16
 
 const (
 	clientInHead    clientState = 1 << iota // the beginning of a head has arrived
@@ -32,7 +33,9 @@ const (
 	clientLingering                         // the last response is out, what comes is thrown away
 	clientPaused
 	clientGone
-	clientOnce // it said that this request is its last, and all of that has come
+	clientOnce   // it said that this request is its last, and all of that has come
+	clientServed // it has sent a request
+	clientStream // its link is a stream, which is for one request
 )
 
 // firstFlight is how much the kernel sends before the first acknowledgement:
@@ -42,9 +45,37 @@ const firstFlight = 10 * 1220
 // NewClient begins to serve a connection that was accepted.
 func (l *Loop) NewClient(link Link, listener *Listener, peer netip.Addr) *Client {
 	c := &Client{loop: l, link: link, listener: listener, peer: peer}
-	c.live().Connections.Add(1)
+	l.Opened(listener)
 	c.deadline(listener.Settings.Load().ClientHead)
 	return c
+}
+
+// NewStream begins to serve a stream of a connection that a listener accepted:
+// one request. Its owner counts the connection, see [Loop.Opened].
+func (l *Loop) NewStream(link Link, listener *Listener, peer netip.Addr) *Client {
+	c := &Client{loop: l, link: link, listener: listener, peer: peer}
+	c.Renew(listener, peer)
+	return c
+}
+
+// Renew makes the client of a stream that has ended that of another one with
+// the same link. Nothing of the first may be on the stack any more.
+func (c *Client) Renew(listener *Listener, peer netip.Addr) {
+	*c = Client{loop: c.loop, link: c.link, listener: listener, peer: peer, state: clientStream | clientLast}
+}
+
+// TooLarge answers a stream whose head was beyond the listener's limits.
+func (c *Client) TooLarge() { c.refuse(http1.FaultHeadTooLarge) }
+
+// Opened counts a connection whose requests are streams, Closed its end.
+func (l *Loop) Opened(at *Listener) { at.Live[l.index].Connections.Add(1) }
+
+// Closed is to Opened what an end is to a beginning.
+func (l *Loop) Closed(at *Listener) {
+	at.Live[l.index].Connections.Add(-1)
+	if at.Closed != nil {
+		at.Closed()
+	}
 }
 
 func (c *Client) counters() *Counters { return &c.listener.Counters[c.loop.index] }
@@ -119,6 +150,9 @@ func (c *Client) readHead(p []byte) int {
 	}
 	n, err := c.loop.request.Parse(p, &c.progress, &settings.Limits)
 	if err != nil {
+		if events := c.switched(p); events != nil {
+			return events.Data(p)
+		}
 		c.refuse(err)
 		return len(p)
 	}
@@ -126,7 +160,26 @@ func (c *Client) readHead(p []byte) int {
 		return 0
 	}
 	c.state &^= clientInHead
+	c.state |= clientServed
 	return n + c.begin(settings, p[n:])
+}
+
+// preface is how a connection of HTTP/2 begins: RFC 9113 section 3.4. As a
+// request of HTTP/1 it is malformed once its first line is complete.
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// switched hands a connection over that is one of HTTP/2 by what it begins with
+// (RFC 9113 section 3.3), and returns to whom; nil if it is not.
+func (c *Client) switched(p []byte) Events {
+	if c.has(clientServed|clientStream) || !bytes.HasPrefix(p, []byte(preface[:min(len(p), len(preface))])) {
+		return nil
+	}
+	events := c.loop.world.ServeHTTP2(c.link, c.listener, c.peer)
+	if events != nil {
+		c.state |= clientGone // its new owner counts the connection
+		c.live().Connections.Add(-1)
+	}
+	return events
 }
 
 // refuse answers what is no request, or none that anybody would understand
@@ -213,7 +266,7 @@ func (c *Client) resume() {
 // the client has not read yet (RFC 9112 section 9.6).
 func (c *Client) closeGently() {
 	c.link.Flush(true) // the FIN goes with it
-	if c.link.Buffered() == 0 && (c.has(clientEnded) || c.isSilent()) {
+	if c.link.Buffered() == 0 && (c.has(clientEnded|clientStream) || c.isSilent()) {
 		c.close()
 		return
 	}
@@ -246,9 +299,8 @@ func (c *Client) gone() {
 		return
 	}
 	c.state |= clientGone
-	c.live().Connections.Add(-1)
-	if c.listener.Closed != nil {
-		c.listener.Closed()
+	if !c.has(clientStream) {
+		c.loop.Closed(c.listener)
 	}
 }
 
@@ -285,7 +337,7 @@ func (c *Client) Drained() {
 	switch {
 	case c.x != nil:
 		c.x.clientDrained()
-	case c.has(clientLingering) && (c.has(clientEnded) || c.dropped > c.loop.bounds.LingerBytes):
+	case c.has(clientLingering) && (c.has(clientEnded|clientStream) || c.dropped > c.loop.bounds.LingerBytes):
 		c.close()
 	case c.has(clientLingering):
 		c.deadline(c.loop.bounds.Linger)

@@ -7,6 +7,8 @@ import "sync/atomic"
 type Counters struct {
 	// Requests counts requests whose head arrived whole.
 	Requests atomic.Uint64
+	// HTTP2 counts those among them that came over HTTP/2.
+	HTTP2 atomic.Uint64
 	// NoRoute, NoBackend, BadGateway and Timeout count Evenkeel's own answers
 	// 404, 503, 502 and 504.
 	NoRoute, NoBackend, BadGateway, Timeout atomic.Uint64

@@ -72,6 +72,8 @@ const (
 	setCookie                               // the client is to return to this backend
 	backendPaused                           // the backend waits for the client to read
 	serverError                             // the response's status is 500 or above
+	grpc                                    // the request is a call of gRPC
+	clientsTime                             // the client said when the whole request has to be done
 )
 
 func (x *exchange) has(f exchangeState) bool { return x.state&f != 0 }
@@ -84,11 +86,17 @@ func (c *Client) begin(settings *Settings, p []byte) int {
 	l, request := c.loop, &c.loop.request
 	counters := c.counters()
 	counters.Requests.Add(1)
+	if c.has(clientStream) {
+		counters.HTTP2.Add(1)
+	}
 	x := l.take()
 	x.client, x.settings = c, settings
 	x.began = l.now()
 	x.method, x.minor = request.Method, request.Minor
 	x.upload.Reset(request.Framing, request.Length)
+	if x.method == http1.POST && isGRPC(request) {
+		x.set(grpc)
+	}
 	n, err := x.upload.Advance(p)
 	c.x = x
 	c.live().Requests.Add(1)
@@ -146,6 +154,9 @@ func (x *exchange) route(body []byte) {
 		return
 	}
 	x.limits, x.attempts = boundsOf(route, x.pool)
+	if x.has(grpc) {
+		x.boundCall(request)
+	}
 	if x.limits.Request > 0 {
 		x.whole = x.began + int64(x.limits.Request)
 		if x.upload.Done() {
@@ -323,7 +334,7 @@ func (x *exchange) clientExpired() {
 	case x.has(discarding | responded): // there is its response already
 		x.giveUpload()
 	case x.whole != 0 && x.loop.now() >= x.whole:
-		if x.target != nil && x.backend != nil {
+		if x.target != nil && x.backend != nil && !x.has(clientsTime) {
 			x.blame()
 			if x.upload.Done() && !x.has(headSent) { // else it may have been the client
 				x.fault(table.FaultTimeout)

@@ -55,6 +55,22 @@ type ResetError struct {
 	Code uint32 // of RFC 9113 section 7
 }
 
+// UnprocessedError tells that a backend promises to have done nothing with a
+// request, which may hence be sent again whatever it is (RFC 9113 section 8.7).
+type UnprocessedError struct {
+	// Refused: the backend wants no more requests now. Else its connection goes
+	// away, and another one will do.
+	Refused bool
+}
+
+// Error implements error.
+func (e *UnprocessedError) Error() string { return "the backend did not process the request" }
+
+func isUnprocessed(err error) bool {
+	_, ok := errors.AsType[*UnprocessedError](err)
+	return ok
+}
+
 // Error implements error.
 func (e *ResetError) Error() string {
 	return fmt.Sprintf("the peer reset the stream with code %d", e.Code)
@@ -94,8 +110,14 @@ type World interface {
 	Later(t Task)
 	// NewTimer returns a timer that is not set, for what has no link of its own.
 	NewTimer(f func()) Timer
-	// Dial begins to connect. An error means that it could not begin.
-	Dial(to netip.AddrPort, events Events) (Link, error)
+	// Dial begins to connect to a pool's backend at one of its addresses. An error
+	// means that it could not begin. Where the pool is for HTTP/2 the link is a
+	// stream at a time of the connections that requests share: Alive tells whether
+	// one may begin now.
+	Dial(pool *table.Pool, b *table.Backend, to netip.AddrPort, events Events) (Link, error)
+	// ServeHTTP2 has a client's connection served that began with the preface of
+	// HTTP/2, and returns who gets its events from now on; nil if that cannot be.
+	ServeHTTP2(link Link, listener *Listener, peer netip.Addr) Events
 	// Present returns how the newest view has a backend, at its address; nil if it
 	// has not.
 	Present(b *table.Backend) *table.Backend

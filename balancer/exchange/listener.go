@@ -19,8 +19,18 @@ type Settings struct {
 	Limits http1.Limits
 	// ClientHead, ClientIdle and Body are as in [fsm.ListenerTimeouts].
 	ClientHead, ClientIdle, Body time.Duration
+	// HTTP2 is how clients may use HTTP/2.
+	HTTP2 HTTP2
 	// Connections bounds the client connections; 0: no bound.
 	Connections int
+}
+
+// HTTP2 is what a listener grants clients of HTTP/2.
+type HTTP2 struct {
+	Disabled bool
+	// Streams is how many a client may have open at once on a connection; 0: the
+	// default of package http2.
+	Streams int
 }
 
 // isTrusted tells whether a client is believed what it says of others.

@@ -61,7 +61,7 @@ func (x *exchange) sendMirror() {
 		m.permitted = true
 	}
 	b.Stats.Local(l.index).Requests.Add(1)
-	link, err := l.world.Dial(endpoint, m)
+	link, err := l.world.Dial(pool, b, endpoint, m)
 	if err != nil {
 		m.connectFailed(err)
 		m.returnPermit()

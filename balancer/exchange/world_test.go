@@ -24,6 +24,7 @@ type world struct {
 	refuse   bool              // dials fail at once
 	newest   *table.Table      // what retries look at; nil: the same
 	retire   func(name string) // drains a backend in the newest table
+	http2    Events            // who takes over connections of HTTP/2
 	// suspected is what was told of backends: name, fault, whether it was ejected.
 	suspected []string
 }
@@ -95,7 +96,10 @@ func (w *world) Suspect(_ *table.Pool, b *table.Backend, fault string, ejected b
 func (w *world) View() *View           { return &w.view }
 func (w *world) Later(t Task)          { t.Run() }
 func (w *world) NewTimer(func()) Timer { return noTimer{} }
-func (w *world) Dial(_ netip.AddrPort, events Events) (Link, error) {
+func (w *world) ServeHTTP2(Link, *Listener, netip.Addr) Events {
+	return w.http2
+}
+func (w *world) Dial(_ *table.Pool, _ *table.Backend, _ netip.AddrPort, events Events) (Link, error) {
 	if w.refuse {
 		return nil, errors.New("refused")
 	}

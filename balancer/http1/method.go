@@ -57,3 +57,6 @@ func methodOf(name []byte) Method {
 	}
 	return MethodOther
 }
+
+// MethodOf returns the method of that name.
+func MethodOf(name []byte) Method { return methodOf(name) }

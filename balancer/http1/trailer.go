@@ -18,6 +18,16 @@ var refusedTrailers = [...]string{
 	"authorization", "proxy-authorization", "cookie", // who asks
 }
 
+// MayTrail tells whether a field of that name, a token, may be in a trailer
+// section: a body with others is refused.
+func MayTrail(name []byte) bool {
+	b := Body{names: 1<<len(refusedTrailers) - 1}
+	for _, c := range name {
+		b.narrow(c)
+	}
+	return b.endOfName() == nil
+}
+
 // trailerByte reads the trailer section: field lines (RFC 9112 section 5) and
 // an empty line.
 func (b *Body) trailerByte(c byte) *Fault {
@@ -75,12 +85,17 @@ func (b *Body) trailerName(c byte) *Fault {
 	case c != ':':
 		return FaultFieldName
 	}
+	b.state = trailerValue
+	return b.endOfName()
+}
+
+// endOfName judges the name that was read.
+func (b *Body) endOfName() *Fault {
 	for i, name := range refusedTrailers {
 		if b.names>>i&1 != 0 && (len(name) == int(b.line) || name == xForwarded && len(name) < int(b.line)) {
 			return FaultTrailerName
 		}
 	}
-	b.state = trailerValue
 	return nil
 }
 

@@ -23,6 +23,9 @@ type Pool struct {
 	Attempts int
 	Budget   RetryBudget
 	Ejection Ejection
+	// HTTP2: the backends are spoken to in HTTP/2, by prior knowledge or as ALPN
+	// has it. Requests then share connections.
+	HTTP2 bool
 	// Shared outlives tables.
 	Shared *PoolStats
 

@@ -25,14 +25,22 @@ func timeoutsOf(spec fsm.PoolSpec) PoolTimeouts {
 // [fsm.PoolLimits] explains them, with the defaults filled in.
 type PoolLimits struct {
 	BackendRequests, Queue, IdleConnections int
-	QueueTimeout                            time.Duration
+	// BackendConnections bounds the connections of HTTP/2 that each loop has to one
+	// backend.
+	BackendConnections int
+	QueueTimeout       time.Duration
 }
+
+// defaultBackendConnections is enough for some hundred requests at once on each
+// loop, as servers take 100 or more on one connection.
+const defaultBackendConnections = 4
 
 func limitsOf(spec fsm.PoolSpec) PoolLimits {
 	l := spec.EffectiveLimits()
 	return PoolLimits{
 		BackendRequests: l.BackendRequests, Queue: l.Queue, IdleConnections: l.IdleConnections,
-		QueueTimeout: time.Duration(l.QueueTimeout),
+		BackendConnections: defaultBackendConnections,
+		QueueTimeout:       time.Duration(l.QueueTimeout),
 	}
 }
 
