@@ -9,8 +9,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"evenkeel/balancer/table"
+	"evenkeel/fsm"
 
 	"golang.org/x/net/http2"
 )
@@ -147,4 +149,9 @@ func request(t testing.TB, method, url string, body io.Reader) *http.Request {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// connectWithin bounds connects, and waits for streams.
+func connectWithin(d time.Duration) *fsm.PoolTimeouts {
+	return &fsm.PoolTimeouts{Connect: fsm.Duration(d)}
 }

@@ -237,7 +237,7 @@ func (x *exchange) fromClient(p []byte) int {
 
 // sendBody passes a piece of the request's body on.
 func (x *exchange) sendBody(p []byte) {
-	if x.has(sent) && x.copies == nil && (len(x.request)+len(p) > replayBytes || !x.method.IsIdempotent() && x.backend.touched()) {
+	if x.has(sent) && x.copies == nil && (len(x.request)+len(p) > replayBytes || !x.mayBeSentAgain()) {
 		x.clear(replay)
 	}
 	if x.has(replay) {
@@ -258,6 +258,12 @@ func (x *exchange) sendBody(p []byte) {
 		return
 	}
 	x.uploaded()
+}
+
+// mayBeSentAgain tells whether it is of use to keep a request that was sent. Over
+// HTTP/2 the backend may say that it did nothing with it, whatever it asks for.
+func (x *exchange) mayBeSentAgain() bool {
+	return x.method.IsIdempotent() || x.backend.shares || !x.backend.touched()
 }
 
 // uploaded sets the deadlines after a piece of the request was given to the

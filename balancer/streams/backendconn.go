@@ -51,6 +51,8 @@ func (c *backendConn) isUsable() bool {
 	return c.has(connSettled) && !c.has(connFailing|connRetired|connGone)
 }
 
+func (c *backendConn) isConnecting() bool { return !c.has(connSettled | connFailing | connGone) }
+
 // wait has Expired called after a time.
 func (c *backendConn) wait(after time.Duration) {
 	c.due = c.up.loop.now() + int64(after)

@@ -91,7 +91,7 @@ func (u *upstream) isUp() bool {
 
 func (u *upstream) isConnecting() bool {
 	for _, c := range u.conns {
-		if !c.has(connSettled) {
+		if c.isConnecting() {
 			return true
 		}
 	}
@@ -103,7 +103,7 @@ func (u *upstream) isConnecting() bool {
 func (u *upstream) mayConnect() bool {
 	n := 0
 	for _, c := range u.conns {
-		if !c.has(connSettled) || c.isUsable() {
+		if c.isConnecting() || c.isUsable() {
 			n++
 		}
 	}

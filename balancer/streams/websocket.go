@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"math/rand/v2"
 
+	"evenkeel/balancer/exchange"
 	"evenkeel/balancer/http1"
 	"evenkeel/balancer/http2"
 )
@@ -62,6 +63,7 @@ func (c *stream) readAgreement(head *http2.Head) {
 	case head.Status == 101:
 		if c.has(websocket) && !c.dropAccept(head) {
 			head.Status, head.Fields = 502, head.Fields[:0]
+			c.giveUp()
 			return
 		}
 		head.Status = 200
@@ -70,6 +72,14 @@ func (c *stream) readAgreement(head *http2.Head) {
 	case head.Status >= 200 && head.Status < 300:
 		head.Status = 502
 	}
+}
+
+// giveUp has the exchange end, for which the tunnel is open: soon, as a link
+// calls nobody back.
+func (c *stream) giveUp() {
+	c.in, c.owed = c.in[:0], 0
+	c.failure = &exchange.ResetError{Code: uint32(http2.ConnectError)}
+	c.Resume()
 }
 
 // dropAccept takes the answer to the key out of a head, and tells whether it is
