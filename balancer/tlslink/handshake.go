@@ -1,0 +1,260 @@
+package tlslink
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"iter"
+
+	"evenkeel/balancer/exchange"
+)
+
+// Accept is how an accepted connection begins.
+type Accept struct {
+	// Config is that of its listener.
+	Config *Config
+	// Deadline is when the handshake has to be done, by [World.Now].
+	Deadline int64
+	// Ready is called once it is, and returns who has the connection from now on.
+	// It may close the link, and return nil.
+	Ready func(l *Link, state tls.ConnectionState) exchange.Events
+	// Gone is called if it came to nothing: the connection is closed, or about to be.
+	// It is the only word of that.
+	Gone func(err error)
+}
+
+// ErrPlain tells that a client spoke HTTP without TLS.
+var ErrPlain = errors.New("the client speaks HTTP without TLS")
+
+var (
+	errLong    = errors.New("the peer sent too much before the handshake was done")
+	errStalled = errors.New("the peer left the handshake waiting while others waited for their turn")
+)
+
+// HandshakeError tells that there was no handshake with a server: what it has
+// shown was not accepted, or it does not speak TLS as we do.
+type HandshakeError struct{ Err error }
+
+// Error implements error.
+func (e *HandshakeError) Error() string { return fmt.Sprintf("TLS handshake: %v", e.Err) }
+
+// Unwrap returns what went wrong.
+func (e *HandshakeError) Unwrap() error { return e.Err }
+
+// Accept makes an accepted connection one of TLS.
+func (s *Loop) Accept(lower exchange.Link, a Accept) *Link {
+	l := &Link{loop: s, lower: lower, config: a.Config.tls, accept: &a}
+	l.set(connected)
+	lower.SetDeadline(a.Deadline)
+	return l
+}
+
+// Dial makes a TLS connection of one that is about to be dialled with the link as
+// its events, and belongs to upper: its Connected comes when the handshake is
+// done, its Failed with a *[HandshakeError] if that fails. [Link.Over] has to
+// follow. The configuration is the link's own from now on.
+func (s *Loop) Dial(config *tls.Config, upper exchange.Events) *Link {
+	l := &Link{loop: s, config: config, upper: upper}
+	if get := config.GetClientCertificate; get != nil {
+		config.GetClientCertificate = func(asked *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			shown, err := get(asked)
+			return l.slowly(shown), err
+		}
+	}
+	return l
+}
+
+// Over sets the link below one that dials.
+func (l *Link) Over(lower exchange.Link) { l.lower = lower }
+
+// handshake is one under way, as a coroutine.
+type handshake struct {
+	next  func() (struct{}, bool)
+	stop  func()
+	yield func(struct{}) bool
+	err   error
+	done  bool
+
+	since         int64 // when it began to wait for its peer
+	before, after *Link // among those that do
+}
+
+// wait has the rest of the loop go on. It returns false if the handshake is given
+// up.
+func (h *handshake) wait() bool { return h.yield(struct{}{}) }
+
+// begin makes the coroutine.
+func (l *Link) begin() {
+	if l.accept != nil {
+		l.conn = tls.Server((*wire)(l), l.config)
+	} else {
+		l.conn = tls.Client((*wire)(l), l.config)
+	}
+	l.config = nil
+	h := new(handshake)
+	l.work = h
+	l.loop.working++
+	h.next, h.stop = iter.Pull(func(yield func(struct{}) bool) {
+		h.yield = yield
+		h.err = l.conn.Handshake()
+		h.done = true
+	})
+}
+
+// step lets the handshake go on until it waits or is done.
+func (l *Link) step() {
+	h := l.work
+	l.loop.unlist(l)
+	returned := false
+	defer func() {
+		if !returned { // it met a bug, and its coroutine is over
+			l.give()
+		}
+	}()
+	h.next()
+	returned = true
+	l.passOn(false)
+	switch {
+	case h.done:
+		l.give()
+		l.handshaken(h.err)
+	case l.has(signing):
+		l.lower.Pause()
+		fallthrough
+	default:
+		l.loop.list(l)
+	}
+}
+
+// give ends the work on a handshake, if there is any.
+func (l *Link) give() {
+	h := l.work
+	if h == nil {
+		return
+	}
+	s := l.loop
+	s.unlist(l)
+	l.work = nil
+	s.working--
+	h.stop()
+	if len(s.queue) > 0 {
+		s.plan()
+	}
+}
+
+// handshaken takes in how the handshake ended.
+func (l *Link) handshaken(err error) {
+	if err != nil {
+		l.refuse(err)
+		return
+	}
+	l.set(established)
+	if a := l.accept; a != nil {
+		l.accept, l.heard = nil, 0
+		l.lower.SetDeadline(0)
+		if l.upper = a.Ready(l, l.conn.ConnectionState()); l.upper == nil {
+			l.Close()
+		}
+		return
+	}
+	early, fin := l.early, l.has(finished)
+	l.early = nil
+	l.clear(finished)
+	if len(early) > 0 {
+		l.Write(early, fin)
+	}
+	if fin {
+		l.CloseWrite()
+	}
+	l.upper.Connected()
+}
+
+// greet takes what comes before the handshake is done.
+func (l *Link) greet(p []byte) int {
+	taken := 0
+	for taken < len(p) && !l.has(established|signing|lingering|closed) {
+		rest := p[taken:]
+		if l.conn == nil && speaksHTTP(rest) {
+			l.answerPlain()
+			return len(p)
+		}
+		n := wholeRecord(rest)
+		if n == 0 {
+			break
+		}
+		if l.conn == nil {
+			if !l.mayBegin() {
+				break
+			}
+			l.begin()
+		}
+		if l.heard += n; l.heard > l.loop.bounds.Bytes {
+			l.refuse(errLong)
+			return len(p)
+		}
+		l.granted = rest[:n]
+		l.step()
+		l.granted = nil
+		taken += n
+	}
+	if l.has(lingering | closed) {
+		return len(p)
+	}
+	return taken
+}
+
+// answerPlain tells a client that this is no port for plain HTTP.
+func (l *Link) answerPlain() {
+	l.lower.Write([]byte(plainAnswer), true)
+	l.linger()
+	l.gone(ErrPlain)
+}
+
+// refuse ends a handshake that failed. An accepted connection is read on for a
+// moment, so that no reset destroys the alert.
+func (l *Link) refuse(err error) {
+	l.give()
+	l.passOn(true)
+	if l.accept == nil {
+		l.set(closed)
+		l.lower.Close()
+		l.upper.Failed(&HandshakeError{err})
+		return
+	}
+	if l.has(lowerEnded) {
+		l.set(closed)
+		l.lower.Close()
+	} else {
+		l.linger()
+	}
+	l.gone(err)
+}
+
+// linger ends what is sent, and reads on for a while.
+func (l *Link) linger() {
+	l.set(lingering)
+	l.heard, l.conn, l.config = 0, nil, nil
+	l.lower.CloseWrite()
+	l.lower.SetDeadline(l.loop.world.Now() + int64(l.loop.bounds.Linger))
+	l.lower.Resume()
+}
+
+// gone tells that an accepted connection came to nothing, once.
+func (l *Link) gone(err error) {
+	a := l.accept
+	l.accept = nil
+	a.Gone(err)
+}
+
+// End closes an accepted connection whose handshake is not done; then it is for
+// who is above to close it.
+func (l *Link) End() {
+	if l.accept != nil && !l.has(closed) {
+		l.set(closed)
+		l.give()
+		l.lower.Close()
+		l.gone(errEnded)
+	}
+}
+
+var errEnded = errors.New("the listener ends")
