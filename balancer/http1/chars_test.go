@@ -93,12 +93,16 @@ func TestKindsAreFoundByWholeNamesOnly(t *testing.T) {
 		"forwarded": kindForwarded, "connection": kindConnection, "keep-alive": kindHopByHop,
 		"content-length": kindContentLength, "http2-settings": kindHopByHop, "proxy-connection": kindHopByHop,
 		"transfer-encoding": kindTransferEncoding, "proxy-authenticate": kindHopByHop, "proxy-authorization": kindHopByHop,
+		"x-client-cert-subject": kindClientSubject,
 	}
 	forwarded := map[string]kind{"for": kindForwardedFor, "proto": kindForwardedProto, "host": kindForwardedHost}
 	plain := func(name string) kind {
 		name = strings.ToLower(name)
 		if k, ok := list[name]; ok {
 			return k
+		}
+		if strings.ReplaceAll(name, "_", "-") == "x-client-cert-subject" {
+			return kindForwardedDisguise
 		}
 		rest, ok := strings.CutPrefix(strings.ReplaceAll(name, "_", "-"), "x-forwarded-")
 		switch k := forwarded[rest]; {

@@ -6,7 +6,7 @@ import "net/netip"
 // that should be believed: a client hid them there from a proxy before us.
 const (
 	forwardingFields = kinds(1<<kindForwardedFor | 1<<kindForwardedProto | 1<<kindForwardedHost |
-		1<<kindForwardedOther | 1<<kindForwardedDisguise | 1<<kindForwarded)
+		1<<kindForwardedOther | 1<<kindForwardedDisguise | 1<<kindForwarded | 1<<kindClientSubject)
 )
 
 // forwarding is which of the forwarding fields are dropped and which are
@@ -23,13 +23,17 @@ type forwarding struct {
 // X-Forwarded-For and Forwarded (RFC 7239) grow by this hop and become one
 // line, because some readers look at the first line only. X-Forwarded-Proto and
 // X-Forwarded-Host name what the first trusted hop saw, so they are kept if they
-// are there. Any other X-Forwarded field is kept as it is. The two notations
+// are there. X-Client-Cert-Subject is that of the last hop that saw a certificate.
+// Any other X-Forwarded field is kept as it is. The two notations
 // are never translated into one another: RFC 7239 section 7.4 warns that the
 // order of hops gets lost.
 func (r *Request) forwarding(w *RequestRewrite) (f forwarding) {
 	f.drop = forwardingFields
 	if w.Trusted {
 		f.drop = 1 << kindForwardedDisguise
+	}
+	if w.ClientSubject != "" {
+		f.write |= 1 << kindClientSubject
 	}
 	if !w.NoXForwarded {
 		if w.Peer.IsValid() {
@@ -67,6 +71,7 @@ func replacedForwarding(edits []Edit) (set kinds) {
 	}{
 		{"X-Forwarded-For", kindForwardedFor}, {"X-Forwarded-Proto", kindForwardedProto},
 		{"X-Forwarded-Host", kindForwardedHost}, {"Forwarded", kindForwarded},
+		{"X-Client-Cert-Subject", kindClientSubject},
 	} {
 		if replaces(edits, field.name) {
 			set |= 1 << field.kind
@@ -138,6 +143,11 @@ func (r *Request) appendForwarding(dst []byte, w *RequestRewrite, f forwarding) 
 			dst = r.appendContinued(dst, kindForwarded)
 		}
 		dst = appendElement(dst, peer, r.Host, proto)
+		dst = append(dst, "\r\n"...)
+	}
+	if f.write.has(kindClientSubject) {
+		dst = append(dst, "X-Client-Cert-Subject: "...)
+		dst = append(dst, w.ClientSubject...)
 		dst = append(dst, "\r\n"...)
 	}
 	return dst

@@ -201,3 +201,35 @@ func parseForwarded(text string) (elements []map[string]string, ok bool) {
 		}
 	}
 }
+
+func TestTheSubjectOfACertificateCannotBeForged(t *testing.T) {
+	const claimed = "GET / HTTP/1.1\r\nHost: a.example\r\nX-Client-Cert-Subject: CN=forged\r\nx_client_cert_subject: CN=forged\r\n\r\n"
+	for name, c := range map[string]struct {
+		w    RequestRewrite
+		want []string
+	}{
+		"a stranger's claim is dropped":               {RequestRewrite{}, nil},
+		"what was shown takes its place":              {RequestRewrite{ClientSubject: "CN=real"}, []string{"CN=real"}},
+		"a trusted proxy has seen the certificate":    {RequestRewrite{Trusted: true}, []string{"CN=forged"}},
+		"a trusted proxy may have shown one itself":   {RequestRewrite{Trusted: true, ClientSubject: "CN=real"}, []string{"CN=real"}},
+		"an edit goes last":                           {RequestRewrite{ClientSubject: "CN=real", Edits: []Edit{{Op: EditSet, Name: "X-Client-Cert-Subject", Value: "x"}}}, []string{"x"}},
+		"without other forwarding fields it is there": {RequestRewrite{NoForwarded: true, NoXForwarded: true, ClientSubject: "CN=real"}, []string{"CN=real"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var r Request
+			if _, err := r.Parse([]byte(claimed), new(Progress), &Limits{Head: 4096, Line: 4096, Fields: 100}); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for line := range strings.SplitSeq(string(r.AppendTo(nil, &c.w)), "\r\n") {
+				field, value, _ := strings.Cut(line, ": ")
+				if strings.EqualFold(strings.ReplaceAll(field, "_", "-"), "X-Client-Cert-Subject") {
+					got = append(got, value)
+				}
+			}
+			if strings.Join(got, "|") != strings.Join(c.want, "|") {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}

@@ -21,8 +21,9 @@ const (
 	kindForwardedProto    // X-Forwarded-Proto
 	kindForwardedHost     // X-Forwarded-Host
 	kindForwardedOther    // X-Forwarded-Port and the like
-	kindForwardedDisguise // X_Forwarded_For, which CGI and WSGI take for X-Forwarded-For
+	kindForwardedDisguise // X_Forwarded_For, which CGI and WSGI take for X-Forwarded-For, and the like
 	kindForwarded         // Forwarded, RFC 7239
+	kindClientSubject     // X-Client-Cert-Subject
 )
 
 // kinds is a set of kinds.
@@ -104,6 +105,10 @@ func kindOf(name []byte) kind {
 		if first == 'p' {
 			return either(name, "proxy-authorization", kindHopByHop)
 		}
+	case len(clientSubject):
+		if k := subjectKind(name); k != kindOther {
+			return k
+		}
 	}
 	if len(name) >= len(xForwarded) && name[0]|0x20 == 'x' {
 		return forwardedKind(name)
@@ -116,6 +121,24 @@ func either(token []byte, name string, k kind) kind {
 		return k
 	}
 	return kindOther
+}
+
+// clientSubject is the field that names the subject of a client's certificate.
+const clientSubject = "x-client-cert-subject"
+
+// subjectKind tells whether a name of that length is the field's, underscores
+// for hyphens or not.
+func subjectKind(name []byte) kind {
+	k := kindClientSubject
+	for i, c := range name {
+		if c == '_' {
+			c, k = '-', kindForwardedDisguise
+		}
+		if c|0x20 != clientSubject[i] {
+			return kindOther
+		}
+	}
+	return k
 }
 
 const xForwarded = "x-forwarded-"

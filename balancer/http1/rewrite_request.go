@@ -24,6 +24,11 @@ type RequestRewrite struct {
 	NoXForwarded, NoForwarded bool
 	Via                       bool // append this hop to Via
 
+	// ClientSubject is the subject of the certificate that the client has shown, for
+	// X-Client-Cert-Subject; "" if it has shown none. The client's own field of that
+	// name is passed on only from one that is trusted and has shown none.
+	ClientSubject string
+
 	Upgrade    bool // pass on the offer to upgrade, if there is one
 	DropExpect bool // leave out Expect
 	Edits      []Edit

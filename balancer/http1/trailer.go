@@ -15,7 +15,7 @@ var refusedTrailers = [...]string{
 	"content-encoding", "content-type", "content-range", // what the content is
 	"host", "connection", "keep-alive", "proxy-connection", "upgrade", "http2-settings", // routing and this hop
 	"expect", "max-forwards", "forwarded", xForwarded,
-	"authorization", "proxy-authorization", "cookie", // who asks
+	"authorization", "proxy-authorization", "cookie", clientSubject, // who asks
 }
 
 // MayTrail tells whether a field of that name, a token, may be in a trailer
