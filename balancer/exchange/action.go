@@ -64,7 +64,7 @@ func (x *exchange) clientAddr() netip.Addr {
 
 // redirect answers with another address.
 func (x *exchange) redirect(to *table.Redirect) {
-	location := to.AppendLocation(nil, redirected(&x.loop.request))
+	location := to.AppendLocation(nil, redirected(&x.loop.request, x.settings))
 	x.respondWith(to.Status, &table.Page{}, "Location: "+string(location)+"\r\n")
 }
 

@@ -167,11 +167,7 @@ func (x *exchange) notConnected(err error) {
 	if !x.loop.world.IsLocal(err) {
 		x.local().ConnectFailures.Add(1)
 		x.disappoint()
-		fault := table.FaultConnect
-		if err == errTimeout {
-			fault = table.FaultTimeout
-		}
-		x.fault(fault)
+		x.fault(connectFault(err))
 	}
 	x.exclude(x.target)
 }

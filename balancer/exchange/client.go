@@ -16,6 +16,7 @@ type Client struct {
 	link     Link
 	listener *Listener
 	peer     netip.Addr
+	subject  string    // of the certificate that it has shown
 	x        *exchange // the request under way
 	progress http1.Progress
 	dropped  int64 // bytes that were read and thrown away while lingering
@@ -46,6 +47,9 @@ const firstFlight = 10 * 1220
 func (l *Loop) NewClient(link Link, listener *Listener, peer netip.Addr) *Client {
 	c := &Client{loop: l, link: link, listener: listener, peer: peer}
 	l.Opened(listener)
+	if shown, ok := link.(ClientSubject); ok {
+		c.subject = shown.ClientSubject()
+	}
 	c.deadline(listener.Settings.Load().ClientHead)
 	return c
 }

@@ -65,9 +65,9 @@ func clientOf(request *http1.Request, settings *Settings, peer netip.Addr) netip
 
 // redirected is the request as a redirect looks at it. A host that the client did
 // not send is the one that it connected to.
-func redirected(request *http1.Request) table.RedirectRequest {
+func redirected(request *http1.Request, settings *Settings) table.RedirectRequest {
 	return table.RedirectRequest{
-		Scheme: "http", Host: text(request.Host),
+		Scheme: settings.scheme(), Host: text(request.Host),
 		Path: text(request.Path), Query: text(request.Query), HasQuery: request.HasQuery,
 	}
 }
@@ -100,7 +100,7 @@ func (c *composer) rewriting(request *http1.Request, settings *Settings, route *
 	*w = http1.RequestRewrite{
 		Peer:         peer,
 		Trusted:      len(settings.Trusted) > 0 && settings.isTrusted(peer),
-		Proto:        "http",
+		Proto:        settings.scheme(),
 		NoXForwarded: settings.NoXForwarded, NoForwarded: settings.NoForwarded, Via: settings.Via,
 		Upgrade: request.Upgrade != nil && !offersH2C(request.Upgrade),
 		Edits:   route.RequestEdits,

@@ -183,6 +183,7 @@ func (x *exchange) compose(route *table.Route, body []byte) bool {
 	if w == nil {
 		return false
 	}
+	w.ClientSubject = x.client.subject
 	if w.Upgrade {
 		x.offer = append(x.offer[:0], request.Upgrade...)
 		x.set(offered)

@@ -189,7 +189,7 @@ func (e *Explanation) routed(q *Question, request *http1.Request, route *table.R
 	case endForbidden:
 		e.Outcome = outcomeOf(OutcomeForbidden, forbidden, route)
 	case endRedirect:
-		location := string(route.Redirect.AppendLocation(nil, redirected(request)))
+		location := string(route.Redirect.AppendLocation(nil, redirected(request, q.Settings)))
 		e.Outcome = Outcome{Kind: OutcomeRedirect, Status: route.Redirect.Status, Text: "the route redirects to " + location, Location: location}
 	case endRespond:
 		e.Outcome = Outcome{Kind: OutcomeResponse, Status: route.Respond.Status, Text: "the route has a fixed response"}

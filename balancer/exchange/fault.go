@@ -1,6 +1,8 @@
 package exchange
 
 import (
+	"errors"
+
 	"evenkeel/balancer/table"
 )
 
@@ -26,6 +28,17 @@ func (l *Loop) counted(pool *table.Pool, b *table.Backend, a table.Attempt, stat
 
 // fault counts the present attempt as failed.
 func (x *exchange) fault(fault string) { x.loop.failed(x.pool, x.target, x.tries, fault) }
+
+// connectFault names how a connect failed.
+func connectFault(err error) string {
+	if _, ok := errors.AsType[*HandshakeError](err); ok {
+		return table.FaultTLS
+	}
+	if err == errTimeout {
+		return table.FaultTimeout
+	}
+	return table.FaultConnect
+}
 
 // brokenOff counts a connection that ended before a response began.
 func (x *exchange) brokenOff(conn *Backend, err error) {

@@ -44,6 +44,22 @@ type Link interface {
 	Alive() bool
 }
 
+// ClientSubject is a link whose client may have shown a certificate.
+type ClientSubject interface {
+	// ClientSubject is its subject, as a field's value; "" if there is none.
+	ClientSubject() string
+}
+
+// HandshakeError tells that a backend took the connection, and that nobody came
+// to speak TLS over it: its certificate is not believed, or it speaks otherwise.
+type HandshakeError struct{ Err error }
+
+// Error implements error.
+func (e *HandshakeError) Error() string { return fmt.Sprintf("TLS handshake: %v", e.Err) }
+
+// Unwrap returns what went wrong.
+func (e *HandshakeError) Unwrap() error { return e.Err }
+
 // Error codes of HTTP/2 (RFC 9113 section 7) for [Link.Abort].
 const (
 	resetInternal = 2 // something between client and backend broke

@@ -11,6 +11,9 @@ import (
 // Settings are how a listener treats its clients. They are never changed, only
 // replaced.
 type Settings struct {
+	// Scheme is how clients speak to the listener: "https", or "http", which "" means
+	// too.
+	Scheme string
 	// Trusted are the networks of trusted proxies.
 	Trusted []netip.Prefix
 	// NoXForwarded, NoForwarded and Via say which fields are written.
@@ -31,6 +34,13 @@ type HTTP2 struct {
 	// Streams is how many a client may have open at once on a connection; 0: the
 	// default of package http2.
 	Streams int
+}
+
+func (s *Settings) scheme() string {
+	if s.Scheme == "" {
+		return "http"
+	}
+	return s.Scheme
 }
 
 // isTrusted tells whether a client is believed what it says of others.

@@ -118,11 +118,7 @@ func (m *mirror) returnPermit() {
 func (m *mirror) connectFailed(err error) {
 	if !m.loop.world.IsLocal(err) {
 		m.target.Stats.Local(m.loop.index).ConnectFailures.Add(1)
-		fault := table.FaultConnect
-		if err == errTimeout {
-			fault = table.FaultTimeout
-		}
-		m.loop.failed(m.pool, m.target, m.tries, fault)
+		m.loop.failed(m.pool, m.target, m.tries, connectFault(err))
 	}
 }
 

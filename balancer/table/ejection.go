@@ -10,6 +10,7 @@ import (
 // What a backend did that counts against it.
 const (
 	FaultConnect     = "connect"      // it could not be connected to
+	FaultTLS         = "tls"          // it was connected to, and no TLS was agreed on: its certificate may not be believed
 	FaultReset       = "reset"        // it broke a connection off
 	FaultTimeout     = "timeout"      // it did not connect, answer or go on in time
 	FaultProtocol    = "protocol"     // it sent what is no response

@@ -3,7 +3,6 @@ package tlslink
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"iter"
 
 	"evenkeel/balancer/exchange"
@@ -31,16 +30,6 @@ var (
 	errStalled = errors.New("the peer left the handshake waiting while others waited for their turn")
 )
 
-// HandshakeError tells that there was no handshake with a server: what it has
-// shown was not accepted, or it does not speak TLS as we do.
-type HandshakeError struct{ Err error }
-
-// Error implements error.
-func (e *HandshakeError) Error() string { return fmt.Sprintf("TLS handshake: %v", e.Err) }
-
-// Unwrap returns what went wrong.
-func (e *HandshakeError) Unwrap() error { return e.Err }
-
 // Accept makes an accepted connection one of TLS.
 func (s *Loop) Accept(lower exchange.Link, a Accept) *Link {
 	l := &Link{loop: s, lower: lower, config: a.Config.tls, accept: &a}
@@ -51,7 +40,7 @@ func (s *Loop) Accept(lower exchange.Link, a Accept) *Link {
 
 // Dial makes a TLS connection of one that is about to be dialled with the link as
 // its events, and belongs to upper: its Connected comes when the handshake is
-// done, its Failed with a *[HandshakeError] if that fails. [Link.Over] has to
+// done, its Failed with a *[exchange.HandshakeError] if that fails. [Link.Over] has to
 // follow. The configuration is the link's own from now on.
 func (s *Loop) Dial(config *tls.Config, upper exchange.Events) *Link {
 	l := &Link{loop: s, config: config, upper: upper}
@@ -218,7 +207,7 @@ func (l *Link) refuse(err error) {
 	if l.accept == nil {
 		l.set(closed)
 		l.lower.Close()
-		l.upper.Failed(&HandshakeError{err})
+		l.upper.Failed(&exchange.HandshakeError{Err: err})
 		return
 	}
 	if l.has(lowerEnded) {
