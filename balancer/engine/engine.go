@@ -11,6 +11,7 @@ import (
 	"evenkeel/balancer/exchange"
 	"evenkeel/balancer/reactor"
 	"evenkeel/balancer/table"
+	"evenkeel/balancer/tlslink"
 	"evenkeel/fsm"
 )
 
@@ -29,6 +30,10 @@ type Config struct {
 	// since it succeeded and of each that is ejected. It must not block. With nil
 	// nobody is told.
 	Suspect func(Suspicion)
+	// TLS returns how a listener speaks TLS in a state, nil if it does not. It is
+	// called for each table, and returns the same pointer as long as nothing
+	// changed. With nil no listener does.
+	TLS func(state *fsm.State, listener *fsm.Listener) *ListenerTLS
 }
 
 // Suspicion is what a loop has met of a backend.
@@ -49,6 +54,9 @@ type Engine struct {
 	view    atomic.Pointer[exchange.View]
 	swaps   atomic.Uint64
 	bounds  exchange.Bounds
+
+	tlsBounds tlslink.Bounds
+	signers   *tlslink.Workers
 	// drainIdle is how long connections without a request keep an ending listener
 	// open; see [Server.Run]. Tests shorten it.
 	drainIdle time.Duration
@@ -67,6 +75,7 @@ func New(config Config) (*Engine, error) {
 	e := &Engine{
 		config: config, reactor: r,
 		bounds: exchange.DefaultBounds(), drainIdle: drainIdle,
+		tlsBounds: tlslink.DefaultBounds(), signers: tlslink.NewWorkers(len(r.Loops())),
 		servers: map[*Server]struct{}{},
 	}
 	e.view.Store(&exchange.View{Table: table.NewBuilder(noNames{}, table.Options{}).Update(fsm.New())})
@@ -88,7 +97,10 @@ func (e *Engine) Loops() int { return len(e.loops) }
 
 // Run runs the loops until ctx ends, and returns after their last thread. All
 // servers must have ended before.
-func (e *Engine) Run(ctx context.Context) error { return e.reactor.Run(ctx) }
+func (e *Engine) Run(ctx context.Context) error {
+	defer e.signers.Wait()
+	return e.reactor.Run(ctx)
+}
 
 // Close frees an engine that never ran.
 func (e *Engine) Close() { e.reactor.Close() }
@@ -147,6 +159,6 @@ func (e *Engine) applySettings(s *fsm.State) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for server := range e.servers {
-		server.settle(s.Listener(server.listener.Name))
+		server.settle(s)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"evenkeel/balancer/reactor"
 	"evenkeel/balancer/streams"
 	"evenkeel/balancer/table"
+	"evenkeel/balancer/tlslink"
 )
 
 // loop is an event loop with the exchanges on it. It is their
@@ -23,6 +24,8 @@ type loop struct {
 	date      []byte        // a Date field line
 	dated     int64         // when it was made, by Now
 	later     []exchange.Task
+	tls       *tlslink.Loop
+	warned    map[*table.Stats]int64
 	applied   atomic.Uint64 // the newest swap that all its new requests go by
 }
 
@@ -31,7 +34,9 @@ func newLoop(e *Engine, on *reactor.Loop) *loop {
 	l.exchanges = exchange.NewLoop(l, on.Index(), len(e.reactor.Loops()), &e.bounds)
 	l.streams = l.newStreams()
 	on.OnBatchEnd(l.batchEnded)
-	on.OnPanic(func(h reactor.Handler) { l.met(h) })
+	on.OnPanic(l.bug)
+	l.tls = tlslink.NewLoop(l, e.signers, &e.tlsBounds)
+	on.OnEnd(l.tls.End)
 	return l
 }
 
@@ -61,6 +66,9 @@ func (l *loop) Later(t exchange.Task) { l.later = append(l.later, t) }
 
 // NewTimer implements [exchange.World].
 func (l *loop) NewTimer(f func()) exchange.Timer { return l.on.NewTimer(f) }
+
+// Post implements [tlslink.World].
+func (l *loop) Post(f func()) bool { return l.on.Post(f) }
 
 // Now implements [exchange.World].
 func (l *loop) Now() int64 { return l.on.Now() }
@@ -109,7 +117,10 @@ func (l *loop) Dial(pool *table.Pool, b *table.Backend, to netip.AddrPort, event
 }
 
 // connect opens a connection to a backend.
-func (l *loop) connect(_ *table.Pool, _ *table.Backend, to netip.AddrPort, events exchange.Events) (exchange.Link, error) {
+func (l *loop) connect(pool *table.Pool, b *table.Backend, to netip.AddrPort, events exchange.Events) (exchange.Link, error) {
+	if pool.TLS != nil {
+		return l.dialTLS(pool, b, to, events)
+	}
 	conn, err := l.on.Dial(to, events)
 	if err != nil {
 		return nil, err
@@ -131,7 +142,7 @@ func (l *loop) cut(overdue []*table.Stats) {
 	}
 	type cutter interface{ CutFor(*table.Stats) }
 	for conn := range l.on.Conns {
-		if at, ok := conn.Handler().(cutter); ok {
+		if at, ok := owner(conn.Handler()).(cutter); ok {
 			for _, stats := range overdue {
 				at.CutFor(stats)
 			}

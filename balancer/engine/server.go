@@ -32,6 +32,7 @@ type Server struct {
 	listener *exchange.Listener
 	socket   *reactor.Listener
 	spec     *fsm.Listener // that the settings were made from
+	tls      atomic.Pointer[ListenerTLS]
 
 	acceptors []*acceptor // one a loop
 	// connections are those that are open or about to be accepted.
@@ -47,7 +48,7 @@ func (e *Engine) Listen(ctx context.Context, name, address string, counters []ex
 	s := &Server{engine: e, listener: &exchange.Listener{
 		Name: name, Counters: counters, Live: make([]exchange.Live, len(e.loops)),
 	}}
-	s.settle(e.Table().State().Listener(name))
+	s.settle(e.Table().State())
 	acceptors := make([]reactor.Acceptor, len(e.loops))
 	for i, l := range e.loops {
 		a := &acceptor{server: s, loop: l}
@@ -62,13 +63,17 @@ func (e *Engine) Listen(ctx context.Context, name, address string, counters []ex
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.servers[s] = struct{}{}
-	s.settle(e.Table().State().Listener(name)) // it may have changed meanwhile
+	s.settle(e.Table().State()) // it may have changed meanwhile
 	return s, nil
 }
 
-// settle takes the settings of a listener over; nil means one that the registry
-// does not know (any more).
-func (s *Server) settle(spec *fsm.Listener) {
+// settle takes over what a state says of the listener. One that the registry does
+// not know any more stays as it was.
+func (s *Server) settle(state *fsm.State) {
+	spec := state.Listener(s.listener.Name)
+	if spec != nil && s.engine.config.TLS != nil { // certificates change without their listener
+		s.tls.Store(s.engine.config.TLS(state, spec))
+	}
 	if s.listener.Settings.Load() != nil && (spec == nil || spec == s.spec) {
 		return
 	}
@@ -77,7 +82,11 @@ func (s *Server) settle(spec *fsm.Listener) {
 	if spec != nil {
 		of = spec.Spec
 	}
-	s.listener.Settings.Store(SettingsOf(of))
+	settings := SettingsOf(of)
+	if s.tls.Load() != nil {
+		settings.Scheme = "https"
+	}
+	s.listener.Settings.Store(settings)
 	if s.socket != nil { // there may be room for connections that wait
 		s.wake()
 	}
@@ -235,5 +244,8 @@ func (a *acceptor) Release() { a.server.left() }
 // Accept implements [reactor.Acceptor].
 func (a *acceptor) Accept(c *reactor.Conn, peer netip.AddrPort) reactor.Handler {
 	c.FailWhilePaused()
+	if t := a.server.tls.Load(); t != nil {
+		return a.secure(c, peer.Addr(), t)
+	}
 	return a.loop.exchanges.NewClient(link{c}, a.server.listener, peer.Addr())
 }

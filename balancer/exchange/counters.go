@@ -16,6 +16,10 @@ type Counters struct {
 	Refused atomic.Uint64
 	// ClientLeft counts requests whose client left before the end.
 	ClientLeft atomic.Uint64
+	// Handshakes counts those of TLS that were done, Resumed those of them that took
+	// up an earlier session, and BadHandshakes those that came to nothing, and clients
+	// that spoke HTTP without TLS.
+	Handshakes, Resumed, BadHandshakes atomic.Uint64
 	// Panics counts requests that met a bug of Evenkeel's.
 	Panics atomic.Uint64
 	// BytesIn and BytesOut count what passed of bodies, with what frames their

@@ -46,6 +46,7 @@ type Loop struct {
 	scratch  []byte
 	events   []event
 	batchEnd func()
+	atEnd    func()
 	panicked func(Handler)
 	present  *event // that is being worked off
 	ended    bool
@@ -87,6 +88,10 @@ func (l *Loop) Scratch() []byte { return l.scratch[:0] }
 // waits for the next. It may be called before Run from any goroutine, later on
 // the loop only.
 func (l *Loop) OnBatchEnd(f func()) { l.batchEnd = f }
+
+// OnEnd sets what is called, on the loop's thread, when the loop has ended and
+// before its connections are closed. It may be called before Run.
+func (l *Loop) OnEnd(f func()) { l.atEnd = f }
 
 // OnPanic sets what is told, on the loop, which handler met a bug, after its
 // connection was closed. It may be called before Run.
@@ -132,6 +137,9 @@ func (l *Loop) run(thread chan<- int) {
 		}
 		l.sendGathered()
 		l.renewSlice()
+	}
+	if l.atEnd != nil {
+		l.atEnd()
 	}
 	l.release()
 }

@@ -3,6 +3,7 @@ package table
 import (
 	"time"
 
+	"evenkeel/balancer/certificates"
 	"evenkeel/balancer/picker"
 	"evenkeel/fsm"
 
@@ -33,6 +34,10 @@ type Options struct {
 	// StickyKeys are the keys of sticky cookies: the first one makes them, all are
 	// known. Without any, no pool is sticky.
 	StickyKeys [][]byte
+	// TLS returns how the backends of a pool are spoken to by TLS in a state, nil if
+	// they are not: the same pointer as long as nothing changed. With nil no pool has
+	// TLS.
+	TLS func(state *fsm.State, pool *fsm.Pool) *certificates.Upstream
 	// Ejects is set where somebody ends ejections; without it there are none.
 	Ejects bool
 	// Now is the monotonic clock that slow starts grow by; nil means that of the

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"evenkeel/balancer/certificates"
 	"evenkeel/balancer/picker"
 	"evenkeel/fsm"
 )
@@ -26,6 +27,8 @@ type Pool struct {
 	// HTTP2: the backends are spoken to in HTTP/2, by prior knowledge or as ALPN
 	// has it. Requests then share connections.
 	HTTP2 bool
+	// TLS is how the backends are spoken to by TLS; nil: they are not.
+	TLS *certificates.Upstream
 	// Shared outlives tables.
 	Shared *PoolStats
 

@@ -28,6 +28,7 @@ func (src *poolSource) compile(object *fsm.Pool) *Pool {
 	p.Timeouts, p.Limits = timeoutsOf(object.Spec), limitsOf(object.Spec)
 	retries := object.Spec.EffectiveRetries()
 	p.Attempts, p.Budget = retries.Attempts, RetryBudget{Percent: retries.BudgetPercent, Min: retries.BudgetMin}
+	p.TLS = src.tls(object)
 	p.Shared = src.previous.shared(p.uid)
 	p.Ejection = src.ejection(object.Spec)
 	src.slowStart = time.Duration(object.Spec.SlowStart)

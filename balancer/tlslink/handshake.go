@@ -41,9 +41,10 @@ func (s *Loop) Accept(lower exchange.Link, a Accept) *Link {
 // Dial makes a TLS connection of one that is about to be dialled with the link as
 // its events, and belongs to upper: its Connected comes when the handshake is
 // done, its Failed with a *[exchange.HandshakeError] if that fails. [Link.Over] has to
-// follow. The configuration is the link's own from now on.
-func (s *Loop) Dial(config *tls.Config, upper exchange.Events) *Link {
-	l := &Link{loop: s, config: config, upper: upper}
+// follow. The configuration is the link's own from now on. refused is told, before
+// upper, of a handshake that fails, unless it is nil.
+func (s *Loop) Dial(config *tls.Config, upper exchange.Events, refused func(error)) *Link {
+	l := &Link{loop: s, config: config, upper: upper, refused: refused}
 	if get := config.GetClientCertificate; get != nil {
 		config.GetClientCertificate = func(asked *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			shown, err := get(asked)
@@ -146,6 +147,7 @@ func (l *Link) handshaken(err error) {
 		}
 		return
 	}
+	l.refused = nil
 	early, fin := l.early, l.has(finished)
 	l.early = nil
 	l.clear(finished)
@@ -207,6 +209,9 @@ func (l *Link) refuse(err error) {
 	if l.accept == nil {
 		l.set(closed)
 		l.lower.Close()
+		if l.refused != nil {
+			l.refused(err)
+		}
 		l.upper.Failed(&exchange.HandshakeError{Err: err})
 		return
 	}
@@ -234,6 +239,21 @@ func (l *Link) gone(err error) {
 	l.accept = nil
 	a.Gone(err)
 }
+
+// Drop notes that the loop has closed the connection after a bug, without a word to
+// who is above.
+func (l *Link) Drop() {
+	if l.has(closed) {
+		return
+	}
+	l.set(closed)
+	l.give()
+	if l.accept != nil {
+		l.gone(errBug)
+	}
+}
+
+var errBug = errors.New("the handshake met a bug")
 
 // End closes an accepted connection whose handshake is not done; then it is for
 // who is above to close it.

@@ -23,6 +23,7 @@ type Link struct {
 	config  *tls.Config // until the handshake begins
 	accept  *Accept     // of an accepted connection, until its handshake is done
 	work    *handshake  // under way
+	refused func(error) // is told of a failed handshake with a backend
 	granted []byte      // what crypto/tls may read now
 	kept    []byte      // decrypted, and not consumed
 	early   []byte      // written before the handshake was done
