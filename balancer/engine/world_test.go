@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"evenkeel/balancer/certificates"
 	"evenkeel/balancer/exchange"
 	"evenkeel/balancer/table"
 	"evenkeel/fsm"
@@ -42,6 +44,7 @@ type world struct {
 	stopped  chan struct{}      // closed when the listener has ended
 	log      lockedBuffer
 	http2    func(*table.Pool) // changes the pool, as the registry will; may be nil
+	secure   *ListenerTLS      // nil: the listener speaks plain text
 }
 
 type lockedBuffer struct {
@@ -75,7 +78,9 @@ type tuning struct {
 	loops     int // 1 unless a test sets it
 	listener  fsm.ListenerTimeouts
 	pool      fsm.PoolSpec
-	http2     func(*table.Pool) // see world
+	http2     func(*table.Pool)      // see world
+	tls       *tls.Config            // of the listener
+	upstream  *certificates.Upstream // of the pool
 }
 
 // newWorld starts the listener; the backends are named b0, b1, ... tune may be
@@ -91,13 +96,17 @@ func newWorld(t testing.TB, tune func(*tuning), backends ...string) *world {
 	w.http2 = with.http2
 	w.builder = table.NewBuilder(names{
 		"two.test": {netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.1")},
-	}, table.Options{Loops: max(with.loops, 1)})
+	}, table.Options{Loops: max(with.loops, 1), TLS: func(*fsm.State, *fsm.Pool) *certificates.Upstream { return with.upstream }})
 	logger := slog.New(slog.NewTextHandler(&w.log, nil))
 	var err error
-	if w.engine, err = New(Config{Loops: max(with.loops, 1), DrainTimeout: patience, Logger: logger}); err != nil {
+	if w.engine, err = New(Config{Loops: max(with.loops, 1), DrainTimeout: patience, Logger: logger,
+		TLS: func(*fsm.State, *fsm.Listener) *ListenerTLS { return w.secure }}); err != nil {
 		t.Fatal(err)
 	}
 	w.engine.bounds, w.engine.drainIdle = with.Bounds, with.drainIdle
+	if with.tls != nil {
+		w.secure = w.engine.NewListenerTLS(with.tls)
+	}
 	w.do(fsm.Init{ClusterID: "test", FeatureLevel: fsm.FeatureLevel,
 		Objects: []fsm.Put{put("", "web", fsm.ListenerSpec{Address: ":80", Protocol: fsm.ProtocolHTTP, Timeouts: &with.listener})}})
 	w.do(put("", "p", with.pool))
