@@ -447,6 +447,7 @@ func TestOpenSSLAndCurlAreServed(t *testing.T) {
 	defer cancel()
 	for name, c := range map[string]struct {
 		argv []string
+		key  string // a command that has to be obeyed before what else is put in
 		in   string
 		want string
 	}{
@@ -455,6 +456,8 @@ func TestOpenSSLAndCurlAreServed(t *testing.T) {
 		"curl over plain HTTP": {argv: []string{"curl", "-s", "http://" + w.addr + "/"}, want: "this port speaks TLS"},
 		"openssl": {argv: []string{"openssl", "s_client", "-quiet", "-connect", w.addr, "-servername", "example.com"},
 			in: "GET / HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n", want: "hello"},
+		"openssl with new keys": {argv: []string{"openssl", "s_client", "-crlf", "-connect", w.addr, "-servername", "example.com"},
+			key: "K\n", in: "GET / HTTP/1.1\nHost: example.com\nConnection: close\n\n", want: "hello"},
 		"openssl refuses to renegotiate": {argv: []string{"openssl", "s_client", "-tls1_2", "-connect", w.addr}, in: "R\n", want: "alert unexpected message"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -466,10 +469,16 @@ func TestOpenSSLAndCurlAreServed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var out bytes.Buffer
+			var out lockedBuffer
 			cmd.Stdout, cmd.Stderr = &out, &out
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
+			}
+			if c.key != "" {
+				if _, err := io.WriteString(in, c.key); err != nil {
+					t.Error(err)
+				}
+				eventually(t, "keys are updated", func() bool { return strings.Contains(out.String(), "KEYUPDATE") })
 			}
 			if _, err := io.WriteString(in, c.in); err != nil {
 				t.Error(err)

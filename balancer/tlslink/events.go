@@ -35,8 +35,10 @@ func (l *Link) Data(p []byte) int {
 func (l *Link) read(p []byte) int {
 	taken := 0
 	for taken < len(p) && !l.has(closed|paused|peerEnded) {
+		l.passOn(false) // what who is above has left for a further write
 		plain, n, err := l.decrypt(p[taken:])
 		taken += n
+		l.say()
 		if len(plain) > len(l.kept) {
 			l.deliver(plain)
 		} else if n == 0 && err == nil {
@@ -93,15 +95,23 @@ func (l *Link) deliver(plain []byte) {
 	}
 }
 
-// control sends what crypto/tls had to say about what it read, and takes in how
-// that ended. It is false if the connection is at its end.
-func (l *Link) control(err error) bool {
-	if l.has(closed) {
-		return false
+// say sends what crypto/tls had to say about what it read.
+func (l *Link) say() {
+	if l.lower.Buffered() == 0 {
+		l.owed = 0
 	}
-	said := l.loop.owner == l
-	l.passOn(false)
+	if l.loop.owner == l {
+		l.owed += len(l.loop.sealed)
+		l.passOn(false)
+	}
+}
+
+// control takes in how reading ended. It is false if the connection is at its
+// end.
+func (l *Link) control(err error) bool {
 	switch {
+	case l.has(closed):
+		return false
 	case err == io.EOF:
 		l.set(peerEnded)
 		l.tellEnd()
@@ -109,7 +119,7 @@ func (l *Link) control(err error) bool {
 	case err != nil:
 		l.broke(err)
 		return false
-	case said && l.lower.Buffered() > l.loop.bounds.Owed && !l.has(finished):
+	case l.owed > l.loop.bounds.Owed:
 		l.set(closed)
 		l.lower.Abort(0)
 		l.upper.Failed(errOwed)
@@ -129,11 +139,15 @@ func (l *Link) broke(err error) {
 }
 
 // tellEnd tells that the peer sends nothing more, once who is above wants to hear
-// of it.
+// of it and has been given what came before.
 func (l *Link) tellEnd() {
-	if l.has(peerEnded) && !l.has(toldEnd|paused|closed) {
+	switch {
+	case l.has(toldEnd | paused | offering | closed):
+	case l.has(peerEnded):
 		l.set(toldEnd)
 		l.upper.EOF()
+	case l.has(lowerEnded):
+		l.broke(ErrTruncated)
 	}
 }
 
@@ -166,8 +180,9 @@ func (l *Link) EOF() {
 	case !l.has(established):
 		l.set(lowerEnded)
 		l.refuse(io.ErrUnexpectedEOF)
-	case !l.has(peerEnded):
-		l.broke(ErrTruncated)
+	default:
+		l.set(lowerEnded)
+		l.tellEnd()
 	}
 }
 

@@ -28,6 +28,7 @@ type Link struct {
 	kept    []byte      // decrypted, and not consumed
 	early   []byte      // written before the handshake was done
 	subject string      // of the client's certificate
+	owed    int         // bytes of crypto/tls's own that may not have been sent yet
 	heard   int         // bytes of the handshake, or after a refusal
 	state   state
 }
@@ -163,7 +164,7 @@ func (l *Link) Resume() {
 		return
 	}
 	l.lower.Resume()
-	if !l.has(offering) && (len(l.kept) > 0 || l.has(peerEnded) && !l.has(toldEnd)) {
+	if !l.has(offering) && (len(l.kept) > 0 || l.has(peerEnded|lowerEnded) && !l.has(toldEnd)) {
 		l.set(offering)
 		l.loop.world.Later((*offer)(l))
 	}
