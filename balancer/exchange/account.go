@@ -1,13 +1,8 @@
 package exchange
 
 import (
-	"time"
-
 	"evenkeel/balancer/table"
 )
-
-// local is what this loop counts of the present attempt's backend.
-func (x *exchange) local() *table.Local { return x.target.Stats.Local(x.loop.index) }
 
 // load counts n more requests in flight to a backend. Other loops learn of it
 // with the batch's end, if the pool's strategy looks at it.
@@ -17,9 +12,6 @@ func (l *Loop) load(pool *table.Pool, b *table.Backend, n int64) {
 		l.unpublished = append(l.unpublished, b)
 	}
 }
-
-// unload counts the present attempt as done.
-func (x *exchange) unload() { x.loop.load(x.pool, x.target, -1) }
 
 // BatchEnded publishes what other loops' picks depend on.
 func (l *Loop) BatchEnded() {
@@ -43,14 +35,4 @@ func (x *exchange) blame() {
 		x.local().Broken.Add(1)
 	}
 	x.disappoint()
-}
-
-// failureTakes is what a failed attempt counts as, where response times decide:
-// otherwise a backend that fails at once would seem the fastest of all.
-const failureTakes = int64(time.Second)
-
-// disappoint notes a failure as a long response time.
-func (x *exchange) disappoint() {
-	now := x.loop.now()
-	x.target.Stats.Latency.Observe(x.loop.index, max(now-x.tries.Began, failureTakes), now)
 }

@@ -7,8 +7,6 @@ import (
 	"evenkeel/balancer/table"
 )
 
-var errTimeout = errors.New("the connect timed out")
-
 // try sends the request to a backend, or answers it if none is left.
 func (x *exchange) try() {
 	for {
@@ -34,31 +32,20 @@ func (x *exchange) try() {
 // pick chooses the next backend; nil if there is none, or trying has gone on
 // long enough.
 func (x *exchange) pick() *table.Backend {
-	var tried *table.Tried
-	x.full = false
-	if x.anyone {
-		if x.tried.Len() >= x.attempts || x.loop.now()-x.began >= int64(x.loop.bounds.ConnectAll) {
-			return nil
-		}
-		tried = &x.tried
+	if x.exhausted() {
+		return nil
 	}
-	first := !x.has(picked)
-	q := x.choice(tried)
-	b := x.pool.Pick(q)
-	for b != nil && !first && x.loop.retired(b) {
-		x.tried.Add(b)
-		x.anyone, q.Tried = true, &x.tried
-		b = x.pool.Pick(q)
-	}
-	x.key = q.Key
-	x.set(picked)
+	first := !x.picked
+	q := x.choice(x.triedBefore())
+	b := x.next(q)
 	if x.pool.IsSticky() && (!first || b == nil || !x.pool.IsNamed(q, b)) {
 		x.set(setCookie)
 	}
-	if most := x.pool.Limits.BackendRequests; b != nil && most > 0 {
-		return x.permitted(b, most)
+	permitted := x.permitted(b)
+	if permitted != b && permitted != nil && x.pool.IsSticky() {
+		x.set(setCookie)
 	}
-	return b
+	return permitted
 }
 
 // choice is what the pool chooses by. The request's fields are there during its
@@ -66,7 +53,7 @@ func (x *exchange) pick() *table.Backend {
 func (x *exchange) choice(tried *table.Tried) *table.Choice {
 	q := &x.loop.choice
 	q.Tried, q.Now = tried, x.loop.now()
-	q.Key, q.Keyed = x.key, x.has(picked)
+	q.Key, q.Keyed = x.key, x.picked
 	if q.Keyed {
 		q.Fields = nil
 		return q
@@ -77,39 +64,9 @@ func (x *exchange) choice(tried *table.Tried) *table.Choice {
 	return q
 }
 
-// permitted returns the backend, or another one that is below its bound if that
-// is not; nil if none is. Requests that wait come first.
-func (x *exchange) permitted(b *table.Backend, most int) *table.Backend {
-	x.full = true
-	if !x.has(queued) && x.loop.queues[x.pool.Name] != nil {
-		return nil
-	}
-	if x.loop.acquire(b, most) {
-		x.permit = b
-		return b
-	}
-	for _, other := range x.pool.Choices() {
-		if other != b && !x.tried.Has(other) && !x.pool.Avoids(other) && !x.loop.retired(other) && x.loop.acquire(other, most) {
-			x.permit = other
-			if x.pool.IsSticky() {
-				x.set(setCookie)
-			}
-			return other
-		}
-	}
-	return nil
-}
-
 // begun begins an attempt at a backend. It is false if that failed at once.
 func (x *exchange) begun(b *table.Backend) bool {
-	x.target = b
-	x.loop.load(x.pool, b, 1)
-	local := b.Stats.Local(x.loop.index)
-	local.Requests.Add(1)
-	if x.attempt++; x.attempt > 1 {
-		local.Retries.Add(1)
-	}
-	x.tries = b.Stats.Attempt(x.loop.now())
+	x.aim(b)
 	if conn := x.loop.idle(b); conn != nil && x.mayUse(conn) {
 		x.attach(conn)
 		x.send()
@@ -156,28 +113,6 @@ func (x *exchange) dial(b *table.Backend) bool {
 		x.client.pause()
 	}
 	return true
-}
-
-// notConnected notes a connect that failed. Nothing was sent, so another
-// address of the backend is tried, or another backend, in any case.
-func (x *exchange) notConnected(err error) {
-	if x.addresses++; int(x.addresses) < len(x.target.Endpoints()) && x.loop.now()-x.began < int64(x.loop.bounds.ConnectAll) {
-		return
-	}
-	if !x.loop.world.IsLocal(err) {
-		x.local().ConnectFailures.Add(1)
-		x.disappoint()
-		x.fault(connectFault(err))
-	}
-	x.exclude(x.target)
-}
-
-// exclude ends an attempt, and keeps further ones from the same backend.
-func (x *exchange) exclude(b *table.Backend) {
-	x.addresses = 0
-	x.tried.Add(b)
-	x.anyone = true
-	x.settle()
 }
 
 // send gives the request, as far as it has come, to the backend's connection.

@@ -10,18 +10,14 @@ import (
 // exchange is one request and its response, over as many backends as it takes
 // to find one that answers. It is used again for later requests of its loop.
 type exchange struct {
-	loop     *Loop
+	seeker
 	client   *Client
 	settings *Settings
-	routed   *table.Route // nil if none matched
-	pool     *table.Pool
+	routed   *table.Route   // nil if none matched
 	copies   *table.Pool    // where a copy is still to go, nil if nowhere
 	copyTo   *table.Backend // of that pool
-	target   *table.Backend // of the present attempt
-	tries    table.Attempt  // which that is
-	backend  *Backend       // its connection, nil between attempts
+	backend  *Backend       // the present attempt's connection, nil between attempts
 	limits   table.PoolTimeouts
-	attempts int
 
 	method http1.Method
 	minor  uint8
@@ -31,22 +27,12 @@ type exchange struct {
 	// replay is set.
 	request []byte
 	offer   []byte // the protocols that the client offers to switch to
-	began   int64  // when the head was complete
-	key     uint64 // what the pool hashes of it
-	attempt int16  // how many there were
 	whole   int64  // when the whole request has to be done; 0: never
-
-	tried         table.Tried
-	full          bool           // the last pick found backends, all at their bound
-	permit        *table.Backend // whose permit the attempt holds
-	before, after *exchange      // in the queue
-	anyone        bool           // tried is not empty
-	addresses     int16          // of the present backend that were tried in vain
-	fresh         int8           // how often a connection was closed before it was used
-	repeats       int8
-	interim       int8
-	failure       *answer // if no backend is left
-	state         exchangeState
+	fresh   int8   // how often a connection was closed before it was used
+	repeats int8
+	interim int8
+	failure *answer // if no backend is left
+	state   exchangeState
 }
 
 // exchangeState is a set of flags.
@@ -65,10 +51,8 @@ const (
 	clientHalf                              // the tunnel's client has ended
 	backendHalf                             // and its backend
 	accounted                               // the request was counted as done
-	queued                                  // it waits for a backend below its bound
 	discarding                              // the response is out, the rest of the request is thrown away
 	responded                               // the response is out, the rest of the request goes to its backend
-	picked                                  // the key of the choice is known
 	setCookie                               // the client is to return to this backend
 	backendPaused                           // the backend waits for the client to read
 	serverError                             // the response's status is 500 or above
@@ -335,7 +319,7 @@ func (x *exchange) clientDrained() {
 // clientExpired: what was due from the client, or the whole request, is late.
 func (x *exchange) clientExpired() {
 	switch {
-	case x.has(queued):
+	case x.isQueued():
 		x.unqueue()
 		x.answer(noBackend)
 	case x.has(discarding | responded): // there is its response already
@@ -412,22 +396,6 @@ func (x *exchange) account() {
 	if x.target != nil {
 		x.unload()
 		x.returnPermit()
-	}
-}
-
-func (x *exchange) returnPermit() {
-	if b := x.permit; b != nil {
-		x.permit = nil
-		x.loop.release(b, x.pool)
-	}
-}
-
-// settle ends the account of an attempt that came to nothing.
-func (x *exchange) settle() {
-	if x.target != nil {
-		x.unload()
-		x.returnPermit()
-		x.target = nil
 	}
 }
 

@@ -26,9 +26,6 @@ func (l *Loop) counted(pool *table.Pool, b *table.Backend, a table.Attempt, stat
 	}
 }
 
-// fault counts the present attempt as failed.
-func (x *exchange) fault(fault string) { x.loop.failed(x.pool, x.target, x.tries, fault) }
-
 // connectFault names how a connect failed.
 func connectFault(err error) string {
 	if _, ok := errors.AsType[*HandshakeError](err); ok {

@@ -59,7 +59,7 @@ func (l *Loop) take() *exchange {
 		l.free = l.free[:last]
 		return x
 	}
-	return &exchange{loop: l}
+	return &exchange{seeker: seeker{loop: l}}
 }
 
 // give takes an exchange back. Nobody refers to it any more.
@@ -70,6 +70,6 @@ func (l *Loop) give(x *exchange) {
 	}
 	tried := x.tried
 	tried.Reset()
-	*x = exchange{loop: l, request: request[:0], tried: tried}
+	*x = exchange{seeker: seeker{loop: l, tried: tried}, request: request[:0]}
 	l.free = append(l.free, x)
 }
