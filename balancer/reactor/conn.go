@@ -106,6 +106,15 @@ func (c *Conn) SetHandler(h Handler) { c.handler = h }
 // connection, over its life.
 func (c *Conn) Sent() int64 { return c.sent }
 
+// Ends returns the addresses of the peer and of this side, as the kernel knows
+// them; zero addresses if it does not (any more). Each call is two system calls.
+func (c *Conn) Ends() (peer, own netip.AddrPort) {
+	if c.has(closed) {
+		return netip.AddrPort{}, netip.AddrPort{}
+	}
+	return endsOf(c.fd)
+}
+
 // Kept is how many bytes arrived that the handler has not consumed.
 func (c *Conn) Kept() int { return len(c.in) }
 

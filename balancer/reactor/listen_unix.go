@@ -35,6 +35,7 @@ func bindAndListen(fd int, at netip.AddrPort, v4only bool) error {
 		{unix.SOL_SOCKET, unix.SO_REUSEPORT, 1},
 		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1}, // inherited where the kernel does that
 	}
+	options = append(options, keepAlive[:]...)
 	if !v4only {
 		only := 1 // an address of one family
 		if at.Addr().IsUnspecified() {

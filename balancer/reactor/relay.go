@@ -125,6 +125,7 @@ func (r *relay) fill(moved *int64) (waits bool, err error) {
 	case errno == syscall.EAGAIN:
 		c.clear(readable)
 		c.register()
+		r.returnPipe() // a relay may wait for long, and others have use for it
 		return true, nil
 	case errno != 0:
 		c.fail(errno)
@@ -199,11 +200,15 @@ func (r *relay) drop() {
 	if r.to.feeding == r {
 		r.to.feeding = nil
 	}
+	r.returnPipe()
+	r.from.queue()
+}
+
+func (r *relay) returnPipe() {
 	if r.pipe != (pipe{}) {
 		r.from.loop.putPipe(r.pipe, r.inPipe == 0)
 		r.pipe = pipe{}
 	}
-	r.from.queue()
 }
 
 func (c *Conn) dropRelays() {

@@ -41,6 +41,10 @@ func isSilent(fd int32) bool {
 	return errors.Is(err, syscall.EAGAIN)
 }
 
+// keepAlive has the kernel find peers that vanished without a word, at the pace
+// that the system is set to: not all of these systems have options for it.
+var keepAlive = [...][3]int{{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1}}
+
 // openPipe and splice: these kernels move nothing between sockets, so relays
 // copy.
 func openPipe(int) (pipe, bool)                     { return pipe{}, false }
@@ -99,7 +103,7 @@ func dialSocket(to netip.AddrPort) (int32, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+	if err := setUp(fd); err != nil {
 		closeFD(int32(fd))
 		return 0, err
 	}
@@ -131,19 +135,7 @@ func accept(fd int32) (int32, netip.AddrPort, syscall.Errno) {
 	if err != nil {
 		return 0, netip.AddrPort{}, errnoOf(err)
 	}
-	return int32(n), peerOf(from), 0
-}
-
-// peerOf reads an address that a system call returned. IPv4 that came in over
-// an IPv6 socket is IPv4.
-func peerOf(from unix.Sockaddr) netip.AddrPort {
-	switch from := from.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(from.Addr), uint16(from.Port))
-	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(from.Addr).Unmap(), uint16(from.Port))
-	}
-	return netip.AddrPort{}
+	return int32(n), addrPort(from), 0
 }
 
 // inherited tells that accepted connections have the options of the listening
@@ -156,7 +148,7 @@ const spreads = false
 
 func setUpAccepted(fd int32) {
 	// It fails on a broken connection only, which reading finds.
-	_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	_ = setUp(int(fd))
 }
 
 // refuseNew would turn new handshakes away; these kernels cannot.

@@ -60,5 +60,6 @@ func closeFD(int32)                                       {}
 func shutdownWrite(int32)                                 {}
 func resetOnClose(int32)                                  {}
 func setUpAccepted(int32)                                 {}
+func endsOf(int32) (peer, own netip.AddrPort)             { return peer, own }
 
 func handOver([]*Loop, []Acceptor) func(int32, netip.AddrPort) { return nil }
