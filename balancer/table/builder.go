@@ -56,7 +56,7 @@ func NewBuilder(resolver Resolver, options Options) *Builder {
 	}
 	return &Builder{
 		resolver: resolver, options: options,
-		last:  &Table{state: fsm.New(), router: newRouter(), pools: iradix.New[*Pool]()},
+		last:  &Table{state: fsm.New(), router: newRouter(), forwards: newForwards(), pools: iradix.New[*Pool]()},
 		users: map[string]map[string]struct{}{},
 		homes: map[string]string{}, again: map[string]struct{}{},
 		ramping: map[string]time.Duration{}, rated: map[string]*Pool{},
@@ -131,7 +131,8 @@ func (b *Builder) Update(s *fsm.State) *Table {
 	if s == b.last.state && changes.none() {
 		return b.last
 	}
-	b.last = &Table{state: s, router: b.routes(changes), pools: b.pools(changes, now), compiled: changes.pools}
+	router, forwards := b.routes(changes)
+	b.last = &Table{state: s, router: router, forwards: forwards, pools: b.pools(changes, now), compiled: changes.pools}
 	return b.last
 }
 
@@ -153,17 +154,18 @@ func (b *Builder) addOwn(changes *changes, now time.Duration) {
 	}
 }
 
-func (b *Builder) routes(changes *changes) router {
-	r := b.last.router
+func (b *Builder) routes(changes *changes) (router, forwards) {
+	r, f := b.last.router, b.last.forwards
 	for name := range changes.routes {
 		if before := changes.before.Route(name); before != nil {
-			r = r.without(before)
+			r, f = r.without(before), f.without(serverNameOf(&before.Spec), before)
 		}
 		if after := changes.after.Route(name); after != nil {
-			r = r.with(after, compileRoute(after, b.options.Random))
+			route := compileRoute(after, b.options.Random)
+			r, f = r.with(after, route), f.with(serverNameOf(&after.Spec), after, route)
 		}
 	}
-	return r
+	return r, f
 }
 
 func (b *Builder) pools(changes *changes, now time.Duration) *iradix.Tree[*Pool] {

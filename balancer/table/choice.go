@@ -58,8 +58,14 @@ func (h *hashing) key(q *Choice) (key uint64, has bool) {
 			return picker.HashString(value), true
 		}
 	}
-	address := q.Client.As16()
-	return picker.HashBytes(address[:]), h.on == fsm.HashSource
+	return SourceKey(q.Client), h.on == fsm.HashSource
+}
+
+// SourceKey is the [Choice.Key] of a client's address. It is that of a connection
+// that is forwarded, which has nothing else to be hashed.
+func SourceKey(client netip.Addr) uint64 {
+	address := client.As16()
+	return picker.HashBytes(address[:])
 }
 
 // hashDecoded hashes what a part of a query stands for, so that all spellings of

@@ -7,6 +7,7 @@ import (
 
 	"evenkeel/balancer/certificates"
 	"evenkeel/balancer/picker"
+	"evenkeel/balancer/proxyproto"
 	"evenkeel/fsm"
 )
 
@@ -29,6 +30,9 @@ type Pool struct {
 	HTTP2 bool
 	// TLS is how the backends are spoken to by TLS; nil: they are not.
 	TLS *certificates.Upstream
+	// ProxyProtocol is the version of the PROXY header that each connection to a
+	// backend begins with; 0: none does.
+	ProxyProtocol proxyproto.Version
 	// Shared outlives tables.
 	Shared *PoolStats
 

@@ -31,6 +31,7 @@ func (src *poolSource) compile(object *fsm.Pool) *Pool {
 	p.TLS = src.tls(object)
 	p.Shared = src.previous.shared(p.uid)
 	p.Ejection = src.ejection(object.Spec)
+	p.ProxyProtocol = proxyProtocolOf(&object.Spec)
 	src.slowStart = time.Duration(object.Spec.SlowStart)
 	p.backends = src.backends(p)
 	p.choose(object.Spec, src.options.Zone)

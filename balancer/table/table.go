@@ -14,6 +14,8 @@ import (
 type Table struct {
 	state  *fsm.State
 	router router
+	// forwards are the routes of connections that are forwarded.
+	forwards forwards
 	pools  *iradix.Tree[*Pool]
 	// compiled are the names of the pools that differ from the table before, or
 	// are gone.
@@ -65,6 +67,15 @@ func (t *Table) Pool(r *Route) *Pool {
 	}
 	pool, _ := t.pools.Get(key)
 	return pool
+}
+
+// Forward returns the route of a connection that is forwarded, or nil if none
+// matches. It is one of those that name the listener, ask for nothing of HTTP
+// and have pools: with the highest priority; then with the exact server name
+// before the longest wildcard before none; then the one whose name comes first.
+// serverName is "" if the client sent none, or the listener does not look.
+func (t *Table) Forward(listener, serverName string) *Route {
+	return t.forwards.find(listener, serverName)
 }
 
 // PoolNamed returns the pool of that name, or nil.

@@ -1,0 +1,14 @@
+package table
+
+import (
+	"evenkeel/balancer/proxyproto"
+	"evenkeel/fsm"
+)
+
+// serverNameOf returns the server name that a route's connections are for, ""
+// for all.
+func serverNameOf(*fsm.RouteSpec) string { return "" }
+
+// proxyProtocolOf returns the version of the PROXY header that a pool's
+// connections begin with, 0 for none.
+func proxyProtocolOf(*fsm.PoolSpec) proxyproto.Version { return 0 }
