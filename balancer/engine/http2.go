@@ -24,8 +24,8 @@ func schemeOf(*table.Pool) string { return "http" }
 // client knows that it may speak HTTP/2 (RFC 9113 section 3.3). Where TLS is, ALPN says
 // so before.
 func (l *loop) ServeHTTP2(on exchange.Link, listener *exchange.Listener, peer netip.Addr) exchange.Events {
-	plain, ok := on.(link)
-	if !ok || listener.Settings.Load().HTTP2.Disabled {
+	plain := connOf(on)
+	if plain == nil || listener.Settings.Load().HTTP2.Disabled {
 		return nil
 	}
 	server := l.serveHTTP2(on, listener, peer)

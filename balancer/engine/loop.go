@@ -173,13 +173,24 @@ func (l *loop) clients(of *exchange.Listener, f func(client)) {
 // link is a connection as exchanges see it.
 type link struct{ *reactor.Conn }
 
+// connOf is the connection that a link is; nil if it is something else.
+func connOf(on exchange.Link) *reactor.Conn {
+	switch on := on.(type) {
+	case link:
+		return on.Conn
+	case announcedLink:
+		return on.Conn
+	}
+	return nil
+}
+
 // Relay implements [exchange.Link].
 func (l link) Relay(to exchange.Link, n int64) bool {
-	other, ok := to.(link)
-	if ok {
-		l.Conn.Relay(other.Conn, n)
+	other := connOf(to)
+	if other != nil {
+		l.Conn.Relay(other, n)
 	}
-	return ok
+	return other != nil
 }
 
 // Abort implements [exchange.Link].

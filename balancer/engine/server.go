@@ -240,12 +240,3 @@ func (s *Server) bound() int64 {
 
 // Release implements [reactor.Acceptor].
 func (a *acceptor) Release() { a.server.left() }
-
-// Accept implements [reactor.Acceptor].
-func (a *acceptor) Accept(c *reactor.Conn, peer netip.AddrPort) reactor.Handler {
-	c.FailWhilePaused()
-	if t := a.server.tls.Load(); t != nil {
-		return a.secure(c, peer.Addr(), t)
-	}
-	return a.loop.exchanges.NewClient(link{c}, a.server.listener, peer.Addr())
-}

@@ -52,11 +52,11 @@ func (s *secured) Cut() {
 
 // secure begins to serve an accepted connection by TLS. It counts as one from the
 // beginning; the handshake is part of what [exchange.Settings].ClientHead bounds.
-func (a *acceptor) secure(c *reactor.Conn, peer netip.Addr, t *ListenerTLS) reactor.Handler {
+func (a *acceptor) secure(on exchange.Link, peer netip.Addr, t *ListenerTLS) exchange.Events {
 	l, listener := a.loop, a.server.listener
 	live, counters := &listener.Live[l.on.Index()], &listener.Counters[l.on.Index()]
 	live.Connections.Add(1)
-	return &secured{listener: listener, Link: l.tls.Accept(link{c}, tlslink.Accept{
+	return &secured{listener: listener, Link: l.tls.Accept(on, tlslink.Accept{
 		Config:   t.config,
 		Deadline: l.on.Now() + int64(listener.Settings.Load().ClientHead),
 		Ready: func(over *tlslink.Link, state tls.ConnectionState) exchange.Events {

@@ -67,12 +67,29 @@ func (x *exchange) choice(tried *table.Tried) *table.Choice {
 // begun begins an attempt at a backend. It is false if that failed at once.
 func (x *exchange) begun(b *table.Backend) bool {
 	x.aim(b)
-	if conn := x.loop.idle(b); conn != nil && x.mayUse(conn) {
-		x.attach(conn)
-		x.send()
-		return true
+	if x.shares() {
+		if conn := x.loop.idle(b); conn != nil && x.mayUse(conn) {
+			x.attach(conn)
+			x.send()
+			return true
+		}
 	}
 	return x.dial(b)
+}
+
+// shares tells whether connections to the pool serve one request after the
+// other. One that begins with a PROXY header is its client's, and what else came
+// over it would count as that client's: so it serves one request and no more,
+// since what the pool keeps is for whoever comes next.
+func (x *exchange) shares() bool { return x.pool.ProxyProtocol == 0 }
+
+// announce tells a new connection's backend of the client, if it wants to be told.
+func (x *exchange) announce() {
+	link := x.backend.link
+	if header := announcement(x.pool, x.client.link, x.loop.world.Scratch()); len(header) > 0 {
+		link.Write(header, true)
+		link.Flush(true) // what is sent of the request is counted from here
+	}
 }
 
 // gatherBytes is the longest request that is sure to wait for the other events

@@ -28,8 +28,9 @@ func (b *Backend) Connected() {
 	if !b.shares {
 		b.target.Stats.Local(b.loop.index).Connects.Add(1)
 	}
-	if b.x != nil {
-		b.x.send()
+	if x := b.x; x != nil {
+		x.announce()
+		x.send()
 	}
 }
 

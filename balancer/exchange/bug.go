@@ -9,6 +9,13 @@ func (l *Loop) Bug(handler any) {
 		side.counters().Panics.Add(1)
 		side.gone()
 		x = side.x
+	case *Forward:
+		side.bug()
+	case *forwardBackend:
+		(*Forward)(side).bug()
+	case *Announced:
+		side.counters().Panics.Add(1)
+		side.gone()
 	case *mirror:
 		side.end()
 	case *Backend:

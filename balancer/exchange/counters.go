@@ -3,7 +3,10 @@ package exchange
 import "sync/atomic"
 
 // Counters are what one loop counts of one listener. Only that loop writes
-// them; anybody may read.
+// them; anybody may read. At a listener of connections that are forwarded each
+// is counted as a request, NoRoute and NoBackend count those that were closed
+// for that reason, BadGateway those whose backend reset them before it sent
+// anything, and Timeout those that were idle for too long.
 type Counters struct {
 	// Requests counts requests whose head arrived whole.
 	Requests atomic.Uint64
@@ -20,10 +23,15 @@ type Counters struct {
 	// up an earlier session, and BadHandshakes those that came to nothing, and clients
 	// that spoke HTTP without TLS.
 	Handshakes, Resumed, BadHandshakes atomic.Uint64
+	// ProxyHeader and Hello count connections that were closed before anything
+	// else: since they did not begin with a PROXY header, or came from where none
+	// is believed, though the listener wants one; and since they did not begin with
+	// the hello of a TLS client.
+	ProxyHeader, Hello atomic.Uint64
 	// Panics counts requests that met a bug of Evenkeel's.
 	Panics atomic.Uint64
 	// BytesIn and BytesOut count what passed of bodies, with what frames their
-	// chunks, and of tunnels, from and to clients.
+	// chunks, of tunnels and of forwarded connections, from and to clients.
 	BytesIn, BytesOut atomic.Uint64
 
 	_ [64]byte // no two loops share a cache line

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"evenkeel/balancer/proxyproto"
 	"evenkeel/balancer/table"
 )
 
@@ -59,6 +60,37 @@ func (e *HandshakeError) Error() string { return fmt.Sprintf("TLS handshake: %v"
 
 // Unwrap returns what went wrong.
 func (e *HandshakeError) Unwrap() error { return e.Err }
+
+// Ended is a link that knows between whom it is. One over another link knows
+// what that knows.
+type Ended interface {
+	// Ends returns the client's address and the one that it connected to; what a
+	// PROXY header said of them, if there was one. An address that is not known is
+	// the zero address.
+	Ends() (source, destination netip.AddrPort)
+}
+
+// endsOf returns what is known of a link.
+func endsOf(link Link) proxyproto.Header {
+	if known, ok := link.(Ended); ok {
+		source, destination := known.Ends()
+		return proxyproto.Header{Source: source, Destination: destination}
+	}
+	return proxyproto.Header{}
+}
+
+// announcement appends the PROXY header that a connection to a backend of the
+// pool begins with for that client; nothing if it has none.
+func announcement(pool *table.Pool, client Link, dst []byte) []byte {
+	if pool.ProxyProtocol == 0 {
+		return dst
+	}
+	header, err := proxyproto.Append(dst, pool.ProxyProtocol, endsOf(client))
+	if err != nil { // no table has another version
+		panic(err)
+	}
+	return header
+}
 
 // Error codes of HTTP/2 (RFC 9113 section 7) for [Link.Abort].
 const (

@@ -14,6 +14,8 @@ type Settings struct {
 	// Scheme is how clients speak to the listener: "https", or "http", which "" means
 	// too.
 	Scheme string
+	// Protocol is what the clients speak.
+	Protocol Protocol
 	// Trusted are the networks of trusted proxies.
 	Trusted []netip.Prefix
 	// NoXForwarded, NoForwarded and Via say which fields are written.
@@ -24,6 +26,12 @@ type Settings struct {
 	ClientHead, ClientIdle, Body time.Duration
 	// HTTP2 is how clients may use HTTP/2.
 	HTTP2 HTTP2
+	// Idle is how long a forwarded connection may be silent in both directions.
+	Idle time.Duration
+	// ProxyHeader tells that each connection has to begin with a PROXY header, and
+	// ProxyTrusted from which networks connections are taken at all then.
+	ProxyHeader  bool
+	ProxyTrusted []netip.Prefix
 	// Connections bounds the client connections; 0: no bound.
 	Connections int
 }
@@ -41,6 +49,29 @@ func (s *Settings) scheme() string {
 		return "http"
 	}
 	return s.Scheme
+}
+
+// Protocol is what the clients of a listener speak.
+type Protocol uint8
+
+const (
+	// ProtocolHTTP is HTTP, whatever it comes over.
+	ProtocolHTTP Protocol = iota
+	// ProtocolTCP is anything: connections are forwarded as they are.
+	ProtocolTCP
+	// ProtocolTLSPassthrough is TLS that a backend ends: connections are forwarded
+	// by the name that they are for.
+	ProtocolTLSPassthrough
+)
+
+// Announces tells whether a peer is believed what its PROXY header says.
+func (s *Settings) Announces(peer netip.Addr) bool {
+	for _, network := range s.ProxyTrusted {
+		if network.Contains(peer.Unmap()) {
+			return true
+		}
+	}
+	return false
 }
 
 // isTrusted tells whether a client is believed what it says of others.

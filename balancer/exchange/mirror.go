@@ -69,7 +69,7 @@ func (x *exchange) sendMirror() {
 	}
 	l.load(pool, b, 1)
 	l.mirrors++
-	m.link, m.request = link, append([]byte(nil), x.request...)
+	m.link, m.request = link, append(announcement(pool, x.client.link, nil), x.request...)
 	m.deadline(pool.Timeouts.Connect)
 }
 

@@ -56,6 +56,8 @@ func newWorld(t testing.TB, pool fsm.PoolSpec, backends int) *world {
 	pool.Strategy = fsm.StrategyRoundRobin
 	do(fsm.Init{ClusterID: "test", FeatureLevel: fsm.FeatureLevel, Objects: []fsm.Put{{Name: "p", Spec: pool}}})
 	do(fsm.Put{Name: "r", Spec: fsm.RouteSpec{Pools: []fsm.WeightedPool{{Name: "p", Weight: 1}}}})
+	do(fsm.Put{Name: "tcp", Spec: fsm.ListenerSpec{Address: ":90", Protocol: fsm.ProtocolHTTP}})
+	do(fsm.Put{Name: "f", Spec: fsm.RouteSpec{Listeners: []string{"tcp"}, Pools: []fsm.WeightedPool{{Name: "p", Weight: 1}}}})
 	for i := range backends {
 		do(fsm.Put{Pool: "p", Name: fmt.Sprintf("b%d", i), Spec: fsm.BackendSpec{
 			Address: fmt.Sprintf("127.0.0.1:%d", 9000+i), Weight: 1, AdminState: fsm.AdminReady,
@@ -133,7 +135,13 @@ type wire struct {
 	closed   bool
 	aborted  bool
 	code     uint32 // with which
+	relays   bool   // it can
+	to       *wire  // where the bytes of a relay go, nil if there is none
+	ends     [2]netip.AddrPort
 }
+
+// Ends implements [Ended].
+func (c *wire) Ends() (source, destination netip.AddrPort) { return c.ends[0], c.ends[1] }
 
 // Write implements [Link].
 func (c *wire) Write(p []byte, _ bool) bool {
@@ -185,8 +193,11 @@ func (c *wire) Abort(code uint32) {
 	c.closed, c.aborted, c.code = true, true, code
 }
 func (c *wire) SetDeadline(at int64) { c.deadline = at }
-func (c *wire) Relay(Link, int64) bool {
-	return false
+func (c *wire) Relay(to Link, _ int64) bool {
+	if c.relays {
+		c.to = to.(*wire)
+	}
+	return c.relays
 }
 func (c *wire) Alive() bool { return !c.closed && !c.broken && !c.ended && len(c.in) == 0 }
 func (c *wire) Unsend()     { c.gathered = c.gathered[:0] }
@@ -199,7 +210,7 @@ func (c *wire) give(p string) {
 
 // settle gives what was kept, as a loop does.
 func (c *wire) settle() {
-	for !c.closed && !c.paused && len(c.in) > 0 {
+	for !c.closed && !c.paused && c.to == nil && len(c.in) > 0 {
 		in := c.in
 		c.in = nil
 		n := c.events.Data(in)
