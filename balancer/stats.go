@@ -34,6 +34,8 @@ type ListenerStats struct {
 	Timeout           uint64 // 504
 	Refused           uint64 // any other status
 	ClientLeft        uint64
+	ProxyHeader       uint64 // connections closed for their PROXY header
+	Hello             uint64 // connections closed for their TLS hello
 	Panics            uint64
 	BytesIn, BytesOut uint64
 	Active            int64 // requests, now
@@ -109,6 +111,8 @@ func (s *ListenerStats) add(c *exchange.Counters) {
 	s.BadGateway += c.BadGateway.Load()
 	s.Timeout += c.Timeout.Load()
 	s.Refused += c.Refused.Load()
+	s.ProxyHeader += c.ProxyHeader.Load()
+	s.Hello += c.Hello.Load()
 	s.Panics += c.Panics.Load()
 	s.ClientLeft += c.ClientLeft.Load()
 	s.BytesIn += c.BytesIn.Load()

@@ -30,9 +30,14 @@ type ListenerTraffic struct {
 	// Requests counts all requests. Of those, no route matched the Unrouted,
 	// the Unavailable found no usable backend, BadGateway and Timeout had one
 	// that failed them, the Refused were faulty themselves, the client went
-	// away from the ClientLeft, and the Panics are Evenkeel's own failures.
+	// away from the ClientLeft, and the Panics are Evenkeel's own failures. At a
+	// listener that forwards connections each of those is a request.
 	Requests, Unrouted, Unavailable, BadGateway, Timeout, Refused, ClientLeft, Panics uint64
-	// BytesIn and BytesOut are of bodies and tunnels, from and to clients.
+	// ProxyHeader and Hello count connections that were closed before any request:
+	// they did not begin with the PROXY header, or TLS hello, that they have to.
+	ProxyHeader, Hello uint64
+	// BytesIn and BytesOut are of bodies, tunnels and forwarded connections, from
+	// and to clients.
 	BytesIn, BytesOut uint64
 }
 
@@ -41,6 +46,7 @@ func (l ListenerTraffic) errors() map[string]uint64 {
 	return map[string]uint64{
 		"no_route": l.Unrouted, "no_backend": l.Unavailable, "bad_gateway": l.BadGateway, "timeout": l.Timeout,
 		"refused": l.Refused, "client_left": l.ClientLeft, "panic": l.Panics,
+		"proxy_header": l.ProxyHeader, "tls_hello": l.Hello,
 	}
 }
 

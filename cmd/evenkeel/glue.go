@@ -31,7 +31,7 @@ func counters(traffic *balancer.Balancer) httpapi.Traffic {
 			Name: l.Name, Connections: l.Connections, Active: l.Active,
 			Requests: l.Requests, Unrouted: l.NoRoute, Unavailable: l.NoBackend,
 			BadGateway: l.BadGateway, Timeout: l.Timeout, Refused: l.Refused,
-			ClientLeft: l.ClientLeft, Panics: l.Panics, BytesIn: l.BytesIn, BytesOut: l.BytesOut,
+			ClientLeft: l.ClientLeft, ProxyHeader: l.ProxyHeader, Hello: l.Hello, Panics: l.Panics, BytesIn: l.BytesIn, BytesOut: l.BytesOut,
 		})
 	}
 	for _, b := range stats.Backends {
