@@ -16,7 +16,7 @@ type Table struct {
 	router router
 	// forwards are the routes of connections that are forwarded.
 	forwards forwards
-	pools  *iradix.Tree[*Pool]
+	pools    *iradix.Tree[*Pool]
 	// compiled are the names of the pools that differ from the table before, or
 	// are gone.
 	compiled map[string]struct{}
