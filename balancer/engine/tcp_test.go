@@ -361,9 +361,15 @@ func TestForwardedConnectionsStickToTheirSource(t *testing.T) {
 	}
 }
 
-// sendsHeader has the pool announce its clients.
+// sendsHeader has the pool announce its clients, from the loop that reads it.
 func (w *world) sendsHeader(version proxyproto.Version) {
-	w.engine.Table().PoolNamed("p").ProxyProtocol = version // nobody uses the table yet
+	w.t.Helper()
+	done := make(chan struct{})
+	w.engine.loops[0].on.Post(func() {
+		defer close(done)
+		w.engine.Table().PoolNamed("p").ProxyProtocol = version
+	})
+	await(w.t, done, "the loop")
 }
 
 func believing(networks ...string) func(*exchange.Settings) {

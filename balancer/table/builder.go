@@ -158,11 +158,11 @@ func (b *Builder) routes(changes *changes) (router, forwards) {
 	r, f := b.last.router, b.last.forwards
 	for name := range changes.routes {
 		if before := changes.before.Route(name); before != nil {
-			r, f = r.without(before), f.without(serverNameOf(&before.Spec), before)
+			r, f = r.without(before), f.without(serverNameOf(&before.Spec.Match), before)
 		}
 		if after := changes.after.Route(name); after != nil {
 			route := compileRoute(after, b.options.Random)
-			r, f = r.with(after, route), f.with(serverNameOf(&after.Spec), after, route)
+			r, f = r.with(after, route), f.with(serverNameOf(&after.Spec.Match), after, route)
 		}
 	}
 	return r, f

@@ -19,12 +19,13 @@ const (
 	MissMethod     = "method"     // it is for other methods
 	MissHeader     = "header"     // a header field is not as it asks for
 	MissQuery      = "query"      // a query parameter is not
+	MissServerName = "sni"        // it is for another server name
 	MissUnreadable = "unreadable" // this build cannot read one of its expressions, and it takes no request
 )
 
 var missTexts = map[miss]string{
 	missListener: MissListener, missHost: MissHost, missPath: MissPath, missMethod: MissMethod,
-	missHeader: MissHeader, missQuery: MissQuery, missUnreadable: MissUnreadable,
+	missHeader: MissHeader, missQuery: MissQuery, missUnreadable: MissUnreadable, missServerName: MissServerName,
 }
 
 // Search is how the route of a request was found.
@@ -170,6 +171,8 @@ func (m missed) why(spec *fsm.RouteSpec, q *Request) string {
 			return fmt.Sprintf("the method %s is not %s", q.Method, match.Methods[0])
 		}
 		return fmt.Sprintf("the method %s is none of %s", q.Method, strings.Join(match.Methods, ", "))
+	case missServerName:
+		return fmt.Sprintf("the server name %q is not %s", q.ServerName, serverNameOf(match))
 	case missHeader:
 		return "of the header field " + whyValue(match.Headers[m.at])
 	case missQuery:

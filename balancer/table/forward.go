@@ -15,7 +15,7 @@ type forwards struct{ router router }
 func newForwards() forwards { return forwards{newRouter()} }
 
 func (f forwards) find(listener, serverName string) *Route {
-	return f.router.findOwn(&Request{Listener: listener, Host: serverName, Path: "/"})
+	return f.router.findOwn(&Request{Listener: listener, Host: serverName, ServerName: serverName, Path: "/"})
 }
 
 // with and without are as those of [router]. The route is for connections with
@@ -34,8 +34,8 @@ func (f forwards) without(serverName string, object *fsm.Route) forwards {
 	return forwards{f.router.without(named(object, serverName))}
 }
 
-// named is the route with a server name where its host would be. It asks for
-// nothing else, since what it asks of requests would keep it out of here.
+// named is the route with a server name where its host would be: so many routes
+// cost no more than one.
 func named(object *fsm.Route, serverName string) *fsm.Route {
 	other := *object
 	other.Spec.Match = fsm.RouteMatch{Host: serverName}

@@ -3,6 +3,7 @@ package table
 import (
 	"regexp"
 	"slices"
+	"strings"
 
 	"evenkeel/fsm"
 )
@@ -15,6 +16,9 @@ type Request struct {
 	// Host is the host of the target or the Host field, in any case, with or
 	// without a port, brackets of an IPv6 address, or a final dot.
 	Host string
+	// ServerName is what the client's TLS asked for, in any case, without a final
+	// dot; "" without TLS, or if it asked for none.
+	ServerName string
 	// Path is decoded and without dot segments, see [RoutingPath]; an empty one
 	// counts as "/".
 	Path string
@@ -39,6 +43,7 @@ type FieldSource interface {
 // conditions are what a route asks for besides listener, host and path. They
 // are checked only for routes at whose host and path a request arrived.
 type conditions struct {
+	serverName     string // exact or a wildcard; "" for all
 	methods        []string
 	headers, query []valueMatch
 }
@@ -52,7 +57,8 @@ type valueMatch struct {
 
 // compileConditions returns nil if there are none.
 func compileConditions(m fsm.RouteMatch) (*conditions, error) {
-	if len(m.Methods)+len(m.Headers)+len(m.Query) == 0 {
+	serverName := serverNameOf(&m)
+	if serverName == "" && len(m.Methods)+len(m.Headers)+len(m.Query) == 0 {
 		return nil, nil
 	}
 	headers, err := compileValues(m.Headers)
@@ -63,7 +69,7 @@ func compileConditions(m fsm.RouteMatch) (*conditions, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conditions{methods: m.Methods, headers: headers, query: query}, nil
+	return &conditions{serverName: serverName, methods: m.Methods, headers: headers, query: query}, nil
 }
 
 func compileValues(specs []fsm.ValueMatch) ([]valueMatch, error) {
@@ -98,6 +104,9 @@ func (c *conditions) count() int {
 		return 0
 	}
 	n := len(c.headers) + len(c.query)
+	if c.serverName != "" {
+		n++
+	}
 	if len(c.methods) > 0 {
 		n++
 	}
@@ -109,6 +118,9 @@ func (c *conditions) count() int {
 func (c *conditions) unmet(q *Request) (kind miss, at int) {
 	if c == nil {
 		return missNone, 0
+	}
+	if c.serverName != "" && !isNamed(c.serverName, q.ServerName) {
+		return missServerName, 0
 	}
 	if len(c.methods) > 0 && !slices.Contains(c.methods, q.Method) {
 		return missMethod, 0
@@ -124,6 +136,15 @@ func (c *conditions) unmet(q *Request) (kind miss, at int) {
 		}
 	}
 	return missNone, 0
+}
+
+// isNamed tells whether a pattern is the name, or a wildcard above it.
+func isNamed(pattern, name string) bool {
+	domain, wildcard := strings.CutPrefix(pattern, "*")
+	if !wildcard {
+		return strings.EqualFold(pattern, name)
+	}
+	return len(name) > len(domain) && strings.EqualFold(name[len(name)-len(domain):], domain)
 }
 
 // inFields tells whether a field line has the name and, as a whole, the value.

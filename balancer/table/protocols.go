@@ -5,9 +5,8 @@ import (
 	"evenkeel/fsm"
 )
 
-// serverNameOf returns the server name that a route's connections are for, ""
-// for all.
-func serverNameOf(*fsm.RouteSpec) string { return "" }
+// serverNameOf returns the server name that a route is for, "" for all.
+func serverNameOf(*fsm.RouteMatch) string { return "" }
 
 // proxyProtocolOf returns the version of the PROXY header that a pool's
 // connections begin with, 0 for none.

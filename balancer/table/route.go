@@ -144,6 +144,7 @@ type miss uint8
 const (
 	missNone miss = iota
 	missUnreadable
+	missServerName
 	missMethod
 	missHeader
 	missQuery
