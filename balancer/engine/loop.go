@@ -110,7 +110,7 @@ func (l *loop) Date() []byte {
 
 // Dial implements [exchange.World].
 func (l *loop) Dial(pool *table.Pool, b *table.Backend, to netip.AddrPort, events exchange.Events) (exchange.Link, error) {
-	if pool.HTTP2 {
+	if pool.HTTP2 && !exchange.IsWhole(events) {
 		return l.streams.Dial(pool, b, to, events)
 	}
 	return l.connect(pool, b, to, events)
@@ -125,7 +125,19 @@ func (l *loop) connect(pool *table.Pool, b *table.Backend, to netip.AddrPort, ev
 	if err != nil {
 		return nil, err
 	}
+	l.announce(conn, events)
 	return link{conn}, nil
+}
+
+// announce has a connection that was dialled begin with what its backend is told
+// of the client: it is kept until there is a connection, and what is written
+// later goes behind it.
+func (l *loop) announce(conn *reactor.Conn, events exchange.Events) {
+	if of, ok := events.(exchange.Announcing); ok {
+		if header := of.AppendAnnouncement(l.Scratch()); len(header) > 0 {
+			conn.Write(header, true)
+		}
+	}
 }
 
 func (l *loop) drop(gone []*table.Stats) {

@@ -91,6 +91,7 @@ func (l *loop) dialTLS(pool *table.Pool, b *table.Backend, to netip.AddrPort, ev
 	if err != nil {
 		return nil, err
 	}
+	l.announce(conn, events)
 	over.Over(link{conn})
 	return over, nil
 }

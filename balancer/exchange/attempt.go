@@ -83,15 +83,6 @@ func (x *exchange) begun(b *table.Backend) bool {
 // since what the pool keeps is for whoever comes next.
 func (x *exchange) shares() bool { return x.pool.ProxyProtocol == 0 }
 
-// announce tells a new connection's backend of the client, if it wants to be told.
-func (x *exchange) announce() {
-	link := x.backend.link
-	if header := announcement(x.pool, x.client.link, x.loop.world.Scratch()); len(header) > 0 {
-		link.Write(header, true)
-		link.Flush(true) // what is sent of the request is counted from here
-	}
-}
-
 // gatherBytes is the longest request that is sure to wait for the other events
 // of its batch, among which an unasked response would show itself (see Data)
 // before anything was sent.
@@ -117,7 +108,7 @@ func (x *exchange) dial(b *table.Backend) bool {
 		x.exclude(b)
 		return false
 	}
-	conn := &Backend{loop: x.loop, target: b, place: -1, shares: x.pool.HTTP2}
+	conn := &Backend{loop: x.loop, x: x, target: b, place: -1, shares: x.pool.HTTP2}
 	link, err := x.loop.world.Dial(x.pool, b, endpoint, conn)
 	if err != nil {
 		x.notConnected(err)

@@ -22,15 +22,19 @@ type Backend struct {
 	keep      bool // it may serve another one after it
 }
 
+// AppendAnnouncement implements [Announcing].
+func (b *Backend) AppendAnnouncement(dst []byte) []byte {
+	return announcement(b.x.pool, b.x.client.link, dst)
+}
+
 // Connected is a connect that succeeded.
 func (b *Backend) Connected() {
 	b.connected = true
 	if !b.shares {
 		b.target.Stats.Local(b.loop.index).Connects.Add(1)
 	}
-	if x := b.x; x != nil {
-		x.announce()
-		x.send()
+	if b.x != nil {
+		b.x.send()
 	}
 }
 

@@ -221,9 +221,6 @@ func (f *Forward) connected() {
 	f.backend.SetDeadline(0)
 	f.up = direction{from: f.link, to: f.backend, paused: f.up.paused, ended: f.up.ended}
 	f.down = direction{from: f.backend, to: f.link}
-	if header := announcement(f.pool, f.link, f.loop.world.Scratch()); len(header) > 0 && !f.backend.Write(header, false) {
-		f.up.broken = true // reading tells
-	}
 	f.alive()
 	if f.up.ended {
 		f.backend.CloseWrite()

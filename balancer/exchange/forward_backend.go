@@ -8,6 +8,11 @@ import (
 // several attempts one at a time has a connection.
 type forwardBackend Forward
 
+// AppendAnnouncement implements [Announcing].
+func (b *forwardBackend) AppendAnnouncement(dst []byte) []byte {
+	return announcement(b.pool, b.link, dst)
+}
+
 // Connected is a connect that succeeded.
 func (b *forwardBackend) Connected() { (*Forward)(b).connected() }
 

@@ -327,9 +327,7 @@ func TestADrainCutsForwardedConnectionsAtItsEnd(t *testing.T) {
 
 	connecting := w.accept()
 	at := w.dialled[len(w.dialled)-1]
-	for _, b := range w.view.Table.PoolNamed("p").Backends() {
-		at.events.(*forwardBackend).CutFor(b.Stats)
-	}
+	at.events.(*forwardBackend).CutFor(connecting.events.(*Forward).target.Stats)
 	if !at.closed || connecting.closed {
 		t.Errorf("a connect goes to another backend: %+v, %+v", at, connecting)
 	}

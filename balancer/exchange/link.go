@@ -79,8 +79,22 @@ func endsOf(link Link) proxyproto.Header {
 	return proxyproto.Header{}
 }
 
-// announcement appends the PROXY header that a connection to a backend of the
-// pool begins with for that client; nothing if it has none.
+// Announcing is what is dialled for on behalf of a client.
+type Announcing interface {
+	// AppendAnnouncement appends the PROXY header that the connection has to begin
+	// with, before anything else and also before TLS; nothing if it needs none. It
+	// is for [World.Dial] to ask.
+	AppendAnnouncement(dst []byte) []byte
+}
+
+// IsWhole tells whether a dial is for a connection that is forwarded whole, which
+// needs one of its own whatever protocol requests to the pool are in.
+func IsWhole(events Events) bool {
+	_, whole := events.(*forwardBackend)
+	return whole
+}
+
+// announcement appends the PROXY header of a connection to a backend of the pool.
 func announcement(pool *table.Pool, client Link, dst []byte) []byte {
 	if pool.ProxyProtocol == 0 {
 		return dst
@@ -161,7 +175,8 @@ type World interface {
 	// Dial begins to connect to a pool's backend at one of its addresses. An error
 	// means that it could not begin. Where the pool is for HTTP/2 the link is a
 	// stream at a time of the connections that requests share: Alive tells whether
-	// one may begin now.
+	// one may begin now. A connection begins with what the events announce, see
+	// [Announcing].
 	Dial(pool *table.Pool, b *table.Backend, to netip.AddrPort, events Events) (Link, error)
 	// ServeHTTP2 has a client's connection served that began with the preface of
 	// HTTP/2, and returns who gets its events from now on; nil if that cannot be.

@@ -53,7 +53,7 @@ func (x *exchange) sendMirror() {
 	if !ok || l.retired(b) {
 		return
 	}
-	m := &mirror{loop: l, pool: pool, target: b, tries: b.Stats.Attempt(l.now()), method: x.method}
+	m := &mirror{loop: l, client: x.client.link, pool: pool, target: b, tries: b.Stats.Attempt(l.now()), method: x.method}
 	if most := pool.Limits.BackendRequests; most > 0 {
 		if !l.acquire(b, most) {
 			return
@@ -62,6 +62,7 @@ func (x *exchange) sendMirror() {
 	}
 	b.Stats.Local(l.index).Requests.Add(1)
 	link, err := l.world.Dial(pool, b, endpoint, m)
+	m.client = nil
 	if err != nil {
 		m.connectFailed(err)
 		m.returnPermit()
@@ -69,7 +70,7 @@ func (x *exchange) sendMirror() {
 	}
 	l.load(pool, b, 1)
 	l.mirrors++
-	m.link, m.request = link, append(announcement(pool, x.client.link, nil), x.request...)
+	m.link, m.request = link, append([]byte(nil), x.request...)
 	m.deadline(pool.Timeouts.Connect)
 }
 
@@ -77,6 +78,7 @@ func (x *exchange) sendMirror() {
 // thrown away. It implements the events of a link.
 type mirror struct {
 	loop     *Loop
+	client   Link // whose request it is, for the dial alone
 	link     Link
 	pool     *table.Pool
 	target   *table.Backend
@@ -90,6 +92,9 @@ type mirror struct {
 	// permitted tells that it holds a permit of its backend.
 	permitted bool
 }
+
+// AppendAnnouncement implements [Announcing].
+func (m *mirror) AppendAnnouncement(dst []byte) []byte { return announcement(m.pool, m.client, dst) }
 
 func (m *mirror) deadline(after time.Duration) {
 	m.link.SetDeadline(m.loop.now() + int64(after))

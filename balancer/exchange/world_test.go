@@ -106,6 +106,9 @@ func (w *world) Dial(_ *table.Pool, _ *table.Backend, _ netip.AddrPort, events E
 		return nil, errors.New("refused")
 	}
 	wire := &wire{events: events}
+	if of, ok := events.(Announcing); ok {
+		wire.out = of.AppendAnnouncement(nil)
+	}
 	w.dialled = append(w.dialled, wire)
 	return wire, nil
 }

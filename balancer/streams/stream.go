@@ -1,6 +1,8 @@
 package streams
 
 import (
+	"net/netip"
+
 	"evenkeel/balancer/exchange"
 	"evenkeel/balancer/http1"
 	"evenkeel/balancer/http2"
@@ -149,6 +151,14 @@ func (c *stream) Sent() int64 {
 		return 0
 	}
 	return c.stream.Sent()
+}
+
+// Ends implements [exchange.Ended], as far as the connection's link knows.
+func (c *stream) Ends() (source, destination netip.AddrPort) {
+	if known, ok := c.server.link.(exchange.Ended); ok {
+		return known.Ends()
+	}
+	return source, destination
 }
 
 // Alive tells whether the client still waits.

@@ -3,6 +3,7 @@ package tlslink
 import (
 	"crypto/tls"
 	"errors"
+	"net/netip"
 
 	"evenkeel/balancer/exchange"
 )
@@ -63,6 +64,14 @@ func (l *Link) Upper() exchange.Events { return l.upper }
 
 // Lower is the link below.
 func (l *Link) Lower() exchange.Link { return l.lower }
+
+// Ends implements [exchange.Ended], as far as the link below knows.
+func (l *Link) Ends() (source, destination netip.AddrPort) {
+	if known, ok := l.lower.(exchange.Ended); ok {
+		return known.Ends()
+	}
+	return source, destination
+}
 
 // ClientSubject is the subject of the certificate that the client showed and that
 // was verified, as it is written in a field; "" if it showed none.
