@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"evenkeel/balancer/certificates"
 	"evenkeel/balancer/ejection"
 	"evenkeel/balancer/engine"
 	"evenkeel/balancer/exchange"
@@ -64,6 +65,13 @@ type Config struct {
 	// here, [fsm.HealthUp] stands in for its verdict. The map is not changed any
 	// more. It does not block. With nil the verdict alone counts.
 	Local func() (health map[string]fsm.Health, changed <-chan struct{})
+	// ListenerTLS returns how a listener speaks TLS in a state; ok is false if it
+	// speaks plain text. Certificates that did not change are the same pointers. It is
+	// called for each state, and does not block. With nil no listener speaks TLS.
+	ListenerTLS func(state *fsm.State, listener *fsm.Listener) (settings certificates.Settings, ok bool)
+	// PoolTLS returns how a pool's backends are spoken to by TLS, as ListenerTLS does;
+	// it is called for each pool that is compiled. With nil none is.
+	PoolTLS func(state *fsm.State, pool *fsm.Pool) (settings certificates.UpstreamSettings, ok bool)
 }
 
 // Source gives the registry. Watch returns the present state, never nil, and a
@@ -80,6 +88,7 @@ type Balancer struct {
 	resolver  *resolver.Resolver
 	listeners *listeners
 	ejector   *ejection.Ejector
+	secure    *secure
 	started   time.Time
 	newest    atomic.Pointer[applied]
 	loaded    atomic.Bool // a table was made
@@ -106,13 +115,18 @@ func New(config Config) (*Balancer, error) {
 		ejector:  ejection.New(config.Logger),
 		started:  time.Now(),
 	}
-	path, err := engine.New(engine.Config{
+	b.secure = newSecure(&b.config)
+	with := engine.Config{
 		Loops: config.Loops, Nice: config.Nice, DrainTimeout: config.DrainTimeout, Logger: config.Logger, Suspect: b.suspect,
-	})
+	}
+	if config.ListenerTLS != nil {
+		with.TLS = b.secure.listener
+	}
+	path, err := engine.New(with)
 	if err != nil {
 		return nil, err
 	}
-	b.engine = path
+	b.engine, b.secure.engine = path, path
 	b.listeners = newListeners(b.open, path.Counters, config.Logger)
 	return b, nil
 }
@@ -133,6 +147,7 @@ func (b *Balancer) Run(ctx context.Context, source Source) error {
 	defer end()
 	group, alive := errgroup.WithContext(life)
 	group.Go(func() error { return b.resolver.Run(alive) })
+	group.Go(func() error { return b.secure.stapler.Run(alive) })
 	// The loops go on until the last connection has drained.
 	looping, stopLoops := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopLoops()

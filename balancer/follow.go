@@ -12,10 +12,14 @@ import (
 // this node about one, ejection or step of a slow start; one for all of a moment
 // while they come faster than its pace.
 func (b *Balancer) follow(ctx context.Context, source Source) error {
-	builder := table.NewBuilder(b.resolver, table.Options{
+	options := table.Options{
 		Loops: b.engine.Loops(), Zone: b.config.Zone, StickyKeys: b.config.StickyKeys,
 		Ejects: true, Now: b.now,
-	})
+	}
+	if b.config.PoolTLS != nil {
+		options.TLS = b.secure.pool
+	}
+	builder := table.NewBuilder(b.resolver, options)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	last, tables := fsm.New(), pace{}
@@ -39,6 +43,7 @@ func (b *Balancer) follow(ctx context.Context, source Source) error {
 			b.served.Store(state.Revision())
 		}
 		last = state
+		b.secure.look(state, time.Now())
 		timer.Reset(b.idle(builder))
 		select {
 		case <-replaced:

@@ -1,12 +1,14 @@
 package certificates
 
 import (
+	"bytes"
 	"crypto/hkdf"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Policies, as https://wiki.mozilla.org/Security/Server_Side_TLS names them.
@@ -54,6 +56,13 @@ type Settings struct {
 	// makes them, all are known. Without any, sessions resume on this node alone, and
 	// not beyond a change of the settings.
 	TicketKeys [][]byte
+}
+
+// Equal tells whether two settings say the same.
+func (s Settings) Equal(other Settings) bool {
+	return s.Listener == other.Listener && slices.Equal(s.Certificates, other.Certificates) && s.MinVersion == other.MinVersion &&
+		s.Policy == other.Policy && s.RefuseUnknown == other.RefuseUnknown && slices.Equal(s.Protocols, other.Protocols) &&
+		s.ClientCA == other.ClientCA && s.ClientMode == other.ClientMode && slices.EqualFunc(s.TicketKeys, other.TicketKeys, bytes.Equal)
 }
 
 // suites are Mozilla's intermediate ones as far as crypto/tls has them; those of

@@ -2,8 +2,10 @@ package certificates
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 )
 
@@ -55,6 +57,18 @@ func NewUpstream(s UpstreamSettings) (*Upstream, error) {
 	return &Upstream{config: config}, nil
 }
 
+// NoUpstream believes nobody: it stands in where what a pool says cannot be used,
+// so that its backends are not spoken to in another way.
+func NoUpstream() *Upstream {
+	return &Upstream{config: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}}
+}
+
+// Equal tells whether two settings say the same.
+func (s UpstreamSettings) Equal(other UpstreamSettings) bool {
+	return s.Pool == other.Pool && s.ServerName == other.ServerName && s.CA == other.CA && s.Certificate == other.Certificate &&
+		s.Insecure == other.Insecure && slices.Equal(s.Protocols, other.Protocols)
+}
+
 // For returns the configuration of a connection to a backend with that address,
 // "host:port", which is the connection's own.
 func (u *Upstream) For(address string) *tls.Config {
@@ -65,6 +79,9 @@ func (u *Upstream) For(address string) *tls.Config {
 			host = address
 		}
 		config.ServerName = strings.TrimSuffix(host, ".")
+	}
+	if config.ClientSessionCache == nil {
+		return config
 	}
 	config.ClientSessionCache = sessions{cache: config.ClientSessionCache, of: address}
 	return config
