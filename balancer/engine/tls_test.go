@@ -192,13 +192,33 @@ func TestAListenerSpeaksTLSAndSaysSo(t *testing.T) {
 	}
 }
 
-func TestHTTP2IsNotOfferedAsLongAsNobodyServesIt(t *testing.T) {
-	w := newWorld(t, securing(t, nil), answering(t, "x"))
+func TestHTTP2IsChosenInTheHandshake(t *testing.T) {
+	backend := httptest.NewServer(telling("X-Forwarded-Proto", "X-Client-Cert-Subject"))
+	t.Cleanup(backend.Close)
+	w := newWorld(t, securing(t, func(s *certificates.Settings) { s.ClientCA = theIssuer().pem }), backend.Listener.Addr().String())
 	config := trusting()
-	config.NextProtos = []string{"h2", "http/1.1"}
-	p := w.dialTLS(config)
-	if got := p.Conn.(*tls.Conn).ConnectionState().NegotiatedProtocol; got != "http/1.1" {
-		t.Errorf("the protocol is %q", got)
+	_, shown := theIssuer().issue(t, "somebody", "client.test")
+	config.Certificates = []tls.Certificate{shown}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true}}
+	defer client.CloseIdleConnections()
+	for range 3 { // the later ones are streams that are used again
+		request, err := http.NewRequest("GET", "https://"+w.addr+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("X-Client-Cert-Subject", "CN=forged")
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		if err != nil || response.ProtoMajor != 2 || string(body) != "X-Forwarded-Proto=https\nX-Client-Cert-Subject=CN=somebody\n" {
+			t.Errorf("got %q by %s, %v", body, response.Proto, err)
+		}
+		response.Body.Close()
+	}
+	if n := w.counters.Handshakes.Load(); n != 1 {
+		t.Errorf("%d handshakes", n)
 	}
 }
 

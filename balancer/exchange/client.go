@@ -47,9 +47,7 @@ const firstFlight = 10 * 1220
 func (l *Loop) NewClient(link Link, listener *Listener, peer netip.Addr) *Client {
 	c := &Client{loop: l, link: link, listener: listener, peer: peer}
 	l.Opened(listener)
-	if shown, ok := link.(ClientSubject); ok {
-		c.subject = shown.ClientSubject()
-	}
+	c.subject = subjectOf(link)
 	c.deadline(listener.Settings.Load().ClientHead)
 	return c
 }
@@ -66,6 +64,15 @@ func (l *Loop) NewStream(link Link, listener *Listener, peer netip.Addr) *Client
 // the same link. Nothing of the first may be on the stack any more.
 func (c *Client) Renew(listener *Listener, peer netip.Addr) {
 	*c = Client{loop: c.loop, link: c.link, listener: listener, peer: peer, state: clientStream | clientLast}
+	c.subject = subjectOf(c.link)
+}
+
+// subjectOf is the subject of the certificate that a link's client has shown.
+func subjectOf(link Link) string {
+	if shown, ok := link.(ClientSubject); ok {
+		return shown.ClientSubject()
+	}
+	return ""
 }
 
 // TooLarge answers a stream whose head was beyond the listener's limits.

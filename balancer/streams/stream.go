@@ -19,6 +19,14 @@ type stream struct {
 	place  int                // among the server's
 }
 
+// ClientSubject implements [exchange.ClientSubject].
+func (c *stream) ClientSubject() string {
+	if shown, ok := c.server.link.(exchange.ClientSubject); ok {
+		return shown.ClientSubject()
+	}
+	return ""
+}
+
 // takeStream returns a link for a new stream of a server.
 func (l *Loop) takeStream(s *Server) *stream {
 	if last := len(l.freeStreams) - 1; last >= 0 {
