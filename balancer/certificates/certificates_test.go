@@ -244,6 +244,17 @@ func TestBackendsAreVerified(t *testing.T) {
 			}
 		})
 	}
+	two, err := NewUpstream(UpstreamSettings{Insecure: true, Protocols: []string{HTTP2}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := meet(t, server, two.For("backend.test:443")); !has(err, "does not choose HTTP/2") {
+		t.Errorf("a backend of HTTP/1: %v", err)
+	}
+	server.NextProtos = []string{HTTP2}
+	if _, _, err := meet(t, server, two.For("backend.test:443")); err != nil {
+		t.Error(err)
+	}
 	if _, err := NewUpstream(UpstreamSettings{Pool: "p", CA: "-"}); !has(err, `pool "p"`) {
 		t.Error(err)
 	}

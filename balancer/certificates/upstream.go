@@ -3,6 +3,7 @@ package certificates
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -23,9 +24,12 @@ type UpstreamSettings struct {
 	Certificate *Certificate
 	// Insecure has every certificate believed.
 	Insecure bool
-	// Protocols are the ALPN names that are offered.
+	// Protocols are the ALPN names that are offered. Where that is [HTTP2] alone, a
+	// backend that does not choose it is not spoken to.
 	Protocols []string
 }
+
+var errNoHTTP2 = errors.New("the backend does not choose HTTP/2: have it offer h2, or set the pool's protocol to http1")
 
 // maxSessions is how many sessions are kept for a pool, the newest.
 const maxSessions = 256
@@ -48,6 +52,14 @@ func NewUpstream(s UpstreamSettings) (*Upstream, error) {
 			return nil, fmt.Errorf("pool %q: authority of backends: %w", s.Pool, err)
 		}
 		config.RootCAs = pool
+	}
+	if len(s.Protocols) == 1 && s.Protocols[0] == HTTP2 { // RFC 9113 section 3.2
+		config.VerifyConnection = func(state tls.ConnectionState) error {
+			if state.NegotiatedProtocol != HTTP2 {
+				return errNoHTTP2
+			}
+			return nil
+		}
 	}
 	if shown := s.Certificate; shown != nil {
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
