@@ -120,3 +120,20 @@ func TestLoopsThatEndLeaveNoHandshake(t *testing.T) {
 		}
 	}
 } // the end of the loop and goleak do the rest
+
+func TestNothingComesBehindAHello(t *testing.T) {
+	for name, key := range map[string]tls.Certificate{"P-256": issue(t, "a.test", ecdsaKey()), "RSA": issue(t, "a.test", rsaKey())} {
+		t.Run(name, func(t *testing.T) {
+			w := start(t, &tls.Config{Certificates: []tls.Certificate{key}}, echo, nil)
+			record := append(hello(t), make([]byte, 2000)...)
+			n := len(record) - headerSize
+			record[3], record[4] = byte(n>>8), byte(n)
+			if _, err := w.raw().Write(record); err != nil {
+				t.Fatal(err)
+			}
+			if err := await(t, w.gone, "word of it"); err == nil {
+				t.Error("the handshake goes on")
+			}
+		})
+	}
+}

@@ -27,6 +27,7 @@ var ErrPlain = errors.New("the client speaks HTTP without TLS")
 
 var (
 	errLong    = errors.New("the peer sent too much before the handshake was done")
+	errBehind  = errors.New("the peer sent something behind its hello before it was answered")
 	errStalled = errors.New("the peer left the handshake waiting while others waited for their turn")
 )
 
@@ -65,8 +66,39 @@ type handshake struct {
 	err   error
 	done  bool
 
+	hello, rest []byte // a hello that is given in pieces, and what is left of it
+
 	since         int64 // when it began to wait for its peer
 	before, after *Link // among those that do
+}
+
+// pieceSize is how much of a hello crypto/tls gets at a time. It keeps its buffer
+// for as long as the connection lasts, and that for a header and so much is the
+// smallest it makes: 1.4 KiB less than that for a whole hello with a post-quantum
+// key.
+const pieceSize = 512
+
+// cut has the hello that was granted come in records of their own, which are as
+// good as one: RFC 8446 section 5.1.
+func (h *handshake) cut(l *Link) {
+	if record := l.granted; record[0] == recordHandshake && len(record) > headerSize+pieceSize {
+		h.hello, l.granted = record, nil
+		h.rest = record[headerSize:]
+	}
+}
+
+// piece returns the next one, nil if there is none.
+func (h *handshake) piece() []byte {
+	n := min(len(h.rest), pieceSize)
+	if n == 0 {
+		h.hello = nil
+		return nil
+	}
+	p := append(make([]byte, 0, headerSize+pieceSize), h.hello[:3]...)
+	p = append(p, byte(n>>8), byte(n))
+	p = append(p, h.rest[:n]...)
+	h.rest = h.rest[n:]
+	return p
 }
 
 // wait has the rest of the loop go on. It returns false if the handshake is given
@@ -184,7 +216,14 @@ func (l *Link) greet(p []byte) int {
 			return len(p)
 		}
 		l.granted = rest[:n]
+		if l.accept != nil && l.heard == n {
+			l.work.cut(l)
+		}
 		l.step()
+		if h := l.work; h != nil && len(h.rest) > 0 {
+			l.refuse(errBehind)
+			return len(p)
+		}
 		l.granted = nil
 		taken += n
 	}

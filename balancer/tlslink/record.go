@@ -1,7 +1,8 @@
 package tlslink
 
 const (
-	headerSize = 5
+	recordHandshake = 22 // RFC 8446 section 5.1
+	headerSize      = 5
 	// mostCiphertext is the largest record of any version: RFC 5246 section 6.2.3.
 	mostCiphertext = 16<<10 + 2048
 	// mostPlaintext is what one holds: RFC 8446 section 5.1.

@@ -26,9 +26,13 @@ func (noRecord) Temporary() bool { return true }
 func (w *wire) Read(p []byte) (int, error) {
 	l := (*Link)(w)
 	for len(l.granted) == 0 {
-		switch {
-		case l.work == nil:
+		if l.work == nil {
 			return 0, noRecord{}
+		}
+		if l.granted = l.work.piece(); len(l.granted) > 0 {
+			break
+		}
+		switch {
 		case l.has(lowerEnded):
 			return 0, io.EOF
 		case !l.work.wait():
