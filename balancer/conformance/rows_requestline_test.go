@@ -75,7 +75,7 @@ func lineRows() []row {
 		refused("an empty line that is CR CR LF is refused", "9112 2.2", "GET / HTTP/1.1\r\nHost: a.test\r\n\r\r\n\r\n"),
 		refused("white space between the request line and the fields is refused", "9112 2.2", "GET / HTTP/1.1\r\n \r\nHost: a.test\r\n\r\n"),
 		refused("a TLS hello is refused", rfc, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"),
-		refused("the preface of HTTP/2 is refused", "9113 3.4", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").orStatus("505"),
+		refused("what is not quite the preface of HTTP/2 is refused", "9113 3.4", "PRI * HTTP/2.0\r\n\r\nSX\r\n\r\n").orStatus("505"),
 		refused("a PROXY line is refused where none is configured", rfc, "PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n"+get()),
 		becomes("an empty line before the request is skipped", "9112 2.2", "\r\n"+get(), "GET / HTTP/1.1\nHost: a.test"),
 		{name: "an empty line between two requests is skipped", rfc: "9112 2.2",

@@ -18,7 +18,12 @@ func (l *loop) newStreams() *streams.Loop {
 }
 
 // schemeOf is what requests to the backends of a pool come by.
-func schemeOf(*table.Pool) string { return "http" }
+func schemeOf(pool *table.Pool) string {
+	if pool.TLS != nil {
+		return "https"
+	}
+	return "http"
+}
 
 // ServeHTTP2 implements [exchange.World]: for a connection of clear text whose
 // client knows that it may speak HTTP/2 (RFC 9113 section 3.3). Where TLS is, ALPN says

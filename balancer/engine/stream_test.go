@@ -353,7 +353,10 @@ func TestOwnAnswers(t *testing.T) {
 			t.Errorf("%d, close %v", response.StatusCode, response.Close)
 		}
 	})
-	t.Run("HTTP/2 without asking is refused, and nothing reaches a backend", func(t *testing.T) {
+	t.Run("HTTP/2 where it is off is refused, and nothing reaches a backend", func(t *testing.T) {
+		without := *w.server.listener.Settings.Load()
+		without.HTTP2.Disabled = true
+		w.server.listener.Settings.Store(&without)
 		p := w.dial()
 		p.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 		response := p.response("PRI")

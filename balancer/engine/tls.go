@@ -41,6 +41,14 @@ func (s *secured) End() {
 	s.Link.End()
 }
 
+// Drain tells its client that no further request is served, where the protocol
+// can.
+func (s *secured) Drain() {
+	if over, ok := s.Upper().(client); ok {
+		drain(over)
+	}
+}
+
 // Cut closes it whatever is under way.
 func (s *secured) Cut() {
 	if over, ok := s.Upper().(client); ok {

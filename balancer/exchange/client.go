@@ -161,8 +161,13 @@ func (c *Client) readHead(p []byte) int {
 	}
 	n, err := c.loop.request.Parse(p, &c.progress, &settings.Limits)
 	if err != nil {
-		if events := c.switched(p); events != nil {
-			return events.Data(p)
+		if c.beginsWithPreface(p) {
+			if len(p) < len(preface) {
+				return 0
+			}
+			if events := c.handOver(); events != nil {
+				return events.Data(p)
+			}
 		}
 		c.refuse(err)
 		return len(p)
@@ -179,12 +184,15 @@ func (c *Client) readHead(p []byte) int {
 // request of HTTP/1 it is malformed once its first line is complete.
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-// switched hands a connection over that is one of HTTP/2 by what it begins with
-// (RFC 9113 section 3.3), and returns to whom; nil if it is not.
-func (c *Client) switched(p []byte) Events {
-	if c.has(clientServed|clientStream) || !bytes.HasPrefix(p, []byte(preface[:min(len(p), len(preface))])) {
-		return nil
-	}
+// beginsWithPreface tells whether this may be a connection of HTTP/2, by as much
+// as there is of the preface.
+func (c *Client) beginsWithPreface(p []byte) bool {
+	return !c.has(clientServed|clientStream) && bytes.HasPrefix(p, []byte(preface[:min(len(p), len(preface))]))
+}
+
+// handOver hands a connection over that is one of HTTP/2 (RFC 9113 section 3.3),
+// and returns to whom; nil if nobody takes it.
+func (c *Client) handOver() Events {
 	events := c.loop.world.ServeHTTP2(c.link, c.listener, c.peer)
 	if events != nil {
 		c.state |= clientGone // its new owner counts the connection

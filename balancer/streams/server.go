@@ -14,6 +14,7 @@ type Server struct {
 	link     exchange.Link
 	listener *exchange.Listener
 	peer     netip.Addr
+	subject  string // of the certificate that the client has shown
 	conn     *http2.Conn
 	open     []*stream // those that the exchanges have not given up
 	left     []*stream // those that were given up, and are still among open
@@ -47,6 +48,9 @@ func (s *Server) has(f serverState) bool { return s.state&f != 0 }
 func (l *Loop) NewServer(link exchange.Link, listener *exchange.Listener, peer netip.Addr) *Server {
 	settings := listener.Settings.Load()
 	s := &Server{loop: l, link: link, listener: listener, peer: peer}
+	if shown, ok := link.(exchange.ClientSubject); ok {
+		s.subject = shown.ClientSubject()
+	}
 	l.Exchanges.Opened(listener)
 	s.settleBy = l.now() + int64(settings.ClientHead)
 	s.conn = http2.NewServer(s, l.configOf(settings), &l.memory)

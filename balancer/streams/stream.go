@@ -20,12 +20,7 @@ type stream struct {
 }
 
 // ClientSubject implements [exchange.ClientSubject].
-func (c *stream) ClientSubject() string {
-	if shown, ok := c.server.link.(exchange.ClientSubject); ok {
-		return shown.ClientSubject()
-	}
-	return ""
-}
+func (c *stream) ClientSubject() string { return c.server.subject }
 
 // takeStream returns a link for a new stream of a server.
 func (l *Loop) takeStream(s *Server) *stream {
