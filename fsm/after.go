@@ -21,6 +21,8 @@ func (s *State) ObjectsAfter(ref Ref) iter.Seq[AnyObject] {
 		return after(s.backends, backendKey(ref.Pool, ref.Name))
 	case KindToken:
 		return after(s.tokens, ref.Name)
+	case KindCertificate:
+		return after(s.certs, ref.Name)
 	}
 	return func(func(AnyObject) bool) {}
 }

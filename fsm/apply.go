@@ -9,7 +9,10 @@ const (
 	maxPools     = 20_000
 	maxBackends  = 200_000
 	maxTokens    = 1_000
-	maxNodes     = 256
+
+	maxCertificates = 10_000
+
+	maxNodes = 256
 	// maxChanges is how many versions ChangedSince looks back, and
 	// maxChangedRefs how many names they may hold together, some 6 MB: one
 	// command can touch every backend.
@@ -22,7 +25,7 @@ var limits = [...]struct {
 	most int
 }{
 	{KindListener, maxListeners}, {KindRoute, maxRoutes}, {KindPool, maxPools},
-	{KindBackend, maxBackends}, {KindToken, maxTokens}, {KindNode, maxNodes},
+	{KindBackend, maxBackends}, {KindToken, maxTokens}, {KindNode, maxNodes}, {KindCertificate, maxCertificates},
 }
 
 // Apply applies the commands of one entry in order and returns the state that
@@ -59,6 +62,7 @@ func (d *draft) apply(c Command) Result {
 
 func (d *draft) performAndSettle(c Command) Result {
 	d.touched, d.recorded, d.created, d.levelRaised, d.pendingChanged, d.ignored, d.steps = nil, recording{}, false, false, false, 0, nil
+	d.keysChanged = false
 	object, err := d.perform(c)
 	result := Result{Object: object, Err: err, Ignored: d.ignored, Changed: d.settle(c)}
 	result.Version, result.Revision, result.Created = d.version, d.revision, d.created
@@ -82,7 +86,7 @@ func checkCommand(c Command) *Error {
 // settle gives the command's changes their version and revision, and reports
 // whether there were any.
 func (d *draft) settle(c Command) bool {
-	if len(d.touched) == 0 && !d.levelRaised && !d.pendingChanged {
+	if len(d.touched) == 0 && !d.levelRaised && !d.pendingChanged && !d.keysChanged {
 		return false
 	}
 	d.version++
@@ -135,6 +139,10 @@ func (d *draft) perform(c Command) (AnyObject, *Error) {
 		d.expire(op)
 	case ReportIdle:
 		d.reportIdle(op)
+	case SetDataKey:
+		return nil, d.setDataKey(op)
+	case RotateTickets:
+		return nil, d.rotateTickets(op)
 	default:
 		return nil, refuse(CodeInvalid, "", "operation %T is not known", op)
 	}

@@ -196,6 +196,8 @@ func decodeSpec(kind Kind, data []byte) (Spec, error) {
 		return decodeSpecAs[BackendSpec](data)
 	case KindToken:
 		return decodeSpecAs[TokenSpec](data)
+	case KindCertificate:
+		return decodeSpecAs[CertificateSpec](data)
 	}
 	return nil, fmt.Errorf("kind of object %q is not known: run a newer build", kind)
 }

@@ -40,7 +40,8 @@ type Key struct {
 
 // Operation is what a command does: one of [Init], [Put], [Delete], [Txn],
 // [Rollback], [Confirm], [CastVotes], [SetNode], [ForgetNode], [RaiseLevel],
-// [RestorePart], [SetOverride], [Expire] and [ReportIdle].
+// [RestorePart], [SetOverride], [Expire], [ReportIdle], [SetDataKey] and
+// [RotateTickets].
 type Operation interface {
 	// commandKind is the operation's name in the encoding.
 	commandKind() string

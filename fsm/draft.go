@@ -20,6 +20,7 @@ type draft struct {
 	origins   *iradix.Txn[*origin]
 	changes   *iradix.Txn[[]Ref]
 	tokens    *iradix.Txn[*Token]
+	certs     *iradix.Txn[*Certificate]
 	hashes    *iradix.Txn[string]
 	journal   *iradix.Txn[*Revision]
 	keys      *iradix.Txn[*keyRecord]
@@ -35,12 +36,13 @@ type draft struct {
 
 	// Of the command at work: what it touched, what labels and specs it changed,
 	// whether an object is new, whether the feature level rose, whether pending
-	// revisions came or went, how many votes did not count, and how its steps fared.
+	// revisions came or went, whether a key of the registry did, how many votes did not count, and how its steps fared.
 	touched        []Ref
 	recorded       recording
 	created        bool
 	levelRaised    bool
 	pendingChanged bool
+	keysChanged    bool
 	ignored        int
 	steps          []StepResult
 }
@@ -59,13 +61,14 @@ func newDraft(s *State) *draft {
 		origins:   s.origins.Txn(),
 		changes:   s.changes.Txn(),
 		tokens:    s.tokens.Txn(),
+		certs:     s.certs.Txn(),
 		hashes:    s.hashes.Txn(),
 		journal:   s.journal.Txn(),
 		keys:      s.keys.Txn(),
 		keyOrder:  s.keyOrder.Txn(),
 		counts:    make(map[Kind]int, 6),
 	}
-	for _, kind := range []Kind{KindListener, KindRoute, KindPool, KindBackend, KindToken, KindNode} {
+	for _, kind := range []Kind{KindListener, KindRoute, KindPool, KindBackend, KindToken, KindNode, KindCertificate} {
 		d.counts[kind] = s.Count(kind)
 	}
 	return d
@@ -85,6 +88,7 @@ func (d *draft) commit() *State {
 	next.origins = d.origins.CommitOnly()
 	next.changes = d.changes.CommitOnly()
 	next.tokens = d.tokens.CommitOnly()
+	next.certs = d.certs.CommitOnly()
 	next.hashes = d.hashes.CommitOnly()
 	next.journal = d.journal.CommitOnly()
 	next.keys = d.keys.CommitOnly()

@@ -16,6 +16,8 @@ var newerThanTheFirst = map[string]uint64{
 	"restore": 3, "restore_abort": 3,
 	"put_pool_health": 4, "put_pool_health_tcp": 4, "put_pool_reuse": 4, "put_backend_drain": 4, "votes_reduction": 4,
 	"put_backend_ttl": 5, "put_token": 5, "delete_token": 5, "put_limited": 5, "txn": 5, "confirm": 5, "undo": 5, "expire_ttl": 5, "delete_framed": 5,
+	"put_listener_tls": 6, "put_listener_tcp": 6, "put_pool_protocol": 6, "put_pool_insecure": 6, "put_route_sni": 6,
+	"put_certificate": 6, "delete_certificate": 6, "data_key": 6, "tickets": 6,
 	"rollback": 6, "rollback_limited": 6,
 	"override": 4, "override_back": 4, "expire": 4, "idle": 4,
 }
@@ -130,8 +132,26 @@ func goldenHistoryState(t *testing.T) *State {
 	return r.State
 }
 
+// goldenProtocolsState has one of everything that level 6 brought.
+func goldenProtocolsState(t *testing.T) *State {
+	t.Helper()
+	r := newRegistryAt(t, 6)
+	r.must(SetDataKey{DataKey{"k1", []KeyWrap{{"s1", "AQID"}, {"s2", "BAUG"}}}})
+	for _, ticket := range []RotateTickets{{Ticket{"t1", "AQID"}, ""}, {Ticket{"t2", "BAUG"}, "t1"}} {
+		r.must(ticket)
+	}
+	r.must(Put{Name: "site", Spec: CertificateSpec{Chain: certificate, SealedKey: "AQID"}})
+	r.must(Put{Name: "site", Spec: CertificateSpec{Chain: certificate, SealedKey: "BAUG"}})
+	r.must(Put{Name: "web", Spec: protocolListener()})
+	r.must(Put{Name: "db", Spec: tcpListener()})
+	r.must(Put{Name: "a", Spec: protocolPool()})
+	r.must(Put{Name: "named", Spec: RouteSpec{Match: RouteMatch{SNI: "*.example.com"}, Pools: []WeightedPool{{"a", 1}}}})
+	return r.State
+}
+
 func TestTheGoldenSnapshotsAreReadAndWrittenAlike(t *testing.T) {
-	for file, state := range map[string]*State{"snapshot.v1": goldenState(t), "snapshot_health.v1": goldenHealthState(t), "snapshot_history.v1": goldenHistoryState(t)} {
+	for file, state := range map[string]*State{"snapshot.v1": goldenState(t), "snapshot_health.v1": goldenHealthState(t), "snapshot_history.v1": goldenHistoryState(t),
+		"snapshot_protocols.v1": goldenProtocolsState(t)} {
 		t.Run(file, func(t *testing.T) { checkGoldenSnapshot(t, filepath.Join("testdata", file), state) })
 	}
 }

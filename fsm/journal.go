@@ -290,6 +290,8 @@ func (w wireChange) decode() (Change, error) {
 		c.Before, err = decodeObject[BackendSpec, BackendStatus](w.Before)
 	case KindToken:
 		c.Before, err = decodeObject[TokenSpec, NoStatus](w.Before)
+	case KindCertificate:
+		c.Before, err = decodeObject[CertificateSpec, NoStatus](w.Before)
 	default:
 		err = errKind
 	}
@@ -343,6 +345,8 @@ func (d *draft) object(ref Ref) AnyObject {
 		return orNil(lookup(d.backends, objectKey(ref)))
 	case KindToken:
 		return orNil(lookup(d.tokens, ref.Name))
+	case KindCertificate:
+		return orNil(lookup(d.certs, ref.Name))
 	}
 	return nil
 }

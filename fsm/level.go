@@ -33,16 +33,17 @@ func (s *State) CheckLevel(c Command) *Error {
 		s.checkCondition(&f, "", op.If)
 	case Delete:
 		s.checkCondition(&f, "", op.If)
-		if op.Kind == KindToken && s.featureLevel < levelHistory {
-			f.add("/kind", beyondLevel, levelHistory, s.featureLevel)
-		}
+		checkKind(&f, s.featureLevel, "/kind", op.Kind)
 	case Txn, Confirm:
 		if s.featureLevel < levelHistory {
 			f.add("", "a command of kind %s "+beyondLevel, op.commandKind(), levelHistory, s.featureLevel)
 		}
-	case Rollback:
-		if s.featureLevel < levelRollback {
-			f.add("", "a command of kind %s "+beyondLevel, op.commandKind(), levelRollback, s.featureLevel)
+		if txn, is := op.(Txn); is {
+			txn.checkLevel(&f, s.featureLevel)
+		}
+	case Rollback, SetDataKey, RotateTickets:
+		if s.featureLevel < levelProtocols {
+			f.add("", "a command of kind %s "+beyondLevel, op.commandKind(), levelProtocols, s.featureLevel)
 		}
 	case RestorePart:
 		if s.featureLevel < 3 {
@@ -79,6 +80,25 @@ func (s *State) CheckLevel(c Command) *Error {
 	return f.err()
 }
 
+// checkLevel reports what the steps use that the level lacks.
+func (t Txn) checkLevel(f *faults, level uint64) {
+	for n, step := range t.Steps {
+		switch {
+		case step.Put != nil && step.Put.Spec != nil:
+			checkLevel(f, level, stepPointer(n), step.Put.Spec)
+		case step.Delete != nil:
+			checkKind(f, level, stepPointer(n)+"/kind", step.Delete.Kind)
+		}
+	}
+}
+
+// checkKind reports a kind of objects that the level lacks.
+func checkKind(f *faults, level uint64, pointer string, kind Kind) {
+	if needs := map[Kind]uint64{KindToken: levelHistory, KindCertificate: levelProtocols}[kind]; level < needs {
+		f.add(pointer, beyondLevel, needs, level)
+	}
+}
+
 // checkFrame reports what level 4 lacks of a command, whatever it does.
 func (s *State) checkFrame(f *faults, c Command) {
 	if s.featureLevel >= levelHistory || s.clusterID == "" {
@@ -104,6 +124,10 @@ func (s *State) checkCondition(f *faults, at string, p Precondition) {
 // are what health.go says; below it they are as in level 1.
 const levelHealth = 4
 
+// levelProtocols is the level from which on there are [Rollback], certificates, the
+// registry's keys, and other protocols than HTTP/1 in clear text.
+const levelProtocols = 6
+
 const beyondLevel = "needs feature level %d, and the cluster is at level %d: run the newer build on all nodes first"
 
 func checkLevel(f *faults, level uint64, at string, spec Spec) {
@@ -115,7 +139,13 @@ func checkLevel(f *faults, level uint64, at string, spec Spec) {
 }
 
 func (s ListenerSpec) newFields() []newField {
+	newProtocol := s.Protocol != ProtocolHTTP && slices.Contains(listenerProtocols(), s.Protocol)
 	return []newField{
+		{"/spec/protocol", levelProtocols, newProtocol},
+		{"/spec/tls", levelProtocols, s.TLS != nil},
+		{"/spec/http2", levelProtocols, s.HTTP2 != nil},
+		{"/spec/proxy_protocol", levelProtocols, s.ProxyProtocol != nil},
+		{"/spec/timeouts/idle", levelProtocols, s.Timeouts != nil && s.Timeouts.Idle != 0},
 		{"/spec/forwarding", 2, s.Forwarding != nil},
 		{"/spec/timeouts", 2, s.Timeouts != nil},
 		{"/spec/limits", 2, s.Limits != nil},
@@ -124,6 +154,7 @@ func (s ListenerSpec) newFields() []newField {
 
 func (s RouteSpec) newFields() []newField {
 	return []newField{
+		{"/spec/match/sni", levelProtocols, s.Match.SNI != ""},
 		{"/spec/match/path_regexp", 2, s.Match.PathRegexp != ""},
 		{"/spec/match/methods", 2, len(s.Match.Methods) > 0},
 		{"/spec/match/headers", 2, len(s.Match.Headers) > 0},
@@ -156,6 +187,10 @@ func (s PoolSpec) newFields() []newField {
 		{"/spec/damping", 4, s.Damping != nil},
 		{"/spec/slow_start", 4, s.SlowStart != 0},
 		{"/spec/panic_percent", 4, s.PanicPercent != 0},
+		{"/spec/protocol", levelProtocols, s.Protocol != ""},
+		{"/spec/tls", levelProtocols, s.TLS != nil},
+		{"/spec/proxy_protocol", levelProtocols, s.ProxyProtocol != ""},
+		{"/spec/limits/backend_connections", levelProtocols, s.Limits != nil && s.Limits.BackendConnections != 0},
 	}
 	if s.Check != nil {
 		fields = append(fields, s.Check.newFields()...)
@@ -178,6 +213,8 @@ func (c *Check) newFields() []newField {
 		{"/spec/check/tls", 4, c.TLS != nil},
 		{"/spec/check/send", 4, c.Send != ""},
 		{"/spec/check/receive", 4, c.Receive != ""},
+		{"/spec/check/type", levelProtocols, c.Type == CheckGRPC},
+		{"/spec/check/service", levelProtocols, c.Service != ""},
 	}
 }
 

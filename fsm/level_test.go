@@ -153,3 +153,17 @@ func TestEveryStrategyButTheFirstFiveNeedsLevel2(t *testing.T) {
 		t.Errorf("%d strategies", len(Strategies()))
 	}
 }
+
+func TestTheStepsOfATransactionFollowTheLevelToo(t *testing.T) {
+	r := newRegistryAt(t, levelProtocols-1)
+	err := r.refused(CodeInvalid, txn(
+		put(Put{Name: "db", Spec: ListenerSpec{Address: ":5432", Protocol: ProtocolTCP}}),
+		put(Put{Name: "b", Spec: PoolSpec{Strategy: StrategyRandom}}),
+		deletion(Delete{Ref: Ref{Kind: KindCertificate, Name: "site"}})))
+	if len(err.Faults) != 2 || err.Faults[0].Pointer != "/steps/0/spec/protocol" || err.Faults[1].Pointer != "/steps/2/kind" {
+		t.Errorf("faults %+v", err.Faults)
+	}
+	if r.Pool("b") != nil {
+		t.Error("a part of it was done")
+	}
+}

@@ -15,13 +15,19 @@ package fsm
 //	   all else of checks and pools that [newField] lists
 //	5  the journal of revisions, [Txn], [Confirm], keys, reasons and limits to labels
 //	   of commands, and tokens
-//	6  [Rollback]
+//	6  [Rollback], certificates, the registry's own keys, and what listeners, routes,
+//	   pools and checks have for TLS, HTTP/2, gRPC and TCP
 const FeatureLevel = 6
 
 // decodeNewest decodes the operations that came with the newest level.
 func decodeNewest(kind string, data []byte) (Operation, error) {
-	if kind == (Rollback{}).commandKind() {
+	switch kind {
+	case Rollback{}.commandKind():
 		return decodeAs[Rollback](data)
+	case SetDataKey{}.commandKind():
+		return decodeAs[SetDataKey](data)
+	case RotateTickets{}.commandKind():
+		return decodeAs[RotateTickets](data)
 	}
 	return nil, errKind
 }

@@ -13,7 +13,9 @@ const (
 	KindPool     Kind = "pool"
 	KindBackend  Kind = "backend"
 	KindToken    Kind = "token"
-	KindNode     Kind = "node"
+	// KindCertificate is from feature level 6 on.
+	KindCertificate Kind = "certificate"
+	KindNode        Kind = "node"
 )
 
 // Ref names one object. Pool is set for backends only, whose names are unique
@@ -48,7 +50,7 @@ type Meta struct {
 }
 
 // Spec is what a user wants of an object: one of [ListenerSpec], [RouteSpec],
-// [PoolSpec], [BackendSpec] and [TokenSpec].
+// [PoolSpec], [BackendSpec], [TokenSpec] and [CertificateSpec].
 type Spec interface {
 	Kind() Kind
 	// validate reports every fault that needs no other object to be seen.
@@ -86,7 +88,7 @@ func (o *Object[S, T]) stripped() AnyObject {
 }
 
 // AnyObject is an object of whichever kind: *[Listener], *[Route], *[Pool],
-// *[Backend] or *[Token].
+// *[Backend], *[Token] or *[Certificate].
 type AnyObject interface {
 	Ref() Ref
 	GetMeta() Meta
@@ -108,6 +110,8 @@ type (
 	Pool     = Object[PoolSpec, PoolStatus]
 	Backend  = Object[BackendSpec, BackendStatus]
 	Token    = Object[TokenSpec, NoStatus]
+
+	Certificate = Object[CertificateSpec, NoStatus]
 )
 
 // NoStatus is the status of kinds about which the cluster agrees nothing.

@@ -82,15 +82,9 @@ func (d *draft) prepare(p *Pending) {
 			continue
 		}
 		switch spec := c.Before.GetSpec().(type) {
-		case RouteSpec:
-			for _, name := range spec.Listeners {
-				p.needs[Ref{Kind: KindListener, Name: name}] = c.Ref
-			}
-			for _, pool := range spec.Pools {
-				p.needs[Ref{Kind: KindPool, Name: pool.Name}] = c.Ref
-			}
-			if spec.Mirror != nil {
-				p.needs[Ref{Kind: KindPool, Name: spec.Mirror.Pool}] = c.Ref
+		case RouteSpec, ListenerSpec, PoolSpec:
+			for _, named := range namedBy(spec) {
+				p.needs[named] = c.Ref
 			}
 		case BackendSpec:
 			p.needs[Ref{Kind: KindPool, Name: c.Ref.Pool}] = c.Ref
@@ -201,7 +195,7 @@ func (d *draft) checkFree(ref Ref) *Error {
 	return nil
 }
 
-// checkSettled says why a route may not name an object: it may be gone soon.
+// checkSettled says why an object may not be named: it may be gone soon.
 func (d *draft) checkSettled(ref Ref) string {
 	if p := d.holder(ref); p != nil && p.created[ref] {
 		return p.refusal(ref).Faults[0].Message

@@ -388,28 +388,28 @@ func checkInvariants(t *rapid.T, s *State) {
 		t.Fatalf("%d backends, counted as %d, with %d addresses", backends, s.Count(KindBackend), s.addresses.Len())
 	}
 	uses := map[string]bool{}
-	for r := range s.Routes() {
-		for _, key := range useKeys(r) {
+	check := func(o AnyObject) {
+		for _, named := range namedBy(o.GetSpec()) {
+			key := string(useKey(named, o.Ref()))
 			uses[key] = true
 			if _, indexed := s.uses.Get([]byte(key)); !indexed {
-				t.Fatalf("%s is not in the index of what it names: %q", r.Ref(), key)
+				t.Fatalf("%s is not in the index of what it names: %q", o.Ref(), key)
 			}
-		}
-		for _, pool := range r.Spec.Pools {
-			if s.Pool(pool.Name) == nil {
-				t.Fatalf("%s names pool %q, which does not exist", r.Ref(), pool.Name)
-			}
-		}
-		if m := r.Spec.Mirror; m != nil && s.Pool(m.Pool) == nil {
-			t.Fatalf("%s mirrors to pool %q, which does not exist", r.Ref(), m.Pool)
-		}
-		for _, name := range r.Spec.Listeners {
-			if s.Listener(name) == nil {
-				t.Fatalf("%s names listener %q, which does not exist", r.Ref(), name)
+			if s.Object(named) == nil {
+				t.Fatalf("%s names %s, which does not exist", o.Ref(), named)
 			}
 		}
 	}
+	for o := range s.Routes() {
+		check(o)
+	}
+	for o := range s.Listeners() {
+		check(o)
+	}
+	for o := range s.Pools() {
+		check(o)
+	}
 	if s.uses.Len() != len(uses) {
-		t.Fatalf("the index of what routes name has %d entries, want %d", s.uses.Len(), len(uses))
+		t.Fatalf("the index of what is named has %d entries, want %d", s.uses.Len(), len(uses))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"strings"
 
 	iradix "github.com/hashicorp/go-immutable-radix/v2"
 )
@@ -24,6 +25,8 @@ func (d *draft) put(c Command, p Put) (AnyObject, *Error) {
 		})
 	case TokenSpec:
 		return putObject(d, d.tokens, c, p, spec, nil)
+	case CertificateSpec:
+		return putObject(d, d.certs, c, p, spec, nil)
 	}
 	return nil, refuse(CodeInvalid, "/spec", "kind of object %T is not known", p.Spec)
 }
@@ -155,6 +158,16 @@ func (d *draft) checkNames(p Put) *Error {
 		}
 	}
 	switch spec := p.Spec.(type) {
+	case ListenerSpec:
+		if spec.TLS != nil {
+			for i, name := range spec.TLS.Certificates {
+				missing(fmt.Sprintf("/spec/tls/certificates/%d", i), KindCertificate, name)
+			}
+		}
+	case PoolSpec:
+		if spec.TLS != nil && spec.TLS.Certificate != "" {
+			missing("/spec/tls/certificate", KindCertificate, spec.TLS.Certificate)
+		}
 	case RouteSpec:
 		for i, name := range spec.Listeners {
 			missing(fmt.Sprintf("/spec/listeners/%d", i), KindListener, name)
@@ -173,7 +186,7 @@ func (d *draft) checkNames(p Put) *Error {
 	return f.err()
 }
 
-// checkName says why a listener or pool cannot be named, or "".
+// checkName says why a listener, pool or certificate cannot be named, or "".
 func (d *draft) checkName(kind Kind, name string) string {
 	exists := false
 	switch kind {
@@ -181,6 +194,8 @@ func (d *draft) checkName(kind Kind, name string) string {
 		exists = lookup(d.listeners, name) != nil
 	case KindPool:
 		exists = lookup(d.pools, name) != nil
+	case KindCertificate:
+		exists = lookup(d.certs, name) != nil
 	}
 	switch ref := (Ref{Kind: kind, Name: name}); {
 	case exists:
@@ -290,6 +305,8 @@ func (d *draft) delete(op Delete) *Error {
 		return deleteObject(d, d.backends, op)
 	case KindToken:
 		return deleteObject(d, d.tokens, op)
+	case KindCertificate:
+		return deleteObject(d, d.certs, op)
 	}
 	return refuse(CodeInvalid, "/kind", "%q is not a kind that can be deleted", op.Kind)
 }
@@ -314,10 +331,11 @@ func deleteObject[S Spec, T any](d *draft, tree *iradix.Txn[*Object[S, T]], op D
 	return nil
 }
 
-// checkUnused reports what still needs a listener or a pool.
+// checkUnused reports what still needs a listener, a pool or a certificate.
 func (d *draft) checkUnused(ref Ref) *Error {
-	if route, used := firstKey(d.uses, useKey(ref.Kind, ref.Name, "")); used {
-		return inUse(ref, Ref{Kind: KindRoute, Name: route}, "change or delete the route first")
+	if by, used := firstKey(d.uses, usePrefix(ref)); used {
+		kind, name, _ := strings.Cut(by, "\x00")
+		return inUse(ref, Ref{Kind: Kind(kind), Name: name}, "change or delete the "+kind+" first")
 	}
 	if ref.Kind != KindPool {
 		return d.checkNotHeld(ref)
@@ -339,9 +357,9 @@ func (d *draft) index(o AnyObject) {
 	switch o := o.(type) {
 	case *Backend:
 		d.addresses.Insert([]byte(addressKey(o.Pool, o.Spec.Address)), o.Name)
-	case *Route:
-		for _, key := range useKeys(o) {
-			d.uses.Insert([]byte(key), struct{}{})
+	case *Route, *Listener, *Pool:
+		for _, used := range namedBy(o.GetSpec()) {
+			d.uses.Insert(useKey(used, o.Ref()), struct{}{})
 		}
 	case *Token:
 		d.hashes.Insert([]byte(o.Spec.Hash), o.Name)
@@ -352,9 +370,9 @@ func (d *draft) unindex(o AnyObject) {
 	switch o := o.(type) {
 	case *Backend:
 		forget(d.addresses, addressKey(o.Pool, o.Spec.Address), o.Name)
-	case *Route:
-		for _, key := range useKeys(o) {
-			d.uses.Delete([]byte(key))
+	case *Route, *Listener, *Pool:
+		for _, used := range namedBy(o.GetSpec()) {
+			d.uses.Delete(useKey(used, o.Ref()))
 		}
 	case *Token:
 		forget(d.hashes, o.Spec.Hash, o.Name)
@@ -369,23 +387,42 @@ func forget(index *iradix.Txn[string], key, name string) {
 	}
 }
 
-func useKeys(route *Route) []string {
-	var keys []string
-	for _, name := range route.Spec.Listeners {
-		keys = append(keys, useKey(KindListener, name, route.Name))
+// namedBy returns what of other kinds a spec names: what cannot be removed before.
+func namedBy(spec Spec) []Ref {
+	var refs []Ref
+	name := func(kind Kind, name string) { refs = append(refs, Ref{Kind: kind, Name: name}) }
+	switch spec := spec.(type) {
+	case RouteSpec:
+		for _, listener := range spec.Listeners {
+			name(KindListener, listener)
+		}
+		for _, pool := range spec.Pools {
+			name(KindPool, pool.Name)
+		}
+		if spec.Mirror != nil {
+			name(KindPool, spec.Mirror.Pool)
+		}
+	case ListenerSpec:
+		if spec.TLS != nil {
+			for _, certificate := range spec.TLS.Certificates {
+				name(KindCertificate, certificate)
+			}
+		}
+	case PoolSpec:
+		if spec.TLS != nil && spec.TLS.Certificate != "" {
+			name(KindCertificate, spec.TLS.Certificate)
+		}
 	}
-	for _, pool := range route.Spec.Pools {
-		keys = append(keys, useKey(KindPool, pool.Name, route.Name))
-	}
-	if m := route.Spec.Mirror; m != nil {
-		keys = append(keys, useKey(KindPool, m.Pool, route.Name))
-	}
-	return keys
+	return refs
 }
 
-func useKey(kind Kind, name, route string) string {
-	return string(kind) + "\x00" + name + "\x00" + route
+// useKey is the key of the index for what is used by whom; usePrefix begins those of
+// all that use it.
+func useKey(used, by Ref) []byte {
+	return []byte(usePrefix(used) + string(by.Kind) + "\x00" + by.Name)
 }
+
+func usePrefix(used Ref) string { return string(used.Kind) + "\x00" + used.Name + "\x00" }
 
 // sameJSON compares what is stored and sent, so that an absent list and an
 // empty one are the same.

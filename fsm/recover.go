@@ -6,7 +6,7 @@ package fsm
 // commands, for those who repeat one.
 func Recovered(s *State, clusterID, survivor, uid string) *State {
 	d := newDraft(s)
-	d.touched, d.recorded, d.levelRaised, d.pendingChanged = nil, recording{}, false, false
+	d.touched, d.recorded, d.levelRaised, d.pendingChanged, d.keysChanged = nil, recording{}, false, false, false
 	for _, node := range below(d.nodes, "") {
 		d.nodes.Delete([]byte(node.UID))
 		d.counts[KindNode]--

@@ -7,7 +7,7 @@ import (
 )
 
 // maxRestored bounds the objects of one restore: as many as the registry holds.
-const maxRestored = maxListeners + maxRoutes + maxPools + maxBackends + maxTokens
+const maxRestored = maxListeners + maxRoutes + maxPools + maxBackends + maxTokens + maxCertificates
 
 // RestorePart is a piece of a registry that takes the place of the present one,
 // at one revision, once its last piece is there. Pieces come in the order of
@@ -55,10 +55,10 @@ func (s *State) Restoring() string {
 }
 
 // Objects are all that a restore takes from a state, in an order in which each
-// finds what it refers to: pools, listeners, routes, backends, tokens.
+// finds what it refers to: certificates, pools, listeners, routes, backends, tokens.
 func (s *State) Objects() iter.Seq[Put] {
 	return func(yield func(Put) bool) {
-		_ = eachPut(s.Pools(), yield) && eachPut(s.Listeners(), yield) && eachPut(s.Routes(), yield) && eachPut(s.Backends(), yield) &&
+		_ = eachPut(s.Certificates(), yield) && eachPut(s.Pools(), yield) && eachPut(s.Listeners(), yield) && eachPut(s.Routes(), yield) && eachPut(s.Backends(), yield) &&
 			eachPut(s.Tokens(), yield)
 	}
 }
@@ -148,7 +148,7 @@ func (d *draft) tryReplaceAll(c Command, objects []Put) *Error {
 			}
 		}
 	}
-	for _, kind := range []Kind{KindPool, KindListener, KindRoute, KindBackend, KindToken} {
+	for _, kind := range []Kind{KindCertificate, KindPool, KindListener, KindRoute, KindBackend, KindToken} {
 		for _, put := range objects {
 			if put.Spec.Kind() != kind {
 				continue
@@ -171,6 +171,9 @@ func (d *draft) removeOthers(wanted map[Ref]Put) *Error {
 		refs = append(refs, o.Ref())
 	}
 	for _, o := range below(d.pools, "") {
+		refs = append(refs, o.Ref())
+	}
+	for _, o := range below(d.certs, "") {
 		refs = append(refs, o.Ref())
 	}
 	for _, ref := range refs {

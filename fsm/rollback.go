@@ -2,10 +2,6 @@ package fsm
 
 import "slices"
 
-// levelRollback is the level from which on the state machine itself plans the way
-// back to an earlier registry.
-const levelRollback = 6
-
 // Rollback makes the registry what it was as of an earlier revision, all or nothing
 // and by a new revision. It is planned from the journal as the command is applied,
 // so what others wrote just before is undone as well and refuses nothing. Where

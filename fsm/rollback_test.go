@@ -75,7 +75,7 @@ func TestARollbackToWhatIsNotKnownIsRefused(t *testing.T) {
 	}
 	r.must(Rollback{To: r.OldestRevision()})
 
-	old := newRegistryAt(t, levelRollback-1)
+	old := newRegistryAt(t, levelProtocols-1)
 	old.must(pool("web"))
 	if err := old.refused(CodeInvalid, Rollback{To: 1}); !strings.Contains(err.Error(), "needs feature level 6") {
 		t.Errorf("%v", err)

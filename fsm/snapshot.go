@@ -30,6 +30,9 @@ const (
 	lineChange   = "change"   // and behind either what it changed
 	lineKey      = "key"
 
+	lineDataKey = "data_key"
+	lineTicket  = "ticket" // one of [State.Tickets], in their order
+
 	snapshotVersion = 1
 	// maxLine bounds what one line of a snapshot may cost to read.
 	maxLine = 8 << 20
@@ -64,6 +67,11 @@ func (s *State) WriteSnapshot(w io.Writer) error {
 	writeLines(lines, string(KindRoute), s.Routes())
 	lines.writeBackends(s.Backends())
 	writeLines(lines, string(KindToken), s.Tokens())
+	writeLines(lines, string(KindCertificate), s.Certificates())
+	if s.dataKey != nil {
+		lines.write(lineDataKey, s.dataKey)
+	}
+	writeLines(lines, lineTicket, slices.Values(s.tickets))
 	s.writeJournal(lines)
 	for _, p := range s.pending {
 		lines.write(linePending, p)
@@ -234,6 +242,12 @@ func (d *draft) readEntry(word string, value []byte, read *backendReader) error 
 		return d.readBackend(read, value)
 	case string(KindToken):
 		return readObject(d, d.tokens, value)
+	case string(KindCertificate):
+		return readObject(d, d.certs, value)
+	case lineDataKey:
+		return readAs(value, d.keepDataKey)
+	case lineTicket:
+		return readAs(value, func(t *Ticket) { d.keepTickets(append(slices.Clip(d.tickets), *t)) })
 	case lineRevision, linePending, lineChange, lineKey:
 		return d.readHistory(word, value, &read.changes)
 	case lineOrigin:

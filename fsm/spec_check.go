@@ -6,6 +6,7 @@ import "time"
 const (
 	CheckTCP  = "tcp"
 	CheckHTTP = "http"
+	CheckGRPC = "grpc" // grpc.health.v1.Health/Check
 )
 
 // DefaultObservers is how many nodes probe a backend.
@@ -13,7 +14,7 @@ const DefaultObservers = 3
 
 // Check says how observers probe a backend.
 type Check struct {
-	// Type is [CheckTCP] or [CheckHTTP].
+	// Type is [CheckTCP], [CheckHTTP] or [CheckGRPC].
 	Type string `json:"type"`
 	// Path is what an HTTP check asks for; "/" if empty.
 	Path string `json:"path,omitempty"`
@@ -41,7 +42,8 @@ type Check struct {
 	// Method is an HTTP check's: GET, HEAD, OPTIONS or POST, without a body; GET
 	// if empty.
 	Method string `json:"method,omitempty"`
-	// Host is an HTTP check's Host field; the backend's address if empty.
+	// Host is the Host field of an HTTP check, and the authority of a gRPC check; the
+	// backend's address if empty.
 	Host string `json:"host,omitempty"`
 	// Fields are further fields of an HTTP check's request, at most 32.
 	Fields []CheckField `json:"fields,omitempty"`
@@ -66,6 +68,9 @@ type Check struct {
 	// each. Without Receive a connect is enough.
 	Send    string `json:"send,omitempty"`
 	Receive string `json:"receive,omitempty"`
+	// Service is what a gRPC check asks about, at most 256 bytes; if empty, the server
+	// as a whole.
+	Service string `json:"service,omitempty"`
 }
 
 // SetDefaults fills a new check with the defaults.

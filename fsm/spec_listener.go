@@ -2,16 +2,23 @@ package fsm
 
 import "time"
 
-// ProtocolHTTP is the one protocol of a listener so far: HTTP/1 in clear text.
-const ProtocolHTTP = "http"
-
 // ListenerSpec says where every node accepts traffic.
 type ListenerSpec struct {
 	// Address is ":port", "IP:port" or "[v6]:port". A node's --bind fills in an
 	// absent host, its --listener-addr replaces the whole address on that node.
 	Address string `json:"address"`
-	// Protocol is [ProtocolHTTP].
+	// Protocol is [ProtocolHTTP] (the default), [ProtocolHTTPS], [ProtocolTCP] or
+	// [ProtocolTLSPassthrough]. Connections of the last two are forwarded whole: they
+	// go by routes that name the listener, have pools and match nothing but an SNI.
 	Protocol string `json:"protocol"`
+	// TLS says how a listener of [ProtocolHTTPS] speaks TLS; nil means the defaults:
+	// all certificates of the registry.
+	TLS *ListenerTLS `json:"tls,omitempty"`
+	// HTTP2 is of [ProtocolHTTP], where clients begin with it by prior knowledge, and
+	// of [ProtocolHTTPS]; nil means the defaults.
+	HTTP2 *ListenerHTTP2 `json:"http2,omitempty"`
+	// ProxyProtocol has connections begin with a PROXY header; nil: they do not.
+	ProxyProtocol *ListenerProxyProtocol `json:"proxy_protocol,omitempty"`
 	// TrustedProxies are networks in CIDR form. A client within them is
 	// believed what it says in X-Forwarded-* and Forwarded; from any other
 	// those fields are replaced.
@@ -48,7 +55,8 @@ func (f *Forwarding) SetDefaults() { f.XForwarded, f.Forwarded = true, true }
 // default.
 type ListenerTimeouts struct {
 	// ClientHead bounds a request's head from its first byte (or from the
-	// connection's acceptance) to its last: 10 s by default, 10 ms to 1 h.
+	// connection's acceptance) to its last, and before it a PROXY header and the
+	// handshake of TLS: 10 s by default, 10 ms to 1 h.
 	ClientHead Duration `json:"client_head,omitempty" zero:"refused"`
 	// ClientIdle is how long a connection may wait for its next request: 60 s by
 	// default, 10 ms to 24 h.
@@ -56,6 +64,9 @@ type ListenerTimeouts struct {
 	// Body is how long a request's or response's body may stand still because of
 	// the client: 5 m by default, 10 ms to 24 h.
 	Body Duration `json:"body,omitempty" zero:"refused"`
+	// Idle is how long a connection of [ProtocolTCP] or [ProtocolTLSPassthrough] may
+	// be silent in both directions: 1 h by default, 10 ms to 24 h.
+	Idle Duration `json:"idle,omitempty" zero:"refused"`
 }
 
 // ListenerLimits bound what clients may send. Zero means the default.
@@ -91,6 +102,7 @@ func (s ListenerSpec) EffectiveTimeouts() ListenerTimeouts {
 	orDuration(&t.ClientHead, 10*time.Second)
 	orDuration(&t.ClientIdle, 60*time.Second)
 	orDuration(&t.Body, 5*time.Minute)
+	orDuration(&t.Idle, time.Hour)
 	return t
 }
 

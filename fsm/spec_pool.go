@@ -48,6 +48,17 @@ type PoolSpec struct {
 	// PreferZone makes each node choose among the backends of its own zone
 	// (--zone) as long as one of them is usable.
 	PreferZone bool `json:"prefer_zone,omitempty"`
+	// Protocol is [PoolHTTP1], which empty means too, or [PoolHTTP2]: what backends
+	// are sent, whatever clients speak. Connections that a listener forwards whole
+	// are not touched by it.
+	Protocol string `json:"protocol,omitempty"`
+	// TLS has backends spoken to over TLS; nil: in clear text. A listener that
+	// forwards connections whole begins it for its clients.
+	TLS *PoolTLS `json:"tls,omitempty"`
+	// ProxyProtocol is [ProxyV1] or [ProxyV2]: each connection to a backend begins with
+	// a PROXY header that names the client, and serves that client alone; empty: none
+	// does. Not with [PoolHTTP2].
+	ProxyProtocol string `json:"proxy_protocol,omitempty"`
 	// Check is nil for a pool whose backends' health stays unknown.
 	Check *Check `json:"check,omitempty"`
 	// Timeouts, Retries and Limits bound what a request may cost; nil means the
@@ -164,6 +175,9 @@ type PoolLimits struct {
 	// IdleConnections is how many connections to one backend each node keeps for
 	// reuse: 512 by default, 1 to 100,000.
 	IdleConnections int `json:"idle_connections,omitempty" zero:"refused"`
+	// BackendConnections is how many connections of HTTP/2 each event loop of a node
+	// has to one backend: 4 by default, 1 to 1,000. Only with [PoolHTTP2].
+	BackendConnections int `json:"backend_connections,omitempty" zero:"refused"`
 }
 
 // EffectiveTimeouts returns the timeouts with the defaults filled in.
@@ -198,6 +212,7 @@ func (s PoolSpec) EffectiveLimits() PoolLimits {
 	}
 	orDuration(&l.QueueTimeout, 5*time.Second)
 	orInt(&l.IdleConnections, 512)
+	orInt(&l.BackendConnections, 4)
 	return l
 }
 

@@ -53,6 +53,11 @@ func (*RouteSpec) SetDefaults() {}
 type RouteMatch struct {
 	// Host is a host name, or "*." and a domain for every name below it.
 	Host string `json:"host,omitempty"`
+	// SNI is the name that the client's TLS asks for, a host name, or "*." and a domain
+	// for every name below it. It is of listeners of [ProtocolHTTPS] and
+	// [ProtocolTLSPassthrough]; what comes without TLS does not match. Nothing else
+	// of a match is known of a connection that is forwarded whole.
+	SNI string `json:"sni,omitempty"`
 	// Path must be equal to the request's path; PathPrefix must be equal to
 	// its first whole segments, so "/api" matches "/api" and "/api/x" but not
 	// "/apix"; PathRegexp (RE2 syntax) must match the whole path. At most one of

@@ -71,14 +71,23 @@ func isHash(text string) bool {
 // newFields names the whole spec: level 4 knows no tokens.
 func (TokenSpec) newFields() []newField { return []newField{{"/kind", levelHistory, true}} }
 
-// Shown returns the object as it may be seen outside of the cluster: that of a
-// token without its hash, any other as it is. Nil stays nil.
+// Shown returns the object as it may be seen outside of the cluster: a token
+// without its hash, a certificate without its key, any other as it is. Nil stays
+// nil.
 func Shown(o AnyObject) AnyObject {
-	token, ok := o.(*Token)
-	if !ok || token == nil {
-		return o
+	switch o := o.(type) {
+	case *Token:
+		if o != nil {
+			shown := *o
+			shown.Spec.Hash = ""
+			return &shown
+		}
+	case *Certificate:
+		if o != nil {
+			shown := *o
+			shown.Spec.Key, shown.Spec.SealedKey = "", ""
+			return &shown
+		}
 	}
-	shown := *token
-	shown.Spec.Hash = ""
-	return &shown
+	return o
 }

@@ -27,6 +27,12 @@ type State struct {
 	backends  *iradix.Tree[*Backend]
 	nodes     *iradix.Tree[*Node]
 	tokens    *iradix.Tree[*Token]
+	certs     *iradix.Tree[*Certificate]
+
+	// dataKey is nil before [SetDataKey]; tickets are the newest first. Neither is
+	// ever changed.
+	dataKey *DataKey
+	tickets []Ticket
 
 	// candidates are the nodes whose votes can count, in the order of their
 	// UIDs, and observers those UIDs; derived from nodes.
@@ -81,6 +87,7 @@ func New() *State {
 		origins:   iradix.New[*origin](),
 		changes:   iradix.New[[]Ref](),
 		tokens:    iradix.New[*Token](),
+		certs:     iradix.New[*Certificate](),
 		hashes:    iradix.New[string](),
 		journal:   iradix.New[*Revision](),
 		keys:      iradix.New[*keyRecord](),
@@ -126,6 +133,9 @@ func (s *State) BackendByAddress(pool, address string) *Backend {
 // Token returns the token of that name, or nil.
 func (s *State) Token(name string) *Token { return get(s.tokens, name) }
 
+// Certificate returns the certificate of that name, or nil.
+func (s *State) Certificate(name string) *Certificate { return get(s.certs, name) }
+
 // TokenByHash returns the token with that [TokenSpec.Hash], or nil.
 func (s *State) TokenByHash(hash string) *Token {
 	name, ok := s.hashes.Get([]byte(hash))
@@ -151,6 +161,8 @@ func (s *State) Object(ref Ref) AnyObject {
 		return orNil(s.Backend(ref.Pool, ref.Name))
 	case KindToken:
 		return orNil(s.Token(ref.Name))
+	case KindCertificate:
+		return orNil(s.Certificate(ref.Name))
 	}
 	return nil
 }
@@ -182,6 +194,9 @@ func (s *State) PoolBackends(pool string) iter.Seq[*Backend] {
 // Tokens yields all tokens in the order of their names.
 func (s *State) Tokens() iter.Seq[*Token] { return all(s.tokens, "") }
 
+// Certificates yields all certificates in the order of their names.
+func (s *State) Certificates() iter.Seq[*Certificate] { return all(s.certs, "") }
+
 // Nodes yields all members in the order of their UIDs.
 func (s *State) Nodes() iter.Seq[*Node] { return all(s.nodes, "") }
 
@@ -198,6 +213,8 @@ func (s *State) Count(kind Kind) int {
 		return s.backends.Len()
 	case KindToken:
 		return s.tokens.Len()
+	case KindCertificate:
+		return s.certs.Len()
 	case KindNode:
 		return s.nodes.Len()
 	}

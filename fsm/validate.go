@@ -69,6 +69,10 @@ func validate(op Operation, f *faults) *Error {
 		op.validate(f)
 	case ReportIdle:
 		op.validate(f)
+	case SetDataKey:
+		op.validate(f)
+	case RotateTickets:
+		op.validate(f)
 	default:
 		f.add("", "operation %T is not known", op)
 	}
@@ -136,14 +140,14 @@ func (p Precondition) validate(f *faults) {
 
 func checkRef(f *faults, ref Ref) {
 	switch ref.Kind {
-	case KindListener, KindRoute, KindPool, KindToken:
+	case KindListener, KindRoute, KindPool, KindToken, KindCertificate:
 		if ref.Pool != "" {
 			f.add("/pool", "%q: a %s is in no pool", ref.Pool, ref.Kind)
 		}
 	case KindBackend:
 		CheckName(ref.Pool, "/pool", f.add)
 	default:
-		f.add("/kind", "%q is not one of listener, route, pool, backend, token", ref.Kind)
+		f.add("/kind", "%q is not one of listener, route, pool, backend, token, certificate", ref.Kind)
 	}
 	CheckName(ref.Name, "/name", f.add)
 }

@@ -39,12 +39,16 @@ func (c *Check) validate(f *faults) {
 	case CheckTCP:
 		checkNeedle(f, "/spec/check/send", c.Send)
 		checkNeedle(f, "/spec/check/receive", c.Receive)
+	case CheckGRPC:
+		checkHostField(f, "/spec/check/host", c.Host)
+		checkService(f, "/spec/check/service", c.Service)
 	default:
-		f.add("/spec/check/type", "%q is not a type of check: use %s or %s", clip(c.Type), CheckTCP, CheckHTTP)
+		f.add("/spec/check/type", "%q is not a type of check: use %s, %s or %s", clip(c.Type), CheckTCP, CheckHTTP, CheckGRPC)
 		if f.writing { // what no type takes is wrong whatever is meant
 			c.validateHTTP(f)
 			checkNeedle(f, "/spec/check/send", c.Send)
 			checkNeedle(f, "/spec/check/receive", c.Receive)
+			checkService(f, "/spec/check/service", c.Service)
 		}
 	}
 	if f.writing {
@@ -137,7 +141,7 @@ func (c *Check) validateWritten(f *faults) {
 	if c.TLS != nil && c.TLS.CA != "" && len(c.TLS.CA) <= maxCheckCA {
 		checkUsable(f, "/spec/check/tls/ca", c.TLS.CA)
 	}
-	if c.Type == CheckTCP || c.Path == "" || f.has("/spec/check/path") {
+	if c.Type == CheckTCP || c.Type == CheckGRPC || c.Path == "" || f.has("/spec/check/path") {
 		return
 	}
 	if _, err := url.ParseRequestURI(c.Path); err != nil {
@@ -171,11 +175,27 @@ func (c *Check) ofOtherType() []misplaced {
 			{"/spec/check/expect_regexp", quoted(c.ExpectRegexp), c.ExpectRegexp != "", "looks for what receive says", CheckHTTP},
 			{"/spec/check/weight_field", quoted(c.WeightField), c.WeightField != "", answer, CheckHTTP},
 			{"/spec/check/reuse_connection", "true", c.ReuseConnection, request, CheckHTTP},
+			{"/spec/check/service", quoted(c.Service), c.Service != "", "asks about no service", CheckGRPC},
 		}
 	case CheckHTTP:
 		return []misplaced{
 			{"/spec/check/send", quoted(c.Send), c.Send != "", "sends a request of HTTP alone", CheckTCP},
 			{"/spec/check/receive", quoted(c.Receive), c.Receive != "", "looks for what expect_text says", CheckTCP},
+			{"/spec/check/service", quoted(c.Service), c.Service != "", "asks about no service", CheckGRPC},
+		}
+	case CheckGRPC:
+		const request, answer = "sends a request of its own", "is answered by a status of its own"
+		return []misplaced{
+			{"/spec/check/path", quoted(c.Path), c.Path != "", request, CheckHTTP},
+			{"/spec/check/expect", quoted(c.Expect), c.Expect != "", answer, CheckHTTP},
+			{"/spec/check/method", quoted(c.Method), c.Method != "", request, CheckHTTP},
+			{"/spec/check/fields", fmt.Sprintf("has %d fields", len(c.Fields)), len(c.Fields) > 0, request, CheckHTTP},
+			{"/spec/check/expect_text", quoted(c.ExpectText), c.ExpectText != "", answer, CheckHTTP},
+			{"/spec/check/expect_regexp", quoted(c.ExpectRegexp), c.ExpectRegexp != "", answer, CheckHTTP},
+			{"/spec/check/weight_field", quoted(c.WeightField), c.WeightField != "", answer, CheckHTTP},
+			{"/spec/check/reuse_connection", "true", c.ReuseConnection, "makes a connection for each probe", CheckHTTP},
+			{"/spec/check/send", quoted(c.Send), c.Send != "", request, CheckTCP},
+			{"/spec/check/receive", quoted(c.Receive), c.Receive != "", answer, CheckTCP},
 		}
 	}
 	return nil
@@ -201,12 +221,7 @@ func (c *Check) validateTimes(f *faults) {
 }
 
 func (t *CheckTLS) validate(f *faults) {
-	if t.ServerName != "" {
-		_, err := netip.ParseAddr(t.ServerName)
-		if err != nil && (looksNumeric(t.ServerName) || !isHostName(t.ServerName)) {
-			f.add("/spec/check/tls/server_name", "%q is neither a host name nor an IP address: write one such as \"www.example.com\", without a port", clip(t.ServerName))
-		}
-	}
+	checkServerName(f, "/spec/check/tls/server_name", t.ServerName)
 	if t.CA == "" {
 		return
 	}
@@ -214,6 +229,16 @@ func (t *CheckTLS) validate(f *faults) {
 		f.add("/spec/check/tls/ca", "insecure takes any certificate, so this would never be used: leave one of the two out")
 	}
 	checkCertificates(f, "/spec/check/tls/ca", t.CA)
+}
+
+// checkServerName reports what is no name of a server. Empty is allowed.
+func checkServerName(f *faults, pointer, name string) {
+	if name == "" {
+		return
+	}
+	if _, err := netip.ParseAddr(name); err != nil && (looksNumeric(name) || !isHostName(name)) {
+		f.add(pointer, "%q is neither a host name nor an IP address: write one such as \"www.example.com\", without a port", clip(name))
+	}
 }
 
 // checkCertificates reports what is not certificates in PEM. It looks at their

@@ -149,7 +149,7 @@ func TestEveryNumberIsBoundAtBothEnds(t *testing.T) {
 
 func TestFaultsOfListenersHTTPSettings(t *testing.T) {
 	wantFaults(t, Put{Name: "l", Spec: ListenerSpec{Address: ":80", Protocol: "http",
-		Timeouts: &ListenerTimeouts{1, 1, 1}, Limits: &ListenerLimits{-1, 1, 1 << 30, 1}}},
+		Timeouts: &ListenerTimeouts{ClientHead: 1, ClientIdle: 1, Body: 1}, Limits: &ListenerLimits{-1, 1, 1 << 30, 1}}},
 		`/spec/timeouts/client_head "1ns" is not from "10ms" to "1h0m0s": leave it out for the default`, "/spec/timeouts/client_idle", "/spec/timeouts/body",
 		"/spec/limits/connections", "/spec/limits/head_bytes", "/spec/limits/fields", "/spec/limits/line_bytes 1073741824 is not from 256 to 1048576")
 	wantFaults(t, Put{Name: "l", Spec: ListenerSpec{Address: ":80", Protocol: "http", Limits: &ListenerLimits{HeadBytes: 8192, LineBytes: 8193}}},

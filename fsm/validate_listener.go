@@ -18,17 +18,28 @@ const (
 
 func (s ListenerSpec) validate(f *faults) {
 	checkListenerAddress(f, "/spec/address", s.Address)
-	if s.Protocol != ProtocolHTTP {
-		f.add("/spec/protocol", "%q is not a protocol of a listener: use %q", clip(s.Protocol), ProtocolHTTP)
-	}
+	s.validateProtocol(f)
 	checkNetworks(f, "/spec/trusted_proxies", s.TrustedProxies)
 	if t := s.Timeouts; t != nil {
 		checkSpan(f, "/spec/timeouts/client_head", t.ClientHead, minClientWait, maxHeadWait)
 		checkSpan(f, "/spec/timeouts/client_idle", t.ClientIdle, minClientWait, maxWait)
 		checkSpan(f, "/spec/timeouts/body", t.Body, minClientWait, maxWait)
+		checkSpan(f, "/spec/timeouts/idle", t.Idle, minClientWait, maxWait)
 	}
 	if s.Limits != nil {
 		s.validateLimits(f)
+	}
+	if s.TLS != nil {
+		s.TLS.validate(f)
+	}
+	if s.HTTP2 != nil {
+		checkCount(f, "/spec/http2/max_streams", s.HTTP2.MaxStreams, 1, maxStreams)
+	}
+	if p := s.ProxyProtocol; p != nil {
+		checkNetworks(f, "/spec/proxy_protocol/trusted", p.Trusted)
+		if len(p.Trusted) == 0 {
+			f.add("/spec/proxy_protocol/trusted", `is empty, so that no connection would be taken: give the networks of the proxies, such as "10.0.0.0/8"`)
+		}
 	}
 }
 

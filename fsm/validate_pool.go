@@ -48,6 +48,7 @@ func (s PoolSpec) validate(f *faults) {
 	if s.Sticky != nil {
 		s.Sticky.validate(f)
 	}
+	s.validateTransport(f)
 	if s.Check != nil {
 		s.Check.validate(f)
 	}
@@ -135,4 +136,5 @@ func (l *PoolLimits) validate(f *faults) {
 	}
 	checkSpan(f, "/spec/limits/queue_timeout", l.QueueTimeout, minWait, maxConnectWait)
 	checkCount(f, "/spec/limits/idle_connections", l.IdleConnections, 1, maxIdle)
+	checkCount(f, "/spec/limits/backend_connections", l.BackendConnections, 1, maxBackendConnections)
 }

@@ -130,6 +130,9 @@ func (m RouteMatch) validate(f *faults) {
 	if m.Host != "" && !isHostName(strings.TrimPrefix(m.Host, "*.")) {
 		f.add("/spec/match/host", `%q is not a host name: write "www.example.com", or "*.example.com" for every name below it, without a port`, clip(m.Host))
 	}
+	if m.SNI != "" && !isHostName(strings.TrimPrefix(m.SNI, "*.")) {
+		f.add("/spec/match/sni", `%q is not a host name: write "www.example.com", or "*.example.com" for every name below it, without a port`, clip(m.SNI))
+	}
 	if m.Path != "" && m.PathPrefix != "" {
 		f.add("/spec/match/path_prefix", "%q: path is set too (%q); set one of the two", clip(m.PathPrefix), clip(m.Path))
 	}

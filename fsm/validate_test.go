@@ -38,7 +38,7 @@ func TestValidateNamesEveryFault(t *testing.T) {
 		{"an unknown check type", Put{Name: "p", Spec: PoolSpec{Strategy: "random", Check: &Check{Type: "icmp", Interval: Duration(time.Second), Timeout: Duration(time.Second), Rise: 1, Fall: 1}}}, []string{`/spec/check/type "icmp"`}},
 		{"all faults of a check of an unknown type at once", Put{Name: "p", Spec: PoolSpec{Strategy: "random", Check: &Check{Type: "icmp", Interval: Duration(time.Second), Timeout: Duration(2 * time.Second), Fall: 1,
 			Path: "x", Method: "TRACE", ExpectRegexp: "(", Receive: strings.Repeat("x", 1025), Fields: []CheckField{{"host", "x"}}, TLS: &CheckTLS{ServerName: "a:1"}, Port: -1}}},
-			[]string{`/spec/check/type "icmp" is not a type of check: use tcp or http`, "/spec/check/path", "/spec/check/method", "/spec/check/fields/0/name", "/spec/check/expect_regexp", "/spec/check/receive",
+			[]string{`/spec/check/type "icmp" is not a type of check: use tcp, http or grpc`, "/spec/check/path", "/spec/check/method", "/spec/check/fields/0/name", "/spec/check/expect_regexp", "/spec/check/receive",
 				"/spec/check/tls/server_name", "/spec/check/timeout", "/spec/check/rise", "/spec/check/port"}},
 		{"a TCP check with all that is HTTP's", Put{Name: "p", Spec: PoolSpec{Strategy: "random", Check: &Check{Type: "tcp", Interval: Duration(time.Second), Timeout: Duration(time.Second), Rise: 1, Fall: 1,
 			Method: "GET", Host: "a", Fields: []CheckField{{"A", "b"}}, ExpectText: "x", ExpectRegexp: "x", WeightField: "X", ReuseConnection: true}}},
