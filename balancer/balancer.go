@@ -67,11 +67,14 @@ type Config struct {
 	Local func() (health map[string]fsm.Health, changed <-chan struct{})
 	// ListenerTLS returns how a listener speaks TLS in a state; ok is false if it
 	// speaks plain text. Certificates that did not change are the same pointers. It is
-	// called for each state, and does not block. With nil no listener speaks TLS.
+	// called for each state, and does not block. With nil it is as the registry says.
 	ListenerTLS func(state *fsm.State, listener *fsm.Listener) (settings certificates.Settings, ok bool)
 	// PoolTLS returns how a pool's backends are spoken to by TLS, as ListenerTLS does;
-	// it is called for each pool that is compiled. With nil none is.
+	// it is called for each pool that is compiled. With nil it is as the registry says.
 	PoolTLS func(state *fsm.State, pool *fsm.Pool) (settings certificates.UpstreamSettings, ok bool)
+	// Keys opens the private keys of the registry's certificates. With nil those are
+	// of no use, and sessions of TLS are resumed on this node alone.
+	Keys Keys
 }
 
 // Source gives the registry. Watch returns the present state, never nil, and a
@@ -115,14 +118,12 @@ func New(config Config) (*Balancer, error) {
 		ejector:  ejection.New(config.Logger),
 		started:  time.Now(),
 	}
+	b.config.setTLS()
 	b.secure = newSecure(&b.config)
-	with := engine.Config{
+	path, err := engine.New(engine.Config{
 		Loops: config.Loops, Nice: config.Nice, DrainTimeout: config.DrainTimeout, Logger: config.Logger, Suspect: b.suspect,
-	}
-	if config.ListenerTLS != nil {
-		with.TLS = b.secure.listener
-	}
-	path, err := engine.New(with)
+		TLS: b.secure.listener,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -12,14 +12,10 @@ import (
 // this node about one, ejection or step of a slow start; one for all of a moment
 // while they come faster than its pace.
 func (b *Balancer) follow(ctx context.Context, source Source) error {
-	options := table.Options{
+	builder := table.NewBuilder(b.resolver, table.Options{
 		Loops: b.engine.Loops(), Zone: b.config.Zone, StickyKeys: b.config.StickyKeys,
-		Ejects: true, Now: b.now,
-	}
-	if b.config.PoolTLS != nil {
-		options.TLS = b.secure.pool
-	}
-	builder := table.NewBuilder(b.resolver, options)
+		Ejects: true, Now: b.now, TLS: b.secure.pool,
+	})
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	last, tables := fsm.New(), pace{}

@@ -12,7 +12,7 @@ import (
 // difference is what of one table the next one does not have.
 type difference struct {
 	// gone are the backends whose idle connections are of no use any more: they
-	// went, moved, are down or drained.
+	// went, moved, are down or drained, or are spoken to in another manner.
 	gone []*table.Stats
 	// overdue are those whose drain has come to its timeout.
 	overdue []*table.Stats
@@ -31,7 +31,7 @@ func compare(last, next *table.Table) (d difference) {
 		}
 		for _, b := range before.Backends() {
 			now := find(after, b)
-			if now == nil || now.Useless() && !b.Useless() {
+			if now == nil || now.Useless() && !b.Useless() || after.Manner() != before.Manner() {
 				d.gone = append(d.gone, b.Stats)
 			}
 			if now != nil && timedOut(now) && !timedOut(b) {

@@ -99,16 +99,40 @@ func SettingsOf(spec fsm.ListenerSpec) *exchange.Settings {
 	settings := &exchange.Settings{
 		ClientHead: time.Duration(timeouts.ClientHead), ClientIdle: time.Duration(timeouts.ClientIdle), Body: time.Duration(timeouts.Body),
 		Limits:      http1.Limits{Head: limits.HeadBytes, Line: limits.LineBytes, Fields: limits.Fields},
-		Connections: limits.Connections,
+		Connections: limits.Connections, Protocol: protocolOf(spec.Protocol), Idle: time.Duration(timeouts.Idle),
 
 		NoXForwarded: !forwarding.XForwarded, NoForwarded: !forwarding.Forwarded, Via: forwarding.Via,
 	}
-	for _, text := range spec.TrustedProxies {
-		if network, err := netip.ParsePrefix(text); err == nil {
-			settings.Trusted = append(settings.Trusted, network)
-		}
+	settings.Trusted = networks(spec.TrustedProxies)
+	h := spec.EffectiveHTTP2()
+	settings.HTTP2 = exchange.HTTP2{Disabled: h.Disabled, Streams: h.MaxStreams}
+	if spec.Protocol == fsm.ProtocolHTTPS {
+		settings.Scheme = "https"
+	}
+	if p := spec.ProxyProtocol; p != nil {
+		settings.ProxyHeader, settings.ProxyTrusted = true, networks(p.Trusted)
 	}
 	return settings
+}
+
+func networks(texts []string) []netip.Prefix {
+	var parsed []netip.Prefix
+	for _, text := range texts {
+		if network, err := netip.ParsePrefix(text); err == nil {
+			parsed = append(parsed, network)
+		}
+	}
+	return parsed
+}
+
+func protocolOf(name string) exchange.Protocol {
+	switch name {
+	case fsm.ProtocolTCP:
+		return exchange.ProtocolTCP
+	case fsm.ProtocolTLSPassthrough:
+		return exchange.ProtocolTLSPassthrough
+	}
+	return exchange.ProtocolHTTP
 }
 
 // Addr is the bound address, such as "127.0.0.1:8080".

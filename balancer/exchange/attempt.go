@@ -108,7 +108,7 @@ func (x *exchange) dial(b *table.Backend) bool {
 		x.exclude(b)
 		return false
 	}
-	conn := &Backend{loop: x.loop, x: x, target: b, place: -1, shares: x.pool.HTTP2}
+	conn := &Backend{loop: x.loop, x: x, target: b, place: -1, shares: x.pool.HTTP2, manner: x.pool.Manner()}
 	link, err := x.loop.world.Dial(x.pool, b, endpoint, conn)
 	if err != nil {
 		x.notConnected(err)

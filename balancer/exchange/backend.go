@@ -13,6 +13,7 @@ type Backend struct {
 	target    *table.Backend // that it was dialled for
 	up        *upstream      // that it was kept in last, nil before
 	x         *exchange      // the request under way, nil if it is idle
+	manner    table.Manner   // in which it was made
 	place     int            // in the pool of idle ones, or -1
 	before    int64          // what was sent when the present request began
 	progress  http1.Progress

@@ -31,7 +31,7 @@ func (l *Loop) idle(b *table.Backend) *Backend {
 // the backend is gone. A connection's first time is when a backend is looked up
 // that went while it was busy; later its pool tells.
 func (l *Loop) keep(conn *Backend, most int) bool {
-	if conn.up == nil && l.world.Present(conn.target) != nil {
+	if conn.up == nil && l.world.Present(conn.target) != nil && l.isPresent(conn) {
 		if conn.up = l.upstreams[conn.target.Stats]; conn.up == nil {
 			conn.up = new(upstream)
 			l.upstreams[conn.target.Stats] = conn.up
@@ -44,6 +44,13 @@ func (l *Loop) keep(conn *Backend, most int) bool {
 	conn.place = len(u.idle)
 	u.idle = append(u.idle, conn)
 	return true
+}
+
+// isPresent tells whether a connection was made in the manner in which its backend
+// is spoken to now.
+func (l *Loop) isPresent(conn *Backend) bool {
+	pool := l.world.View().Table.PoolNamed(conn.target.Pool)
+	return pool != nil && pool.Manner() == conn.manner
 }
 
 // forget takes an idle connection that has ended out of the pool.

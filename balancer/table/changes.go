@@ -29,6 +29,14 @@ func (c *changes) add(refs []fsm.Ref) {
 			if c.poolDiffers(ref.Name) {
 				c.pools[ref.Name] = struct{}{}
 			}
+		case fsm.KindCertificate:
+			for _, s := range []*fsm.State{c.before, c.after} {
+				for pool := range s.Pools() {
+					if pool.Spec.TLS != nil && pool.Spec.TLS.Certificate == ref.Name {
+						c.pools[pool.Name] = struct{}{}
+					}
+				}
+			}
 		case fsm.KindBackend:
 			if c.backendDiffers(ref.Pool, ref.Name) {
 				c.pools[ref.Pool] = struct{}{}

@@ -32,6 +32,7 @@ func (src *poolSource) compile(object *fsm.Pool) *Pool {
 	p.Shared = src.previous.shared(p.uid)
 	p.Ejection = src.ejection(object.Spec)
 	p.ProxyProtocol = proxyProtocolOf(&object.Spec)
+	p.HTTP2 = object.Spec.EffectiveProtocol() == fsm.PoolHTTP2
 	src.slowStart = time.Duration(object.Spec.SlowStart)
 	p.backends = src.backends(p)
 	p.choose(object.Spec, src.options.Zone)

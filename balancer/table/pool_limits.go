@@ -31,15 +31,11 @@ type PoolLimits struct {
 	QueueTimeout       time.Duration
 }
 
-// defaultBackendConnections is enough for some hundred requests at once on each
-// loop, as servers take 100 or more on one connection.
-const defaultBackendConnections = 4
-
 func limitsOf(spec fsm.PoolSpec) PoolLimits {
 	l := spec.EffectiveLimits()
 	return PoolLimits{
 		BackendRequests: l.BackendRequests, Queue: l.Queue, IdleConnections: l.IdleConnections,
-		BackendConnections: defaultBackendConnections,
+		BackendConnections: l.BackendConnections,
 		QueueTimeout:       time.Duration(l.QueueTimeout),
 	}
 }
