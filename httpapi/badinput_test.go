@@ -91,7 +91,7 @@ func badPools() map[string]badInput {
 	return map[string]badInput{
 		"a duration that is a number":    {"PUT", "/v1/pools/p", `{"check":{"interval":2}}`, 400, "invalid-object", map[string]string{"/check/interval": `must be a string such as "2s"`}},
 		"a duration without a unit":      {"PUT", "/v1/pools/p", `{"check":{"interval":"2"}}`, 400, "invalid-object", map[string]string{"/check/interval": `"2": not a time span`}},
-		"a check of a type that is none": {"PUT", "/v1/pools/p", `{"check":{"type":"grpc"}}`, 400, "invalid-object", map[string]string{"/check/type": `"grpc" is not a type of check`}},
+		"a check of a type that is none": {"PUT", "/v1/pools/p", `{"check":{"type":"icmp"}}`, 400, "invalid-object", map[string]string{"/check/type": `"icmp" is not a type of check`}},
 		"a check that never fails":       {"PUT", "/v1/pools/p", `{"check":{"fall":0,"rise":101}}`, 400, "invalid-object", map[string]string{"/check/fall": "0 is not from 1 to 100", "/check/rise": "101"}},
 		"an interval below the timeout":  {"PUT", "/v1/pools/p", `{"spec":{"check":{"interval":"500ms"}}}`, 400, "invalid-object", map[string]string{"/spec/check/timeout": `"1s" is not from "10ms" to the interval`}},
 		"a check with a bad regexp":      {"PUT", "/v1/pools/p", `{"check":{"type":"http","expect_regexp":"("}}`, 400, "invalid-object", map[string]string{"/check/expect_regexp": "is not a regular expression"}},

@@ -68,11 +68,15 @@ func kinds() map[string]fsm.Spec {
 	listener.SetDefaults()
 	forwarding, waits, limits := listener.EffectiveForwarding(), listener.EffectiveTimeouts(), listener.EffectiveLimits()
 	listener.Forwarding, listener.Timeouts, listener.Limits = &forwarding, &waits, &limits
+	http2 := listener.EffectiveHTTP2()
+	listener.TLS, listener.HTTP2, listener.ProxyProtocol = made[fsm.ListenerTLS](), &http2, &fsm.ListenerProxyProtocol{}
+	listener.TLS.ClientAuth = made[fsm.ClientAuth]()
 
 	var pool fsm.PoolSpec
 	pool.SetDefaults()
 	hash, timeouts, retries, bounds := pool.EffectiveHash(), pool.EffectiveTimeouts(), pool.EffectiveRetries(), pool.EffectiveLimits()
 	pool.Hash, pool.Timeouts, pool.Retries, pool.Limits = &hash, &timeouts, &retries, &bounds
+	pool.Protocol, pool.TLS = pool.EffectiveProtocol(), &fsm.PoolTLS{}
 	pool.Sticky, pool.Check = made[fsm.Sticky](), made[fsm.Check]()
 	pool.Check.TLS, pool.Check.Fields = &fsm.CheckTLS{}, make([]fsm.CheckField, 1)
 	pool.Ejection, pool.Damping = made[fsm.Ejection](), made[fsm.Damping]()
@@ -236,6 +240,10 @@ func base(kind, path string) map[string]any {
 		return o
 	}
 	switch {
+	case kind == "Listener" && path == "timeouts.idle":
+		return object(`{"address":":80","protocol":"tcp"}`)
+	case path == "limits.backend_connections":
+		return object(`{"protocol":"http2","limits":{}}`)
 	case kind == "Listener":
 		return object(`{"address":":80"}`)
 	case kind == "Backend":
