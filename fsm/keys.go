@@ -44,7 +44,7 @@ func (d *draft) recallKey(k Key) (Result, bool) {
 		return Result{Version: d.version, Revision: d.revision, Err: refuse(CodeKeyReused, "/key",
 			"key %q was used for another request: take a new one", k.Name)}, true
 	}
-	return Result{Version: r.Version, Revision: r.Revision, Created: r.Created, Repeat: true, Refs: r.Refs}, true
+	return Result{Version: r.Version, Revision: r.Revision, Created: r.Created, Repeat: true, Refs: append([]Ref{}, r.Refs...)}, true
 }
 
 // rememberKey keeps what was accepted. What was refused changed nothing, and may

@@ -26,8 +26,9 @@ type Result struct {
 	// Changes are all that a [Rollback] changed, in the order of kinds, pools and
 	// names; nil for a repeat.
 	Changes []Change
-	// Refs are, for a repeat under a [Key], what the first command wrote; none for a
-	// [Rollback] that had nothing to change.
+	// Refs are, for a repeat under a [Key], what the first command wrote, and then
+	// not nil, but empty for a [Confirm], and for a [Rollback] that had nothing to
+	// change; nil for any other command.
 	Refs []Ref
 	// Err is why the command was refused, or nil. A refused command changed
 	// nothing.
