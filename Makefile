@@ -104,7 +104,7 @@ bench-api: ## writes, reads, watches and apply through the API beside etcd, on a
 	EVENKEEL_APIBENCH=1 go test -count=1 -timeout 30m -v -run '^TestAPI$$/$(API)' ./e2e/apibench
 
 .PHONY: bench-http
-bench-http: ## CPU per HTTP request beside HAProxy, nginx and Caddy, in about 20 minutes; BENCH='--quick' or other flags
+bench-http: ## CPU per HTTP request beside HAProxy, nginx and Caddy, in about 30 minutes; BENCH='--quick' or other flags
 	go run ./e2e/httpbench $(BENCH)
 
 bench-pick: ## one Pick among 100 backends, by strategy

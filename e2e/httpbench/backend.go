@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/net/http2"
 	"golang.org/x/sys/unix"
 )
 
@@ -31,9 +32,11 @@ func backendMain(addresses []string) error {
 type upstream struct {
 	listens bool
 
-	in     []byte // the begin of a request that came in pieces
-	unsent []byte // the rest of an answer
-	closes bool   // after the answer
+	in     []byte     // the begin of a request that came in pieces
+	unsent []byte     // the rest of an answer
+	rest   int        // bytes of a huge body behind it, of which pieces become unsent
+	closes bool       // after the answer
+	rpc    *rpcServer // where the balancer speaks HTTP/2
 }
 
 // backend answers requests. One goroutine owns it.
@@ -46,7 +49,9 @@ type backend struct {
 	known   []byte
 	request request
 
+	pattern    pattern
 	small, big *page
+	huge       *page     // the head alone
 	date       time.Time // of the pages
 }
 
@@ -58,7 +63,7 @@ func newBackend(addresses []string) (*backend, error) {
 	p := newPattern()
 	b := &backend{
 		poller: poller, buffer: make([]byte, 64<<10),
-		small: newPage(p.body(smallSize)), big: newPage(p.body(bigSize)),
+		pattern: p, small: newPage(p.body(smallSize), smallSize), big: newPage(p.body(bigSize), bigSize), huge: newPage(nil, hugeSize),
 	}
 	for _, address := range addresses {
 		fd, err := listen(address)
@@ -82,6 +87,7 @@ func (b *backend) turn(limit time.Duration) error {
 		b.date = now.Truncate(time.Second)
 		b.small.setDate(b.date)
 		b.big.setDate(b.date)
+		b.huge.setDate(b.date)
 	}
 	for i := range events {
 		fd := int(events[i].Fd)
@@ -150,9 +156,17 @@ func (b *backend) handle(fd int, u *upstream, events uint32) {
 // take answers what is complete and keeps the rest. It returns false when the
 // connection is closed.
 func (b *backend) take(fd int, u *upstream, data []byte) bool {
+	if u.rpc != nil {
+		return b.serveRPC(fd, u, data)
+	}
 	if len(u.in) > 0 {
 		u.in = append(u.in, data...)
 		data = u.in
+	}
+	if bytes.HasPrefix(data, []byte(http2.ClientPreface)) {
+		u.in = nil
+		u.rpc = newRPCServer(b.pattern)
+		return b.serveRPC(fd, u, data[len(http2.ClientPreface):])
 	}
 	for len(data) > 0 && len(u.unsent) == 0 {
 		size := b.parse(data)
@@ -160,6 +174,9 @@ func (b *backend) take(fd int, u *upstream, data []byte) bool {
 			break
 		}
 		u.unsent, u.closes = b.answer(data[size-b.request.length : size])
+		if b.request.path == hugePath && b.request.fault == "" {
+			u.rest = hugeSize
+		}
 		data = data[size:]
 		if !b.flush(fd, u) {
 			return false
@@ -193,8 +210,11 @@ func (b *backend) answer(body []byte) ([]byte, bool) {
 	if fault := r.check(body); fault != "" {
 		return fmt.Appendf(nil, "HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(fault), fault), true
 	}
-	if r.path == bigPath {
+	switch r.path {
+	case bigPath:
 		return b.big.whole, r.closes
+	case hugePath:
+		return b.huge.whole, r.closes
 	}
 	return b.small.whole, r.closes
 }
@@ -206,7 +226,7 @@ func (r *request) check(body []byte) string {
 		return r.fault
 	case !r.forwarded:
 		return "the request has no X-Forwarded-For"
-	case r.method == "GET" && (r.path == smallPath || r.path == bigPath) && r.length == 0:
+	case r.method == "GET" && (r.path == smallPath || r.path == bigPath || r.path == hugePath) && r.length == 0:
 	case r.method != "POST" || r.path != postPath:
 		return fmt.Sprintf("nothing is at %s %.40s", r.method, r.path)
 	case r.length != postSize:
@@ -224,7 +244,7 @@ func (b *backend) flush(fd int, u *upstream) bool {
 		n, errno := send(fd, u.unsent)
 		switch errno {
 		case 0:
-			u.unsent = u.unsent[n:]
+			u.unsent = b.following(u, u.unsent[n:])
 		case unix.EAGAIN:
 			return true
 		default:
@@ -241,4 +261,16 @@ func (b *backend) flush(fd int, u *upstream) bool {
 func (b *backend) close(fd int) {
 	b.upstreams[fd] = nil
 	closeSocket(fd)
+}
+
+// following returns what is to be sent, with the next piece of a huge body when
+// nothing else is left.
+func (b *backend) following(u *upstream, unsent []byte) []byte {
+	if len(unsent) > 0 || u.rest == 0 {
+		return unsent
+	}
+	from := (hugeSize - u.rest) % patternPeriod
+	piece := b.pattern[from:min(from+u.rest, len(b.pattern))]
+	u.rest -= len(piece)
+	return piece
 }

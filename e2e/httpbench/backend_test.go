@@ -69,7 +69,7 @@ func readAnswer(t *testing.T, in *bufio.Reader) (status int, body string) {
 
 func TestTheBackendAnswersWhatIsRight(t *testing.T) {
 	p := newPattern()
-	get, post, big := forwarded(GetSmall.request(p, false)), forwarded(PostForm.request(p, false)), forwarded(GetBig.request(p, false))
+	get, post, big := forwarded(GetSmall.request(p, false, false)), forwarded(PostForm.request(p, false, false)), forwarded(GetBig.request(p, false, false))
 	for name, c := range map[string]struct {
 		pieces []string
 		want   []int // lengths of the answers' bodies
@@ -101,13 +101,13 @@ func TestTheBackendAnswersWhatIsRight(t *testing.T) {
 
 func TestTheBackendCatchesABalancersFaults(t *testing.T) {
 	p := newPattern()
-	get, post := forwarded(GetSmall.request(p, false)), forwarded(PostForm.request(p, false))
+	get, post := forwarded(GetSmall.request(p, false, false)), forwarded(PostForm.request(p, false, false))
 	changed := post[:len(post)-50] + "?" + post[len(post)-49:]
 	shorter := strings.Replace(post[:len(post)-1], fmt.Sprintf("Content-Length: %d", postSize), fmt.Sprintf("Content-Length: %d", postSize-1), 1)
 	for name, c := range map[string]struct{ request, fault string }{
 		"a changed byte of a body":         {changed, "the body's checksum is"},
 		"a body that is shorter":           {shorter, "a body of 4095 bytes, want 4096"},
-		"no X-Forwarded-For":               {string(GetSmall.request(p, false)), "no X-Forwarded-For"},
+		"no X-Forwarded-For":               {string(GetSmall.request(p, false, false)), "no X-Forwarded-For"},
 		"another path":                     {strings.Replace(get, smallPath, "/other", 1), "nothing is at GET /other"},
 		"another method":                   {strings.Replace(get, "GET", "PUT", 1), "nothing is at PUT"},
 		"a body where there was none":      {strings.Replace(get, "\r\n\r\n", "\r\nContent-Length: 1\r\n\r\nx", 1), "nothing is at GET"},
@@ -138,7 +138,7 @@ func TestTheBackendCatchesABalancersFaults(t *testing.T) {
 
 func TestTheBackendClosesAsAsked(t *testing.T) {
 	conn := newTestBackend(t)
-	if _, err := io.WriteString(conn, forwarded(GetSmall.request(newPattern(), true))); err != nil {
+	if _, err := io.WriteString(conn, forwarded(GetSmall.request(newPattern(), true, false))); err != nil {
 		t.Fatal(err)
 	}
 	in := bufio.NewReader(conn)

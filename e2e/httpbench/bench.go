@@ -37,6 +37,7 @@ type bench struct {
 	backends    []string // addresses
 	everywhere  []string // addresses of the backends of a pool of the large registry
 	out         *report
+	identity    *identity
 
 	programs []program // those that are there
 	large    *server   // Evenkeel with the large registry, once a case needed it
@@ -58,6 +59,9 @@ func runBench(ctx context.Context, o options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
+	if b.identity, err = newIdentity(b.dir); err != nil {
+		return err
+	}
 	if err := b.prepare(ctx); err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func caddyProgram() program {
 				return nil, err
 			}
 			return b.launch(ctx, address, command{name: nameCaddy, cores: p.cores,
-				argv: []string{path, "run", "--config", file, "--adapter", "caddyfile"}})
+				argv: []string{path, "run", "--config", file, "--adapter", "caddyfile"}}, p.front)
 		}}
 }
 

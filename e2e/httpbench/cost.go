@@ -19,6 +19,9 @@ type costCase struct {
 	// reference is the bound against the program of --reference.
 	reference float64
 	splice    bool // HAProxy that splices takes part
+	front     front
+	twin      bool // tickets are from another node
+	whole     bool // the window is the job's requests, without a warm-up, however long they take
 	shared    bool // the load is on the same cores, so nobody is the limit
 }
 
@@ -68,11 +71,9 @@ func (c costCase) bound(peer, reference string) float64 {
 
 // runCost measures the case with all programs.
 func (b *bench) runCost(ctx context.Context, c costCase) (err error) {
-	programs := b.named()
-	if c.splice {
-		programs = b.programs
-	}
+	programs := b.fitting(c.front, c.splice)
 	p := alone()
+	p.front, p.twin = c.front, c.twin
 	servers, err := b.startAll(ctx, p, programs...)
 	defer func() { err = errors.Join(err, b.endAll(servers)) }()
 	if err != nil {
@@ -101,6 +102,9 @@ func (b *bench) costs(ctx context.Context, c costCase, p placing, servers []*ser
 	}
 	job := c.job
 	job.Warmup, job.Window = warmup, b.options.window
+	if c.whole {
+		job.Warmup, job.Window = 0, startLimit
+	}
 	err := b.interleave(ctx, b.options.rounds, p, servers, func(round int, m mode, s *server) error {
 		o, err := b.measure(ctx, p, s, job)
 		t.outcomes[m][s.name][round] = o
@@ -123,6 +127,9 @@ func (b *bench) printCosts(c costCase, t costTable, subject string, bound func(p
 			rows = append(rows, c.row(name, t.outcomes[m][name]))
 		}
 		b.out.table(rows)
+		if !slices.Contains(t.names, subject) {
+			continue // left out by --programs
+		}
 		rows = [][]string{{subject + " to", "CPU/" + c.unit() + ", median", "range", "bound", ""}}
 		for _, peer := range t.names {
 			if peer == subject {

@@ -11,6 +11,10 @@
 // event loop on one thread, share core 1. Each is its own process: this binary
 // started again with a mode as first argument.
 //
+// Over TLS all speak version 1.3 with TLS_AES_128_GCM_SHA256, X25519 and one
+// certificate of P-256: the load generator insists on it, because the balancers'
+// own choices differ, and some of them cost twice the others.
+//
 // It knows of Evenkeel what a user knows (the command line, the API, the
 // ports), writes nothing outside of one temporary directory that it removes,
 // and ends every process that it started. It measures; it asserts no figure,

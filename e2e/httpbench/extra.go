@@ -12,6 +12,6 @@ func extraProgram(e extra) program {
 		if err != nil {
 			return nil, err
 		}
-		return b.launch(ctx, address, command{name: e.name, argv: e.argv(address, b.backends), cores: p.cores})
+		return b.launch(ctx, address, command{name: e.name, argv: e.argv(address, b.backends), cores: p.cores}, p.front)
 	}}
 }

@@ -47,9 +47,9 @@ func TestARequestsHeadIsRead(t *testing.T) {
 		head string
 		want request
 	}{
-		"GET as it is sent": {string(GetSmall.request(p, false)), request{method: "GET", path: smallPath}},
-		"GET that closes":   {string(GetBig.request(p, true)), request{method: "GET", path: bigPath, closes: true}},
-		"POST as it is sent": {strings.Replace(string(PostForm.request(p, false)), "\r\n", "\r\nX-Forwarded-For: 127.0.0.1\r\n", 1),
+		"GET as it is sent": {string(GetSmall.request(p, false, false)), request{method: "GET", path: smallPath}},
+		"GET that closes":   {string(GetBig.request(p, true, false)), request{method: "GET", path: bigPath, closes: true}},
+		"POST as it is sent": {strings.Replace(string(PostForm.request(p, false, false)), "\r\n", "\r\nX-Forwarded-For: 127.0.0.1\r\n", 1),
 			request{method: "POST", path: postPath, length: postSize, checksum: checksum(p.body(postSize)), forwarded: true}},
 		"a checksum that is none": {"POST / HTTP/1.1\r\n" + checksumField + ": x\r\n\r\n", request{method: "POST", path: "/"}},
 	} {
@@ -86,7 +86,7 @@ func TestABodyThatIsMovedOrChangedDoesNotMatch(t *testing.T) {
 }
 
 func TestEveryDateFitsIntoThePage(t *testing.T) {
-	page := newPage([]byte("body"))
+	page := newPage([]byte("body"), 4)
 	before := len(page.whole)
 	page.setDate(time.Date(2026, 11, 26, 10, 5, 3, 0, time.FixedZone("", 3600)))
 	if want := "Date: Thu, 26 Nov 2026 09:05:03 GMT\r\n"; len(page.whole) != before || !strings.Contains(string(page.whole), want) {

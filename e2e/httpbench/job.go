@@ -15,6 +15,14 @@ type Job struct {
 	// Hold opens the connections one after the other, a request on each, and
 	// keeps them open and idle until standard input ends.
 	Hold bool
+	// TLS is spoken if it is not nil.
+	TLS *TLSJob
+	// Streams are the requests at once on each connection, by HTTP/2; 0 is
+	// HTTP/1.1. It does not go with Reconnect, Rate and Hold.
+	Streams int
+	// Forwarded has requests say themselves for whom they are, where the balancer
+	// does not see into connections.
+	Forwarded bool
 
 	Warmup time.Duration // before the measured window
 	Window time.Duration

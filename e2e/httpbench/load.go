@@ -3,6 +3,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -79,6 +80,11 @@ type generator struct {
 	pattern pattern
 	request []byte
 	buffer  []byte // for all reads
+	// Of jobs with TLS or HTTP/2: see [layers].
+	tls      *tls.Config
+	protocol string // that ALPN agrees on
+	plain    []byte // for all reads from TLS
+	asked    asked
 	// known is the head of an answer that was parsed and found right: one
 	// with the same bytes need not be parsed again.
 	known []byte
@@ -109,13 +115,18 @@ func newGenerator(job Job) (*generator, error) {
 		return nil, err
 	}
 	p := newPattern()
-	return &generator{
+	g := &generator{
 		job: job, target: target, poller: poller, pattern: p,
-		request: job.Shape.request(p, job.Reconnect),
-		buffer:  make([]byte, readSize),
-		conns:   make([]conn, job.Connections), free: make([]int, 0, job.Connections),
+		request: job.Shape.request(p, job.Reconnect, job.Forwarded), protocol: "http/1.1",
+		buffer: make([]byte, readSize),
+		conns:  make([]conn, job.Connections), free: make([]int, 0, job.Connections),
 		begun: time.Now(), to: math.MaxInt64,
-	}, nil
+	}
+	if err := g.prepareLayers(); err != nil {
+		return nil, err
+	}
+	g.begun = time.Now()
+	return g, nil
 }
 
 // run sends and checks until the window is over and every answer is there.
@@ -247,7 +258,9 @@ func (g *generator) fault(format string, args ...any) {
 func (g *generator) outcome() Outcome {
 	missing := 0
 	for i := range g.conns {
-		if g.conns[i].state != idle {
+		if s := g.conns[i].session; s != nil {
+			missing += len(s.open)
+		} else if g.conns[i].state != idle {
 			missing++
 		}
 	}

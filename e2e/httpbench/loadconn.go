@@ -28,6 +28,7 @@ type conn struct {
 	unsent     []byte        // the rest of the request
 	head       []byte        // the begin of a head that came in pieces
 	offset     int           // bytes of the body so far
+	layers
 }
 
 // dial opens a connection on the slot and, but for an open loop, asks on it.
@@ -40,6 +41,7 @@ func (g *generator) dial(slot int) {
 		return
 	}
 	*c = conn{fd: fd, generation: c.generation + 1}
+	g.addLayers(slot)
 	if errno := g.poller.add(fd, readiness, int32(slot), c.generation); errno != 0 {
 		g.fault("watch connection: %v", errno)
 		return
@@ -83,8 +85,15 @@ func bindSource(fd, slot int) error {
 // ask sends a request.
 func (g *generator) ask(slot int, begun time.Duration) {
 	c := &g.conns[slot]
-	c.state, c.begun, c.unsent = asking, begun, g.request
-	g.busy++
+	c.state, c.begun = asking, begun
+	if c.session == nil {
+		g.busy++
+	}
+	if c.secured != nil || c.session != nil {
+		g.askThrough(slot)
+		return
+	}
+	c.unsent = g.request
 	g.flush(slot)
 }
 
@@ -129,7 +138,11 @@ func (g *generator) handle(event *unix.EpollEvent) {
 			g.ended(slot)
 			return
 		}
-		g.take(slot, g.buffer[:n])
+		if c := &g.conns[slot]; c.secured != nil || c.session != nil {
+			g.takeThrough(slot, g.buffer[:n])
+		} else {
+			g.take(slot, g.buffer[:n])
+		}
 		if n == len(g.buffer) {
 			continue
 		}
@@ -256,7 +269,12 @@ func (g *generator) fail(slot int, format string, args ...any) {
 // again closes a connection and opens the next one on its slot.
 func (g *generator) again(slot int) {
 	c := &g.conns[slot]
-	if c.state != idle {
+	if c.secured != nil {
+		c.secured.stop()
+	}
+	if c.session != nil {
+		g.busy -= len(c.session.open)
+	} else if c.state != idle {
 		g.busy--
 	} else {
 		g.takeOut(slot)

@@ -33,7 +33,7 @@ func (p placing) loadCores() []int {
 
 // measure runs a job against a server.
 func (b *bench) measure(ctx context.Context, p placing, s *server, job Job) (Outcome, error) {
-	outcome, err := b.runJob(ctx, b.aimed(s, job), p.loadCores())
+	outcome, err := b.runJob(ctx, b.onFront(p.front, b.aimed(s, job)), p.loadCores())
 	if err != nil {
 		return outcome, fmt.Errorf("load %s: %w", s.name, errors.Join(err, s.process.running()))
 	}
@@ -74,6 +74,11 @@ func (b *bench) runJob(ctx context.Context, job Job, cores []int) (Outcome, erro
 // aimed completes a job with where the server is and what is to be watched.
 func (b *bench) aimed(s *server, job Job) Job {
 	job.Target, job.Core, job.Patience = s.address, loadCore, patience
+	if job.TLS != nil {
+		t := *job.TLS
+		t.TicketFrom = s.tickets
+		job.TLS = &t
+	}
 	job.Watch = []Watched{{watchProxy, s.process.pid()}, {watchBackend, b.backend.pid()}, {watchLoad, 0}}
 	return job
 }

@@ -22,6 +22,9 @@ type options struct {
 	// registryChecks also probes the backends of the large registry.
 	registryChecks bool
 	quick          bool
+	// programs are the names of those to measure in the cases of protocols and of
+	// costs; none: all that are there.
+	programs []string
 }
 
 // extra is one more program to measure.
@@ -33,7 +36,8 @@ type extra struct {
 
 // caseNames are all cases, in the order in which they run.
 func caseNames() []string {
-	return []string{"get64", "get512", "post64", "connect64", "big16", "p99", "memory", "allocations", "registry", "stall", "loops"}
+	return []string{"get64", "get512", "post64", "connect64", "big16", "p99", "memory", "allocations", "registry", "stall", "loops",
+		"tls64", "handshake64", "resume64", "resume-other64", "h2", "grpc64", "tcp64", "tcp-gb", "memory-tls"}
 }
 
 const usage = `Measures Evenkeel beside HAProxy, nginx and Caddy. Install what is missing with
@@ -50,6 +54,15 @@ cases: get64        GET of 1 KB on 64 keep-alive connections
        registry     the first five with 1,000 pools of 100 backends in the registry
        stall        p99 while the registry changes 1,000 times a second
        loops        two loops on the two cores of the load
+       tls64        as get64, over TLS 1.3
+       handshake64  a full handshake of TLS for each GET of 1 KB, 64 at a time
+       resume64     a resumed one
+       resume-other64  the same with the ticket of another node
+       h2           GET of 1 KB by HTTP/2 over TLS, 10 connections of 20 streams
+       grpc64       unary gRPC of 100 B, HTTP/2 on both sides, 64 streams
+       tcp64        as get64, through a TCP listener
+       tcp-gb       1 GB on one connection through a TCP listener
+       memory-tls   per idle TLS connection, 5,000 of them
 
 flags:
 `
@@ -66,6 +79,10 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 	seconds := flags.Float64("seconds", 1.5, "length of each measured `window`")
 	cases := flags.String("cases", "all", "the cases to run, `NAMES` with commas between them")
 	flags.IntVar(&o.rounds, "rounds", 5, "interleaved `rounds` of each case")
+	flags.Func("programs", "measure these alone, `NAMES` with commas between them (default: all that are there)", func(text string) error {
+		o.programs = strings.Split(text, ",")
+		return nil
+	})
 	flags.BoolVar(&o.quick, "quick", false, "one round of 1 s windows, to see that all works; its figures mean nothing")
 	flags.BoolVar(&o.registryChecks, "registry-checks", false, "in the case registry also probe the 100,000 backends")
 	flags.StringVar(&o.evenkeel, "evenkeel", "", "`path` of an Evenkeel binary (default: this tree is built)")
@@ -137,6 +154,11 @@ func (o options) check(rest []string) error {
 			faults = append(faults, fmt.Errorf("read --extra: the name %q is taken", e.name))
 		}
 		taken = append(taken, e.name)
+	}
+	for _, name := range o.programs {
+		if !slices.Contains(taken, name) {
+			faults = append(faults, fmt.Errorf("read --programs: %q is no program; known are %s", name, strings.Join(taken, ", ")))
+		}
 	}
 	if o.reference != "" && !slices.ContainsFunc(o.extras, func(e extra) bool { return e.name == o.reference }) {
 		faults = append(faults, fmt.Errorf("read --reference: no --extra is named %q", o.reference))

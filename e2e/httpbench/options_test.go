@@ -35,7 +35,11 @@ func TestOptionsAreReadOrRefused(t *testing.T) {
 		"an extra that listens nowhere":    {[]string{"--extra", "x=/bin/x"}, nil, "{listen}"},
 		"an extra with a name that is had": {[]string{"--extra", "nginx=/bin/x {listen}"}, nil, "is taken"},
 		"a reference that is no extra":     {[]string{"--reference", "y"}, nil, "--reference"},
-		"an argument that is no flag":      {[]string{"get64"}, nil, "is no flag"},
+		"some of the programs": {[]string{"--programs", "haproxy,nginx"}, func(o options) bool {
+			return slices.Equal(o.programs, []string{"haproxy", "nginx"})
+		}, ""},
+		"a program that is none":      {[]string{"--programs", "squid"}, nil, `"squid" is no program`},
+		"an argument that is no flag": {[]string{"get64"}, nil, "is no flag"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, err := parseOptions(c.args, io.Discard)

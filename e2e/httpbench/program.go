@@ -26,14 +26,17 @@ type program struct {
 	executable []string
 	// install is the package of the distribution that has it.
 	install string
-	onlyBig bool // for large bodies alone
+	onlyBig bool    // for large bodies alone
+	fronts  []front // what it can be measured with beside [frontHTTP]
 	start   func(ctx context.Context, b *bench, p placing) (*server, error)
 }
 
-// placing is how a program is run.
+// placing is how a program is run, and what its listener speaks.
 type placing struct {
 	cores   []int
 	threads int
+	front   front
+	twin    bool // a second node is there, which gives tickets for the first
 }
 
 // alone is the placing of all cases but one: a thread on core 0.
@@ -46,6 +49,9 @@ type server struct {
 	process *process
 	api     harness.API // of Evenkeel
 	dataDir string      // of Evenkeel
+	twin    *process    // the second node, if there is one
+	cluster string      // of Evenkeel: the address that other nodes join
+	tickets string      // where clients get tickets: the twin's address or its own
 }
 
 // findPrograms keeps those that are installed, and says how to install the
@@ -142,19 +148,22 @@ func (b *bench) endAll(servers []*server) error {
 	var faults []error
 	for _, s := range servers {
 		faults = append(faults, b.end(s.process))
+		if s.twin != nil {
+			faults = append(faults, b.end(s.twin))
+		}
 	}
 	return errors.Join(faults...)
 }
 
 // launch starts a program's process and waits until backends answer through
 // it.
-func (b *bench) launch(ctx context.Context, address string, c command) (*server, error) {
+func (b *bench) launch(ctx context.Context, address string, c command, f front) (*server, error) {
 	process, err := b.start(c)
 	if err != nil {
 		return nil, err
 	}
-	s := &server{name: c.name, address: address, process: process}
-	if err := b.waitServes(ctx, s); err != nil {
+	s := &server{name: c.name, address: address, process: process, tickets: address}
+	if err := b.waitServes(ctx, s, f); err != nil {
 		return nil, errors.Join(err, b.end(process))
 	}
 	return s, nil
@@ -162,7 +171,10 @@ func (b *bench) launch(ctx context.Context, address string, c command) (*server,
 
 // waitServes waits until an answer comes through the server. What is in it the
 // load generator will check.
-func (b *bench) waitServes(ctx context.Context, s *server) error {
+func (b *bench) waitServes(ctx context.Context, s *server, f front) error {
+	if f != frontHTTP {
+		return b.waitAnswers(ctx, s, f)
+	}
 	return s.until(ctx, "answers from a backend", func() error {
 		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()

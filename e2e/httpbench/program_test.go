@@ -12,15 +12,31 @@ import (
 
 func TestThePeersAcceptTheirConfigurations(t *testing.T) {
 	backends := []string{"127.0.0.1:20001", "127.0.0.1:20002"}
+	b := newTestBench(t)
+	b.backends, b.descriptors = backends, 20000
+	var err error
+	if b.identity, err = newIdentity(b.dir); err != nil {
+		t.Fatal(err)
+	}
+	speaking := func(f front) placing {
+		p := alone()
+		p.front = f
+		return p
+	}
+	haproxy, nginx := []string{"haproxy", "-c", "-f", "FILE"}, []string{"nginx", "-t", "-p", "DIR", "-e", "stderr", "-c", "FILE"}
 	two := placing{cores: []int{0, 1}, threads: 2}
 	for name, c := range map[string]struct {
 		config string
 		check  []string // FILE and DIR are filled in
 	}{
-		"haproxy":                  {haproxyConfig("127.0.0.1:20000", backends, 20000, alone(), ""), []string{"haproxy", "-c", "-f", "FILE"}},
-		"haproxy that splices":     {haproxyConfig("127.0.0.1:20000", backends, 20000, alone(), "splice-response"), []string{"haproxy", "-c", "-f", "FILE"}},
-		"haproxy with two threads": {haproxyConfig("127.0.0.1:20000", backends, 20000, two, ""), []string{"haproxy", "-c", "-f", "FILE"}},
-		"nginx":                    {nginxConfig("DIR", "127.0.0.1:20000", backends, 20000), []string{"nginx", "-t", "-p", "DIR", "-e", "stderr", "-c", "FILE"}},
+		"haproxy":                  {b.haproxyConfig("127.0.0.1:20000", alone(), ""), haproxy},
+		"haproxy that splices":     {b.haproxyConfig("127.0.0.1:20000", speaking(frontTCP), "splice-response"), haproxy},
+		"haproxy with two threads": {b.haproxyConfig("127.0.0.1:20000", two, ""), haproxy},
+		"haproxy with TLS":         {b.haproxyConfig("127.0.0.1:20000", speaking(frontTLS), ""), haproxy},
+		"haproxy with gRPC":        {b.haproxyConfig("127.0.0.1:20000", speaking(frontRPC), ""), haproxy},
+		"nginx":                    {b.nginxConfig("127.0.0.1:20000", frontHTTP), nginx},
+		"nginx with TLS":           {b.nginxConfig("127.0.0.1:20000", frontTLS), nginx},
+		"nginx with gRPC":          {b.nginxConfig("127.0.0.1:20000", frontRPC), nginx},
 		"caddy":                    {caddyConfig("127.0.0.1:20000", backends), []string{"caddy", "validate", "--config", "FILE", "--adapter", "caddyfile"}},
 	} {
 		t.Run(name, func(t *testing.T) {
