@@ -85,10 +85,15 @@ func (b *bench) startNode(ctx context.Context, p placing, secret, join string) (
 	return s, nil
 }
 
-// settle registers the backends and waits until the checks have found them up.
+// settle registers what the front is made of and the backends, and waits until the checks have found them up.
 func (b *bench) settle(ctx context.Context, s *server, f front) error {
 	if err := s.until(ctx, "is ready", s.api.Ready); err != nil {
 		return err
+	}
+	for _, o := range b.evenkeelObjects(s, f) {
+		if err := s.until(ctx, "takes "+o.path, func() error { return s.put(o.path, o.spec) }); err != nil {
+			return err
+		}
 	}
 	for i, address := range b.backends {
 		path := fmt.Sprintf("/v1/pools/default/backends/b%d", i+1)
@@ -100,11 +105,6 @@ func (b *bench) settle(ctx context.Context, s *server, f front) error {
 	}
 	if err := s.until(ctx, "has found its backends up", s.allUp); err != nil {
 		return err
-	}
-	for _, o := range b.evenkeelObjects(s, f) {
-		if err := s.put(o.path, o.spec); err != nil {
-			return err
-		}
 	}
 	return b.waitServes(ctx, s, f)
 }
@@ -118,7 +118,8 @@ type object struct {
 // evenkeelObjects are what a front is made of, beside the default pool.
 func (b *bench) evenkeelObjects(s *server, f front) []object {
 	listener := map[string]any{"address": s.address, "protocol": "http"}
-	all := []object{{"/v1/listeners/bench", listener}}
+	route := map[string]any{"listeners": []string{"bench"}, "pools": []map[string]any{{"name": "default", "weight": 1}}}
+	all := []object{{"/v1/listeners/bench", listener}, {"/v1/routes/bench", route}}
 	switch f {
 	case frontHTTP:
 		return nil
@@ -127,12 +128,9 @@ func (b *bench) evenkeelObjects(s *server, f front) []object {
 		certificate := map[string]any{"chain": b.identity.chain, "key": b.identity.key}
 		return append([]object{{"/v1/certificates/bench", certificate}}, all...)
 	case frontRPC:
-		return append([]object{{"/v1/pools/default", map[string]any{"protocol": "http2"}}}, all...)
+		return append([]object{{"/v1/pools/default", map[string]any{"protocol": "http2", "check": map[string]any{"type": "tcp"}}}}, all...)
 	case frontTCP:
 		listener["protocol"] = "tcp"
-		all = append(all, object{"/v1/routes/bench", map[string]any{
-			"listeners": []string{"bench"}, "pools": []map[string]any{{"pool": "default", "weight": 1}},
-		}})
 	}
 	return all
 }
