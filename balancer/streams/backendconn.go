@@ -39,7 +39,6 @@ func (c *backendConn) has(f connState) bool { return c.state&f != 0 }
 
 var (
 	errEnded       = errors.New("the backend closed the connection")
-	errProtocol    = errors.New("the backend broke the rules of HTTP/2")
 	errUnanswering = errors.New("the backend took nothing more")
 )
 

@@ -206,11 +206,9 @@ type peer struct {
 	wire   *wire
 	conn   *http2.Conn
 	events []string // what it was told
-	bodies map[*http2.Stream]string
 	serve  func(s *http2.Stream, head *http2.Head, end bool)
 	keeps  bool // what arrives is not consumed
 	inbox  []byte
-	of     *http2.Stream
 	silent bool // nothing is noted
 }
 
