@@ -318,6 +318,8 @@ func TestChecksThatWouldSpeakNonsense(t *testing.T) {
 		"a CA that is no certificate":  {Type: fsm.CheckHTTP, TLS: &fsm.CheckTLS{CA: "x"}},
 		"a TCP check's CA as well":     {Type: fsm.CheckTCP, TLS: &fsm.CheckTLS{CA: "x"}},
 		"a text that is too long":      {Type: fsm.CheckTCP, Receive: strings.Repeat("x", maxReceive+1)},
+		"a space in gRPC's host":       {Type: fsm.CheckGRPC, Host: "a b"},
+		"a gRPC check's CA as well":    {Type: fsm.CheckGRPC, TLS: &fsm.CheckTLS{CA: "x"}},
 	} {
 		if _, err := NewProber(check, "127.0.0.1:80", "evenkeel"); err == nil {
 			t.Errorf("%s is taken", name)

@@ -42,7 +42,7 @@
 // the engine: non-blocking sockets and a poller of its own, without a goroutine,
 // a timer or a buffer for each, until an answer is plain enough to be judged.
 // All else takes the general way, a goroutine each with package net: TLS, names,
-// other systems, and from where it becomes unusual each answer that the engine
+// gRPC, other systems, and from where it becomes unusual each answer that the engine
 // began to read. Both say the same of the same backend.
 //
 // # What a node knows for itself

@@ -29,7 +29,7 @@ const (
 	mostKept, keptShare = 16 << 10, 4
 )
 
-// direct is a prober whose probes the engine can run.
+// direct is a prober whose probes the engine can run: of TCP and HTTP, not gRPC.
 type direct interface {
 	Prober
 	// line is where to, nil if the backend takes the general way: TLS, or a name.

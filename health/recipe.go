@@ -45,6 +45,8 @@ type recipe struct {
 
 	// Of a TCP check.
 	send, receive []byte
+
+	userAgent string // of a gRPC check, which makes its request anew each time
 }
 
 // newRecipe checks again what the registry's validation has: a check that came
@@ -60,8 +62,11 @@ func newRecipe(check *fsm.Check, userAgent string) (*recipe, error) {
 		return r, r.useTLS()
 	case fsm.CheckHTTP:
 		return r, errors.Join(r.useTLS(), r.ask(userAgent), r.want())
+	case fsm.CheckGRPC:
+		r.userAgent = userAgent
+		return r, errors.Join(r.useTLS(), checkHost(check.Host))
 	}
-	return nil, fmt.Errorf("check type %q is not known: use %q or %q", check.Type, fsm.CheckTCP, fsm.CheckHTTP)
+	return nil, fmt.Errorf("check type %q is not known: use %q, %q or %q", check.Type, fsm.CheckTCP, fsm.CheckHTTP, fsm.CheckGRPC)
 }
 
 // useTLS takes no sessions up again: a check is to see the certificate that a
@@ -72,8 +77,11 @@ func (r *recipe) useTLS() error {
 		return nil
 	}
 	r.tls = &tls.Config{ServerName: want.ServerName, InsecureSkipVerify: want.Insecure, MinVersion: tls.VersionTLS12}
-	if r.check.Type == fsm.CheckHTTP {
+	switch r.check.Type {
+	case fsm.CheckHTTP:
 		r.tls.NextProtos = []string{"http/1.1"}
+	case fsm.CheckGRPC:
+		r.tls.NextProtos = []string{alpnHTTP2}
 	}
 	if want.CA == "" {
 		return nil
@@ -96,8 +104,8 @@ func (r *recipe) ask(userAgent string) error {
 	if !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost}, method) {
 		return fmt.Errorf("check method %q: is not one of GET, HEAD, OPTIONS, POST", method)
 	}
-	if !isFieldValue(check.Host) || strings.ContainsAny(check.Host, " \t,/?#@") {
-		return fmt.Errorf("check host %q: is not a host", check.Host)
+	if err := checkHost(check.Host); err != nil {
+		return err
 	}
 	r.target = *target
 	r.target.Scheme = "http"
@@ -107,6 +115,14 @@ func (r *recipe) ask(userAgent string) error {
 	r.before = method + " " + target.RequestURI() + " HTTP/1.1\r\nHost: "
 	r.check.Method = method
 	return r.fields(userAgent)
+}
+
+// checkHost refuses what cannot stand for a host in a request. Empty is allowed.
+func checkHost(host string) error {
+	if !isFieldValue(host) || strings.ContainsAny(host, " \t,/?#@") {
+		return fmt.Errorf("check host %q: is not a host", host)
+	}
+	return nil
 }
 
 // fields makes the fields of the request behind Host.
@@ -175,15 +191,18 @@ func (r *recipe) prober(address string) (Prober, error) {
 		return nil, err
 	}
 	p := prober{recipe: r, endpoints: endpoints, config: r.tls}
-	if endpoints.host == "" && r.tls == nil && endpoints.last[0].Addr().Zone() == "" {
+	if r.check.Type != fsm.CheckGRPC && endpoints.host == "" && r.tls == nil && endpoints.last[0].Addr().Zone() == "" {
 		p.direct = &line{to: endpoints.last[0], reuses: r.reuses, speaks: r.check.Type == fsm.CheckHTTP}
 	}
 	if r.tls != nil && r.tls.ServerName == "" {
 		p.config = r.tls.Clone()
 		p.config.ServerName = host
 	}
-	if r.check.Type == fsm.CheckTCP {
+	switch r.check.Type {
+	case fsm.CheckTCP:
 		return &tcpProber{p}, nil
+	case fsm.CheckGRPC:
+		return &grpcProber{p, cmp.Or(r.check.Host, address)}, nil
 	}
 	return &httpProber{p, cmp.Or(r.check.Host, address)}, nil
 }
