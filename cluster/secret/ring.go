@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -44,6 +45,8 @@ const (
 	stickyLabel     = "sticky cookie key"
 	bootstrapLabel  = "bootstrap token"
 	webLabel        = "api certificate authority key"
+	wrapLabel       = "data key wrap"
+	secretIDLabel   = "secret id"
 	loopbackText    = "evenkeel without a secret"
 	gossipKeyLength = 32
 	stickyKeyLength = 32
@@ -70,6 +73,8 @@ type entry struct {
 	authority ed25519.PrivateKey
 	bootstrap [sha256.Size]byte // hash of the token
 	web       *ecdsa.PrivateKey // issues the API's certificates
+	wrap      *sealer           // seals data keys
+	id        string            // says nothing about the secret
 }
 
 // Parse reads a ring from text of at most 64 KiB: one secret a line, at most
@@ -210,11 +215,17 @@ func derive(line string) entry {
 		authority: ed25519.NewKeyFromSeed(expand(line, authorityLabel, ed25519.SeedSize)),
 		bootstrap: HashToken(bootstrapToken(line)),
 		web:       webKey(expand(line, webLabel, webSeedLength)),
+		wrap:      newSealer(expand(line, wrapLabel, dataKeyLength)),
+		id:        hex.EncodeToString(expand(line, secretIDLabel, idLength)),
 	}
 }
 
 func expand(line, label string, length int) []byte {
-	key, err := hkdf.Key(sha256.New, []byte(line), []byte(hkdfSalt), label, length)
+	return expandKey([]byte(line), hkdfSalt, label, length)
+}
+
+func expandKey(from []byte, salt, label string, length int) []byte {
+	key, err := hkdf.Key(sha256.New, from, []byte(salt), label, length)
 	if err != nil {
 		// Only a length beyond 255 hashes is an error, and lengths are constants.
 		panic(fmt.Sprintf("derive %s: %v", label, err))
