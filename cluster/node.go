@@ -61,6 +61,9 @@ type Node struct {
 	consensus  atomic.Pointer[consensus] // nil while the node has no part in Raft
 	twins      chan error                // holds why a twin makes this node end
 	ran        atomic.Bool
+
+	keys         *Keys
+	ticketsEvery time.Duration // a constant but for tests
 }
 
 // Open reads the data directory and binds the cluster port. It starts nothing:
@@ -87,7 +90,7 @@ func open(config Config, p profile, net network) (_ *Node, err error) {
 	}
 	n := &Node{
 		config: config, profile: p, network: net, dir: dir, name: config.Name, logger: config.Logger, notices: newLimiter(),
-		joiner: newJoiner(), views: newViews(), leaders: newLeaders(), writes: newWriteTimes(), hangAfter: hangAfter,
+		joiner: newJoiner(), views: newViews(), leaders: newLeaders(), writes: newWriteTimes(), hangAfter: hangAfter, keys: newKeys(config.Secrets), ticketsEvery: ticketsEvery,
 		reads: newCoalescer(), renewer: newRenewer(), renewals: newRenewals(), callers: newCallers(), votes: newVoteGate(), detachment: newDetachment(), twins: make(chan error, 1),
 	}
 	if n.name == "" {

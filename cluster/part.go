@@ -94,6 +94,7 @@ func (n *Node) runPart(ctx context.Context, c *consensus) {
 	tasks.Go(func() { n.lead(part) })
 	tasks.Go(func() { n.expire(part) })
 	tasks.Go(func() { n.countUnconfirmed(part) })
+	tasks.Go(func() { n.keepKeys(part) })
 	tasks.Go(func() { n.watchWrites(part, c) })
 	tasks.Go(func() { n.watchElectionTimeout(part, c) })
 	tasks.Go(func() { n.watchHang(part) })
