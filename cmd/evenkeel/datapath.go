@@ -35,6 +35,7 @@ func newDataPath(options *config.Config, node *cluster.Node, version string, log
 		Bind: options.Bind, ListenerAddrs: options.ListenerAddrs,
 		DrainTimeout: options.DrainTimeout, Logger: log.With("part", "balancer"),
 		Evidence: evidence.meet,
+		Keys:     node.Keys(),
 		Local: func() (map[string]fsm.Health, <-chan struct{}) {
 			local, replaced := observer.WatchLocal()
 			return local.Health, replaced
