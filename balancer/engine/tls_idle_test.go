@@ -25,7 +25,7 @@ const idleBytes = 12 << 10
 func TestIdleTLSConnectionsAreSmall(t *testing.T) {
 	many := 5000
 	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < uint64(many)+500 {
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || uint64(limit.Cur) < uint64(many)+500 {
 		t.Skipf("this process may have %d descriptors", limit.Cur)
 	}
 	if raceEnabled || testing.Short() {

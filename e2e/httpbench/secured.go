@@ -15,20 +15,6 @@ import (
 	"time"
 )
 
-// TLSJob is how the load generator speaks TLS: version 1.3 with the same suite
-// and the same key exchange for all balancers, whatever they would prefer.
-type TLSJob struct {
-	// Pin is the SHA-256 of the public key (SubjectPublicKeyInfo) that the server
-	// must show and prove to have.
-	Pin []byte
-	// Resume has every connection resume a session, of which the ticket is from
-	// TicketFrom. Otherwise none may be resumed; the clients ask for tickets in
-	// any case, as browsers do.
-	Resume bool
-	// TicketFrom is the IP:port of the node that gives the ticket.
-	TicketFrom string
-}
-
 // config is that of all connections of a run.
 func (j *TLSJob) config(protocol string, cache tls.ClientSessionCache) *tls.Config {
 	return &tls.Config{

@@ -14,7 +14,6 @@ import (
 )
 
 const (
-	unarySize = 100 // bytes of a message of gRPC
 	unaryPath = "/bench.Echo/Say"
 )
 

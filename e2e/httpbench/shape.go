@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// unarySize is the bytes of a message of gRPC.
+const unarySize = 100
+
 // Shape is what a request asks for.
 type Shape string
 
