@@ -13,10 +13,6 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-const (
-	unaryPath = "/bench.Echo/Say"
-)
-
 // unaryMessage is a message with its prefix (gRPC over HTTP2,
 // Length-Prefixed-Message).
 func unaryMessage(p pattern) []byte {

@@ -6,8 +6,10 @@ import (
 	"strings"
 )
 
-// unarySize is the bytes of a message of gRPC.
-const unarySize = 100
+const (
+	unarySize = 100 // bytes of a message of gRPC
+	unaryPath = "/bench.Echo/Say"
+)
 
 // Shape is what a request asks for.
 type Shape string
