@@ -56,18 +56,22 @@ type Config struct {
 	// Signals returns this node's counters of what leads to verdicts, for
 	// /metrics; nil means none.
 	Signals func() Signals
-	Logger  *slog.Logger
+	// Sealer seals the private keys of certificates; with nil none can be written.
+	Sealer KeySealer
+	Logger *slog.Logger
 }
 
 // API serves one node's API.
 type API struct {
 	config    Config
 	resources []*resource
-	needs     map[string]need
-	guard     *guard
-	metrics   *metrics
-	handler   http.Handler
-	restoring atomic.Bool // a snapshot is large: one at a time
+	// authorized is config.Cluster.
+	authorized authorized
+	needs      map[string]need
+	guard      *guard
+	metrics    *metrics
+	handler    http.Handler
+	restoring  atomic.Bool // a snapshot is large: one at a time
 
 	listBuffers sync.Pool // of *bufio.Writer
 	watching    *watching
@@ -82,8 +86,9 @@ func New(config Config) *API {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	config.Cluster = authorized{config.Cluster}
-	a := &API{config: config, resources: resources(), needs: needs(), healthReads: make(chan struct{}, maxHealthReads), bulk: make(chan struct{}, maxBulk)}
+	authorized := authorized{config.Cluster, config.Sealer}
+	config.Cluster = authorized
+	a := &API{config: config, authorized: authorized, resources: resources(), needs: needs(), healthReads: make(chan struct{}, maxHealthReads), bulk: make(chan struct{}, maxBulk)}
 	a.watching = newWatching(a)
 	a.metrics = newMetrics(a)
 	a.guard = newGuard(config, a.metrics.loginsFailed.Inc)

@@ -17,7 +17,10 @@ import (
 // authorized is the cluster as the handlers have it: every command passes what
 // its sender may do, whichever handler it comes from. What a route asks of its
 // caller was decided before; this is about what is in the command.
-type authorized struct{ Cluster }
+type authorized struct {
+	Cluster
+	sealer KeySealer // nil: certificates cannot be written here
+}
 
 // maxTries bounds how often a command is made again that was made from an
 // object which then changed.
@@ -28,10 +31,16 @@ const maxTries = 8
 func (a authorized) Propose(ctx context.Context, c fsm.Command) (fsm.Result, error) {
 	p := senderOf(ctx)
 	for try := 1; ; try++ {
-		narrowed, own, err := p.narrow(a.State(), c)
+		s := a.State()
+		narrowed, own, err := p.narrow(s, c)
 		if err != nil {
 			return fsm.Result{}, err
 		}
+		var kept bool
+		if narrowed.Op, kept, err = a.seal(p, s, narrowed.Op); err != nil {
+			return fsm.Result{}, err
+		}
+		own = own || kept
 		result, err := a.Cluster.Propose(ctx, narrowed)
 		if err != nil {
 			return result, err

@@ -26,6 +26,9 @@ func (a *API) try(ctx context.Context, c fsm.Command) (performed, error) {
 	before, by := a.config.Cluster.State(), senderOf(ctx)
 	c, _, err := by.narrow(before, c)
 	by.issued = "" // a token that no one made
+	if err == nil {
+		c.Op, _, err = a.authorized.seal(by, before, c.Op)
+	}
 	if err != nil {
 		return performed{}, err
 	}

@@ -190,7 +190,7 @@ type client struct {
 func newClient(t testing.TB, change ...func(*httpapi.Config)) *client {
 	t.Helper()
 	f := newFakeCluster(t)
-	config := httpapi.Config{Cluster: f, NodeName: "n1", Version: "test"}
+	config := httpapi.Config{Cluster: f, NodeName: "n1", Version: "test", Sealer: new(testSealer)}
 	for _, c := range change {
 		c(&config)
 	}

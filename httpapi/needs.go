@@ -50,7 +50,7 @@ func needs() map[string]need {
 
 		"GET /v1/backends": viewer, "POST /v1/backends": editor,
 	}
-	for _, collection := range []string{"/v1/listeners", "/v1/routes", "/v1/pools", "/v1/pools/{pool}/backends"} {
+	for _, collection := range []string{"/v1/listeners", "/v1/routes", "/v1/pools", "/v1/pools/{pool}/backends", "/v1/certificates"} {
 		table["GET "+collection], table["POST "+collection] = viewer, editor
 		item := collection + "/{name}"
 		table["GET "+item] = viewer

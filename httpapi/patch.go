@@ -128,7 +128,7 @@ func (a *API) change(res *resource) handlerFunc {
 		p, more := readPatch(res, value)
 		done, err := a.performPatch(r.Context(), w, p, unite(faults, more))
 		if err != nil {
-			return err
+			return w.located(err)
 		}
 		return a.written(rw, r, w, done)
 	}

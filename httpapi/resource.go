@@ -52,6 +52,7 @@ func resources() []*resource {
 		describe("/v1/routes", unfiltered((*fsm.State).Routes), agreedStatus[fsm.RouteSpec, fsm.NoStatus]),
 		describe("/v1/pools", unfiltered((*fsm.State).Pools), agreedStatus[fsm.PoolSpec, fsm.PoolStatus]),
 		backends,
+		certificates(),
 		tokens(),
 	}
 }

@@ -187,9 +187,9 @@ func parseRevisionQuery(values url.Values) (*revisionQuery, error) {
 		limit: int(number("limit", 1, maxRevisions, defaultRevisions)), before: number("before", 1, 1<<63, 0), after: number("after", 0, 1<<63, 0),
 		kind: fsm.Kind(text("kind")), pool: text("pool"), name: text("name"), actor: text("actor"),
 	}
-	kinds := []fsm.Kind{fsm.KindListener, fsm.KindRoute, fsm.KindPool, fsm.KindBackend, fsm.KindToken}
+	kinds := []fsm.Kind{fsm.KindListener, fsm.KindRoute, fsm.KindPool, fsm.KindBackend, fsm.KindCertificate, fsm.KindToken}
 	if q.kind != "" && !slices.Contains(kinds, q.kind) {
-		faults = append(faults, fmt.Sprintf("kind %q is not one of listener, route, pool, backend, token", clip(string(q.kind))))
+		faults = append(faults, fmt.Sprintf("kind %q is not one of listener, route, pool, backend, certificate, token", clip(string(q.kind))))
 	}
 	if len(faults) > 0 {
 		return nil, problem.New(problem.InvalidRequest, "query parameter %s", strings.Join(faults, "; "))

@@ -82,14 +82,14 @@ func TestARevokedTokenIsNotRevivedByAPutThatBeganBefore(t *testing.T) {
 func TestWhatNoTokenCanBe(t *testing.T) {
 	c := roleClient(t)
 	for name, body := range map[string]string{
-		"/role":         `{"name":"ci","role":"root"}`,
-		"/name":         `{"name":"admin","role":"viewer"}`,
-		"/hash":         `{"name":"ci","role":"viewer","hash":"` + strings.Repeat("a", 64) + `"}`,
-		"/expires":      `{"name":"ci","role":"viewer","expires":"tomorrow"}`,
-		"/spec/expires": `{"name":"ci","role":"viewer","expires":"2001-01-01T00:00:00Z"}`,
+		"/role":     `{"name":"ci","role":"root"}`,
+		"/name":     `{"name":"admin","role":"viewer"}`,
+		"/hash":     `{"name":"ci","role":"viewer","hash":"` + strings.Repeat("a", 64) + `"}`,
+		"/expires":  `{"name":"ci","role":"viewer","expires":"tomorrow"}`,
+		"/expires ": `{"name":"ci","role":"viewer","expires":"2001-01-01T00:00:00Z"}`,
 	} {
 		got := c.as("admins", "POST", "/v1/tokens", body).wantProblem(400, "invalid-object")
-		if _, named := got.faults()[name]; !named {
+		if _, named := got.faults()[strings.TrimSpace(name)]; !named {
 			t.Errorf("%s: %s", name, got.body)
 		}
 	}

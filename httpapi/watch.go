@@ -61,7 +61,7 @@ var watchQuery = []string{"since", "snapshot", "index", "wait", "kind", "name", 
 
 // watchKinds are the kinds of objects whose changes are told.
 func watchKinds() []fsm.Kind {
-	return []fsm.Kind{fsm.KindListener, fsm.KindRoute, fsm.KindPool, fsm.KindBackend, fsm.KindToken}
+	return []fsm.Kind{fsm.KindListener, fsm.KindRoute, fsm.KindPool, fsm.KindBackend, fsm.KindCertificate, fsm.KindToken}
 }
 
 // watchRequest is what a watcher asks for.

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/gorilla/mux"
@@ -101,10 +102,20 @@ func (a *API) put(res *resource) handlerFunc {
 		}
 		p, err := a.register(r, w)
 		if err != nil {
-			return err
+			return w.located(err)
 		}
 		return a.written(rw, r, w, p)
 	}
+}
+
+// located has the pointers of a refusal be those of what the client sent.
+func (w *write) located(err error) error {
+	if refusal, ok := errors.AsType[*problem.Problem](err); ok && len(refusal.Faults) > 0 {
+		there := *refusal
+		there.Faults = w.document.pointers(refusal.Faults)
+		return &there
+	}
+	return err
 }
 
 // carryOut performs an operation on one object. A refusal is an error too.
@@ -132,7 +143,7 @@ func (a *API) create(res *resource) handlerFunc {
 		}
 		p, err := a.performNew(r, w, draw)
 		if err != nil {
-			return err
+			return w.located(err)
 		}
 		if p.Err != nil {
 			return a.refused(w, p.Err)

@@ -43,7 +43,7 @@ func serve(ctx context.Context, options *config.Config, log *slog.Logger) error 
 	}
 	seen := &transitions{}
 	api = httpapi.New(httpapi.Config{
-		Cluster: node, NodeName: options.Name, Version: version,
+		Cluster: node, Sealer: node.Keys(), NodeName: options.Name, Version: version,
 		AdminToken: string(options.AdminToken), BootstrapTokens: options.Secrets.BootstrapHashes(),
 		Insecure: options.InsecureAPI, TokenNeeded: options.APIIsOpen() && !options.InsecureAPI,
 		Listeners: data.listeners, Traffic: data.counters, Probes: data.probes,

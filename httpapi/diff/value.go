@@ -71,6 +71,8 @@ func Planned(p fsm.Put) fsm.AnyObject {
 		return &fsm.Pool{Name: p.Name, Labels: p.Labels, Spec: spec}
 	case fsm.BackendSpec:
 		return &fsm.Backend{Pool: p.Pool, Name: p.Name, Labels: p.Labels, Spec: spec}
+	case fsm.CertificateSpec:
+		return &fsm.Certificate{Name: p.Name, Labels: p.Labels, Spec: spec}
 	case fsm.TokenSpec:
 		return &fsm.Token{Name: p.Name, Labels: p.Labels, Spec: spec}
 	}
