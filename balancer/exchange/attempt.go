@@ -89,9 +89,12 @@ func (x *exchange) shares() bool { return x.pool.ProxyProtocol == 0 }
 const gatherBytes = 4 << 10
 
 // mayUse tells whether a pooled connection will do. A request that cannot be
-// sent again, or is sent at once, has a closer look at it first.
+// sent again, or is sent at once, has a closer look at it first. One that was made
+// for backends that were spoken to in another manner is none: a new table is there
+// before the loop has dropped those.
 func (x *exchange) mayUse(conn *Backend) bool {
-	if !conn.shares && x.method.IsIdempotent() && len(x.request) <= gatherBytes || conn.link.Alive() {
+	if conn.manner == x.pool.Manner() &&
+		(!conn.shares && x.method.IsIdempotent() && len(x.request) <= gatherBytes || conn.link.Alive()) {
 		return true
 	}
 	conn.link.Close()

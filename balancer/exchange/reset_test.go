@@ -3,6 +3,7 @@ package exchange
 import (
 	"testing"
 
+	"evenkeel/balancer/table"
 	"evenkeel/fsm"
 )
 
@@ -47,4 +48,25 @@ func TestTheCodeOfAResetIsCarriedOver(t *testing.T) {
 			t.Errorf("the client: aborted %v with code %d", c.aborted, c.code)
 		}
 	})
+}
+
+// What was made in clear text must not carry a request that is for TLS.
+func TestAConnectionOfAnotherMannerIsNotUsed(t *testing.T) {
+	w := newWorld(t, fsm.PoolSpec{}, 1)
+	const request, response = "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+	c := w.client()
+	c.give(request)
+	first := w.dialled[0]
+	first.events.Connected()
+	first.give(response)
+	c.give(request)
+	if len(w.dialled) != 1 {
+		t.Fatal("the connection was not used again")
+	}
+	first.give(response)
+	first.events.(*Backend).manner = (&table.Pool{HTTP2: true}).Manner()
+	c.give(request)
+	if len(w.dialled) != 2 || !first.closed {
+		t.Errorf("%d connections, the first closed: %v", len(w.dialled), first.closed)
+	}
 }

@@ -45,6 +45,10 @@ type upstream struct {
 // tells that there is room for the first.
 func (l *Loop) Dial(pool *table.Pool, b *table.Backend, to netip.AddrPort, events exchange.Events) (exchange.Link, error) {
 	u := l.upstreams[b.Stats]
+	if u != nil && u.pool != pool && u.pool.Manner() != pool.Manner() { // the loop is about to drop them
+		l.Drop(b.Stats)
+		u = nil
+	}
 	if u == nil {
 		u = &upstream{loop: l}
 		u.timer = l.World.NewTimer(u.expired)
