@@ -163,7 +163,9 @@ func TestGoClientsSeeHintsAndResets(t *testing.T) {
 
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(20 * time.Second); !is(); <-ticker.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("it never comes that %s", what)
 		}
