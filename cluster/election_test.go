@@ -112,7 +112,10 @@ func TestALeaderThatOneFollowerHearsIsNotReplaced(t *testing.T) {
 
 // Who asks for votes is judged by raft's own conditions.
 func TestACandidateIsToldWhetherItMayWin(t *testing.T) {
-	simulate(t, keepLog, func(s *simulation, _, voter *simNode) {
+	simulate(t, keepLog, func(s *simulation, leader, voter *simNode) {
+		for voter.raft.LastIndex() != leader.raft.LastIndex() { // two of three are enough for the leader
+			<-time.After(time.Millisecond)
+		}
 		index, term, err := lastEntry(voter.raft)
 		if err != nil || index != voter.raft.LastIndex() || term != s.term() {
 			t.Fatalf("the last entry is %d of term %d (%v), want %d of %d", index, term, err, voter.raft.LastIndex(), s.term())

@@ -51,6 +51,7 @@ const rollbackBefore, rollbackNow = "txn", "rollback"
 func (f *flow) rollsBackAsBefore(t *testing.T) {
 	t.Helper()
 	f.writes.Stop()
+	f.WaitSame(t) // a write is acknowledged before every node has it
 	f.writes.CheckKept(t, f.Running()...)
 	for _, n := range f.Nodes {
 		if kind, err := rolledBack(n); err != nil || kind != rollbackBefore {
@@ -65,6 +66,7 @@ func (f *flow) rollsBackAsBefore(t *testing.T) {
 func (f *flow) rollsBackAsNow(t *testing.T, n *harness.Node) {
 	t.Helper()
 	f.writes.Stop()
+	f.WaitSame(t) // a write is acknowledged before every node has it
 	f.writes.CheckKept(t, f.Nodes...)
 	harness.Eventually(t, "the state machine rolls back", func() error {
 		kind, err := rolledBack(n)
@@ -127,6 +129,7 @@ func saved(t *testing.T, n *harness.Node) []byte {
 func (f *flow) restoreIsTaken(t *testing.T, n *harness.Node) {
 	t.Helper()
 	f.writes.Stop()
+	f.WaitSame(t) // a write is acknowledged before every node has it
 	f.writes.CheckKept(t, f.Nodes...)
 	harness.Eventually(t, "a restore is taken", func() error {
 		answer, err := n.Call(http.MethodPut, "/v1/snapshot", saved(t, n))
