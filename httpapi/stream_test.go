@@ -130,9 +130,21 @@ func (p *pipe) until(t testing.TB, what string, ok func(text string) bool) strin
 	}
 }
 
+// untilHas waits for an event that has the part, and returns the events that
+// came whole: one may come in more than one write.
 func (p *pipe) untilHas(t testing.TB, part string) string {
 	t.Helper()
-	return p.until(t, strconv.Quote(part), func(text string) bool { return strings.Contains(text, part) })
+	text := p.until(t, strconv.Quote(part), func(text string) bool { return strings.Contains(wholeEvents(text), part) })
+	return wholeEvents(text)
+}
+
+func wholeEvents(text string) string {
+	const blank = "\n\n"
+	end := strings.LastIndex(text, blank)
+	if end < 0 {
+		return ""
+	}
+	return text[:end+len(blank)]
 }
 
 // open begins a request whose answer goes into the pipe. It ends with the test, or
