@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 
@@ -23,8 +22,8 @@ type Explain struct {
 }
 
 // Explain returns what the asked node would do with a request, and why, without
-// sending anything: a JSON document.
-func (c *Client) Explain(ctx context.Context, explain Explain) (json.RawMessage, error) {
+// sending anything: an answer whose body is a JSON document.
+func (c *Client) Explain(ctx context.Context, explain Explain) (*Answer, error) {
 	query := []string{"url=" + url.QueryEscape(explain.URL)}
 	add := func(name, value string) {
 		if value != "" {
@@ -37,11 +36,7 @@ func (c *Client) Explain(ctx context.Context, explain Explain) (json.RawMessage,
 	}
 	add("client", explain.Client)
 	add("listener", explain.Listener)
-	got, err := c.Do(ctx, Request{Method: http.MethodGet, Path: withQuery("/v1/explain", query)})
-	if err != nil {
-		return nil, err
-	}
-	return got.Body, nil
+	return c.Do(ctx, Request{Method: http.MethodGet, Path: withQuery("/v1/explain", query)})
 }
 
 // Override puts an operator's word in place of the verdict about a backend.

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -26,7 +27,8 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 // fakeAPI answers each "METHOD path" with the next of its replies, the last
-// one again and again, and keeps what it was asked.
+// one again and again, and keeps what it was asked. In which order the parameters
+// of a query stand makes no difference.
 type fakeAPI struct {
 	url     string
 	mu      sync.Mutex
@@ -36,6 +38,13 @@ type fakeAPI struct {
 	header  http.Header // of every answer, besides
 }
 
+// ordered is what is asked for with the parameters of its query in order.
+func ordered(u *url.URL) string {
+	sorted := *u
+	sorted.RawQuery = u.Query().Encode()
+	return sorted.RequestURI()
+}
+
 type reply struct {
 	status int
 	body   string
@@ -43,7 +52,15 @@ type reply struct {
 
 func newFakeAPI(t testing.TB, replies map[string][]reply) *fakeAPI {
 	t.Helper()
-	api := &fakeAPI{replies: maps.Clone(replies)}
+	api := &fakeAPI{replies: map[string][]reply{}}
+	for key, answers := range replies {
+		method, uri, _ := strings.Cut(key, " ")
+		parsed, err := url.Parse(uri)
+		if err != nil {
+			t.Fatal(err)
+		}
+		api.replies[method+" "+ordered(parsed)] = answers
+	}
 	server := httptest.NewServer(api)
 	t.Cleanup(server.Close)
 	api.url = server.URL
@@ -57,8 +74,8 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(err)
 	}
-	key := r.Method + " " + r.URL.RequestURI()
-	asked := key
+	key := r.Method + " " + ordered(r.URL)
+	asked := r.Method + " " + r.URL.RequestURI()
 	for _, name := range []string{"Authorization", "If-Match"} {
 		if value := r.Header.Get(name); value != "" {
 			asked += " " + name + "=" + value

@@ -3,13 +3,13 @@ package cli
 import (
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"evenkeel/client"
 	"evenkeel/fsm"
 )
 
@@ -129,26 +129,32 @@ func (a *App) explainCommand() *cobra.Command {
 	from := cmd.Flags().String("client", "", "address of the client, with or without a port (default: this machine, as the node sees it)")
 	listener := cmd.Flags().String("listener", "", "name of the listener (default: the one at the URL's host and port)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var empty []string
+		for _, name := range []string{"method", "client", "listener"} {
+			if flag := cmd.Flags().Lookup(name); flag.Changed && flag.Value.String() == "" {
+				empty = append(empty, "--"+name+" is empty: give a value, or leave it out")
+			}
+		}
+		if len(empty) > 0 {
+			return usage(strings.Join(empty, "\n"))
+		}
 		c, err := conn.client()
 		if err != nil {
 			return err
 		}
-		query := url.Values{"url": {withScheme(args[0])}, "method": {*method}}
-		for name, value := range map[string]*string{"client": from, "listener": listener} {
-			if cmd.Flags().Changed(name) {
-				query.Set(name, *value)
-			}
-		}
-		query["header"] = *headers
-		var doc explainDoc
-		got, err := get(cmd.Context(), c, "/v1/explain?"+query.Encode(), &doc)
+		asked := client.Explain{URL: withScheme(args[0]), Method: *method, Headers: *headers, Client: *from, Listener: *listener}
+		got, err := c.Explain(cmd.Context(), asked)
 		if err != nil {
+			return err
+		}
+		var doc explainDoc
+		if err := got.Decode(&doc); err != nil {
 			return err
 		}
 		if *f != formatTable {
 			err = printData(a.Out, *f, got.Body)
 		} else {
-			err = doc.print(a, query.Get("url"))
+			err = doc.print(a, asked.URL)
 		}
 		if err != nil {
 			return err

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"evenkeel/cmd/evenkeel/cli"
 )
 
 // The parts of explanations, as the API writes them.
@@ -45,5 +47,15 @@ func TestAnExplanationIsAStory(t *testing.T) {
 			text := fmt.Sprintf("$ evenkeel %s\nexit %d\n--- stdout\n%s--- stderr\n%s", test.line, got.code, got.out, got.err)
 			golden(t, name, strings.ReplaceAll(text, api.url, "http://API"))
 		})
+	}
+}
+
+func TestWhatIsEmptyIsNotExplained(t *testing.T) {
+	api := newFakeAPI(t, nil)
+	got := execute(t, map[string]string{"EVENKEEL_API": api.url}, "explain", "shop.example", "--listener=", "--client=", "-X", "")
+	for _, flag := range []string{"--method is empty", "--client is empty", "--listener is empty"} {
+		if got.code != cli.ExitUsage || !strings.Contains(got.err, flag) || len(api.asked) > 0 {
+			t.Errorf("exit %d, stderr %q, asked %q", got.code, got.err, api.asked)
+		}
 	}
 }
