@@ -73,6 +73,15 @@ func printData(w io.Writer, f format, document []byte) error {
 	return err
 }
 
+// printValue prints what this process knows by itself as JSON or YAML.
+func (a *App) printValue(f format, value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("print JSON: %w", err)
+	}
+	return printData(a.Out, f, text)
+}
+
 // table collects rows of cells and prints them in columns.
 type table struct {
 	head []string

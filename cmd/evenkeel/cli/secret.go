@@ -1,11 +1,16 @@
 package cli
 
 import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -33,10 +38,12 @@ func (a *App) authorityCommand() *cobra.Command {
 		Long: "Print the certificate authority that follows from the cluster's secret, and that issues the\n" +
 			"certificates of an API with --api-tls=cluster. It is no secret. No node is asked.\n\n" +
 			"  evenkeel secret ca --secret-file cluster.secret > ca.pem\n" +
-			"  curl --cacert ca.pem https://node1:7070/readyz",
+			"  curl --cacert ca.pem https://node1:7070/readyz\n\n" +
+			"With -o json or yaml it is a document with the same text and, for each authority of it, its\n" +
+			"subject, its end and the SHA-256 of its DER in hexadecimal.",
 		Args: exactArgs(0),
 	}
-	file := secretFlag(cmd)
+	file, f := secretFlag(cmd), ownFormatFlag(cmd)
 	cmd.RunE = func(*cobra.Command, []string) error {
 		text, err := a.needSecret(*file)
 		if err != nil {
@@ -50,14 +57,47 @@ func (a *App) authorityCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if *f != formatTable {
+			doc, err := describeAuthorities(authorities)
+			if err != nil {
+				return err
+			}
+			return a.printValue(*f, doc)
+		}
 		_, err = a.Out.Write(authorities)
 		return err
 	}
 	return cmd
 }
 
+// authoritiesDoc is the certificate authorities as a document.
+type authoritiesDoc struct {
+	PEM         string         `json:"pem"` // all of them, as a client takes them
+	Authorities []authorityDoc `json:"authorities"`
+}
+
+// authorityDoc is one of them. SHA256 is of its DER, in hexadecimal.
+type authorityDoc struct {
+	Subject  string    `json:"subject"`
+	NotAfter time.Time `json:"not_after"`
+	SHA256   string    `json:"sha256"`
+}
+
+func describeAuthorities(text []byte) (authoritiesDoc, error) {
+	doc := authoritiesDoc{PEM: string(text)}
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		authority, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return doc, fmt.Errorf("read certificate authority: %w", err)
+		}
+		sum := sha256.Sum256(authority.Raw)
+		doc.Authorities = append(doc.Authorities, authorityDoc{authority.Subject.String(), authority.NotAfter.UTC(), hex.EncodeToString(sum[:])})
+	}
+	return doc, nil
+}
+
 // bootstrapCommand prints the token that needs no other one.
-func (a *App) bootstrapCommand() *cobra.Command {
+func (a *App) bootstrapCommand(f *format) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "bootstrap", Short: "print the token with every right that follows from the cluster's secret",
 		Long: "Print the API token with every right that follows from the cluster's secret. Every node with\n" +
@@ -78,7 +118,13 @@ func (a *App) bootstrapCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.printSecret(tokens[0])
+		if *f == formatTable {
+			return a.printSecret(tokens[0])
+		}
+		if err := a.protectOutput(); err != nil {
+			return err
+		}
+		return a.printValue(*f, map[string]string{"token": tokens[0]})
 	}
 	return cmd
 }

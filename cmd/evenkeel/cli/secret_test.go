@@ -2,13 +2,16 @@ package cli_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -88,5 +91,51 @@ func TestWithoutASecretThereIsNoFirstToken(t *testing.T) {
 				t.Errorf("%v with %s is no error of usage: %v", verb, name, err)
 			}
 		}
+	}
+}
+
+func TestTheAuthoritiesAreADocumentToo(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cluster.secret")
+	if err := os.WriteFile(file, []byte(secret.New()+"\n"+secret.New()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text, err := offline(t, nil, "secret", "ca", "--secret-file", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := offline(t, nil, "secret", "ca", "--secret-file", file, "-o", "json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := document[struct {
+		PEM         string
+		Authorities []struct {
+			Subject, SHA256 string
+			NotAfter        time.Time `json:"not_after"`
+		}
+	}](t, out)
+	if doc.PEM != text || len(doc.Authorities) != 2 {
+		t.Fatalf("%+v", doc)
+	}
+	rest := []byte(text)
+	for _, has := range doc.Authorities {
+		var block *pem.Block
+		block, rest = pem.Decode(rest)
+		authority, err := x509.ParseCertificate(block.Bytes)
+		if err != nil || has.SHA256 != fmt.Sprintf("%x", sha256.Sum256(block.Bytes)) || has.Subject != authority.Subject.String() || !has.NotAfter.Equal(authority.NotAfter) {
+			t.Errorf("%+v is not of the certificate of %s, %v", has, authority.Subject, err)
+		}
+	}
+}
+
+func TestTheFirstTokenIsADocumentToo(t *testing.T) {
+	text := secret.New()
+	tokens, err := secret.BootstrapTokens([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := offline(t, map[string]string{"EVENKEEL_SECRET": text}, "token", "bootstrap", "-o", "json")
+	if doc := document[map[string]string](t, out); err != nil || doc["token"] != tokens[0] {
+		t.Errorf("%v, %v", doc, err)
 	}
 }

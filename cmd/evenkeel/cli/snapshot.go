@@ -38,9 +38,12 @@ func (a *App) snapshotSave() *cobra.Command {
 			"It holds everything, secrets too.",
 		Args: exactArgs(1),
 	}
-	conn := a.connectFlags(cmd, snapshotTimeout)
+	conn, f := a.connectFlags(cmd, snapshotTimeout), ownFormatFlag(cmd)
 	local := cmd.Flags().Bool("local", false, "what this node has, which may be old; works without a leader")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if args[0] == "-" && *f != formatTable {
+			return usage("the snapshot itself goes to the standard output, so what --output would print cannot: name a file, or leave --output out")
+		}
 		c, err := conn.client()
 		if err != nil {
 			return err
@@ -64,10 +67,20 @@ func (a *App) snapshotSave() *cobra.Command {
 		if err := replaceFile(args[0], got.Body); err != nil {
 			return fmt.Errorf("save snapshot: %w", err)
 		}
+		if *f != formatTable {
+			return a.printValue(*f, savedDoc{args[0], len(got.Body), describe(s)})
+		}
 		_, err = fmt.Fprintf(a.Err, "revision %d is saved to %s, %d bytes\n", s.Revision(), args[0], len(got.Body))
 		return err
 	}
 	return cmd
+}
+
+// savedDoc is what save tells of the file that it wrote.
+type savedDoc struct {
+	File  string `json:"file"`
+	Bytes int    `json:"bytes"`
+	snapshotDoc
 }
 
 // replaceFile writes a file of which there is never a part, readable for its
@@ -92,7 +105,7 @@ func replaceFile(path string, data []byte) (err error) {
 	return os.Rename(file.Name(), path)
 }
 
-// snapshotDoc is what inspect tells of a file.
+// snapshotDoc is what a snapshot holds.
 type snapshotDoc struct {
 	ClusterID    string   `json:"cluster_id"`
 	FeatureLevel uint64   `json:"feature_level"`
@@ -119,11 +132,7 @@ func (a *App) snapshotInspect() *cobra.Command {
 		}
 		doc := describe(s)
 		if *f != formatTable {
-			text, err := json.Marshal(doc)
-			if err != nil {
-				return err
-			}
-			return printData(a.Out, *f, text)
+			return a.printValue(*f, doc)
 		}
 		rows := &table{head: []string{"cluster", doc.ClusterID}}
 		rows.add("revision", fmt.Sprint(doc.Revision))
@@ -180,7 +189,7 @@ func (a *App) snapshotRestore() *cobra.Command {
 			"connections. Save what is there first.",
 		Args: exactArgs(1),
 	}
-	conn := a.connectFlags(cmd, snapshotTimeout)
+	conn, f := a.connectFlags(cmd, snapshotTimeout), ownFormatFlag(cmd)
 	yes := cmd.Flags().Bool("yes", false, "do it")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		data, s, err := openSnapshot(args[0])
@@ -204,6 +213,9 @@ func (a *App) snapshotRestore() *cobra.Command {
 		var done struct{ Revision uint64 }
 		if err := json.Unmarshal(got.Body, &done); err != nil {
 			return fmt.Errorf("read answer of %s: %w", got.Base, err)
+		}
+		if *f != formatTable {
+			return printData(a.Out, *f, got.Body)
 		}
 		_, err = fmt.Fprintf(a.Err, "revision %d holds %s\n", done.Revision, what)
 		return err

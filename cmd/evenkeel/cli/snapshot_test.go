@@ -125,3 +125,26 @@ func TestASnapshotIsRestoredWithYesOnly(t *testing.T) {
 		t.Errorf("of a part: exit %d, stderr %q", got.code, got.err)
 	}
 }
+
+func TestWhatWasSavedAndRestoredIsADocument(t *testing.T) {
+	const whole = "GET /v1/snapshot?consistency=linearizable"
+	saved := savedRegistry(t)
+	answers := replies()
+	answers[whole] = []reply{{200, saved}}
+	answers["PUT /v1/snapshot"] = []reply{{200, `{"revision":7,"objects":3}`}}
+	api := newFakeAPI(t, answers)
+	env, file := map[string]string{"EVENKEEL_API": api.url}, filepath.Join(t.TempDir(), "saved")
+	got := execute(t, env, "snapshot", "save", file, "-o", "json")
+	doc := document[map[string]any](t, got.out)
+	if got.code != cli.ExitOK || got.err != "" || doc["file"] != file || doc["bytes"] != float64(len(saved)) || doc["revision"] != 1.0 || doc["cluster_id"] != "c0ffee" || doc["pools"] != 1.0 {
+		t.Errorf("exit %d, stderr %q, %v", got.code, got.err, doc)
+	}
+	got = execute(t, env, "snapshot", "restore", file, "--yes", "-o", "yaml")
+	if got.code != cli.ExitOK || got.err != "" || got.out != "revision: 7\nobjects: 3\n" {
+		t.Errorf("exit %d, stderr %q, stdout %q", got.code, got.err, got.out)
+	}
+	before := len(api.asked)
+	if got := execute(t, env, "snapshot", "save", "-", "-o", "json"); got.code != cli.ExitUsage || got.out != "" || len(api.asked) != before {
+		t.Errorf("exit %d, stderr %q, stdout has %d bytes", got.code, got.err, len(got.out))
+	}
+}

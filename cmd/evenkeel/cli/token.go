@@ -18,7 +18,7 @@ import (
 func (a *App) tokenCommand() *cobra.Command {
 	cmd := Group("token", "the API's tokens: who may do what")
 	v := &verbs{kind: tokenKind(), app: a, conn: a.connectFlags(cmd, timeout), format: formatFlag(cmd)}
-	cmd.AddCommand(v.createToken(), v.list(), v.get(), v.remove(), a.bootstrapCommand())
+	cmd.AddCommand(v.createToken(), v.list(), v.get(), v.remove(), a.bootstrapCommand(v.format))
 	return cmd
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,70 +23,135 @@ func (a *App) validateCommand() *cobra.Command {
 		Long: "Check manifests, as `evenkeel apply` takes them, without asking a cluster. Every fault is\n" +
 			"told with its file, line and column, and the exit code is 1 then.\n\n" +
 			"What an object names and no file holds is a warning, since the cluster may hold it; with\n" +
-			"--strict it is a fault.",
+			"--strict it is a fault. With -o json or yaml all that was found is one document on the\n" +
+			"standard output, and the exit code is the same.",
 		Example: "  evenkeel validate -f shop.yaml -f pools.json\n  generate | evenkeel validate -f - --strict",
 		Args:    exactArgs(0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if len(files) == 0 {
-				return usage("validate: which file? Say -f FILE, or -f - for the standard input")
-			}
-			return a.validate(cmd.InOrStdin(), files, strict)
-		},
+	}
+	f := ownFormatFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if len(files) == 0 {
+			return usage("validate: which file? Say -f FILE, or -f - for the standard input")
+		}
+		return a.validate(cmd.InOrStdin(), files, strict, *f)
 	}
 	cmd.Flags().StringArrayVarP(&files, "file", "f", nil, "a manifest in YAML or JSON, - for the standard input; may be repeated")
 	cmd.Flags().BoolVar(&strict, "strict", false, "what an object names must be in the files")
 	return cmd
 }
 
-func (a *App) validate(stdin io.Reader, files []string, strict bool) error {
+// validation is what became of the files that were checked.
+type validation struct {
+	Valid bool            `json:"valid"`
+	Files []validatedFile `json:"files"`
+}
+
+// validatedFile is what there is to say about one file.
+type validatedFile struct {
+	File string `json:"file"` // as it was named
+	// Objects is how many it holds, 0 if it has faults: what is faulty is not told
+	// apart from what is no object.
+	Objects  int           `json:"objects"`
+	Faults   []placedFault `json:"faults"`
+	Warnings []placedFault `json:"warnings"`
+}
+
+// placedFault is a fault with the file that has it.
+type placedFault struct {
+	File string `json:"file"`
+	manifest.Fault
+}
+
+func (a *App) validate(stdin io.Reader, files []string, strict bool, f format) error {
+	checked, err := checkFiles(stdin, files, strict)
+	if err != nil {
+		return err
+	}
+	if f == formatTable {
+		checked.print(a.Err)
+	} else if err := a.printValue(f, checked); err != nil {
+		return err
+	}
+	if checked.Valid {
+		return nil
+	}
+	faults := 0
+	for _, file := range checked.Files {
+		faults += len(file.Faults)
+	}
+	return fmt.Errorf("validate %s: %s", strings.Join(files, ", "), count(faults, "fault"))
+}
+
+// checkFiles reads all files, and then looks whether what their objects name is in
+// one of them.
+func checkFiles(stdin io.Reader, files []string, strict bool) (*validation, error) {
+	checked := &validation{Valid: true}
 	manifests := make([]*manifest.Manifest, len(files))
-	faulty := 0
 	for i, file := range files {
 		data, err := readManifest(stdin, file)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		parsed, faults := manifest.Parse(data, manifest.Options{Format: formatOf(file)})
-		manifests[i] = parsed
-		faulty += a.printFaults(file, "", faults)
+		one := validatedFile{File: file, Faults: placed(file, faults), Warnings: []placedFault{}}
+		if manifests[i] = parsed; parsed != nil {
+			one.Objects = len(parsed.Puts())
+		}
+		checked.add(one)
 	}
-	severity := "warning: "
-	if strict {
-		severity = ""
+	if checked.Valid {
+		checked.references(manifests, strict)
 	}
-	if faulty == 0 {
-		unresolved := a.checkReferences(files, manifests, severity)
+	return checked, nil
+}
+
+func (v *validation) add(file validatedFile) {
+	v.Files = append(v.Files, file)
+	v.Valid = v.Valid && len(file.Faults) == 0
+}
+
+// references adds what an object of one file names and none holds.
+func (v *validation) references(manifests []*manifest.Manifest, strict bool) {
+	held := func(ref fsm.Ref) bool {
+		return slices.ContainsFunc(manifests, func(m *manifest.Manifest) bool { return m.Has(ref) })
+	}
+	for i, m := range manifests {
+		file := &v.Files[i]
+		unresolved := placed(file.File, m.References(held))
 		if strict {
-			faulty = unresolved
+			file.Faults = unresolved
+			v.Valid = v.Valid && len(unresolved) == 0
+		} else {
+			file.Warnings = unresolved
 		}
 	}
-	if faulty > 0 {
-		return fmt.Errorf("validate %s: %s", strings.Join(files, ", "), count(faulty, "fault"))
-	}
-	for i, file := range files {
-		fmt.Fprintf(a.Err, "%s: ok, %s\n", label(file), count(len(manifests[i].Puts()), "object"))
-	}
-	return nil
 }
 
-// checkReferences prints what an object of one file names and none holds.
-func (a *App) checkReferences(files []string, manifests []*manifest.Manifest, severity string) int {
-	found := 0
-	for i, m := range manifests {
-		found += a.printFaults(files[i], severity, m.References(func(ref fsm.Ref) bool {
-			for _, other := range manifests {
-				if other.Has(ref) {
-					return true
-				}
-			}
-			return false
-		}))
+// placed is never nil, so that it is a list in JSON.
+func placed(file string, faults []manifest.Fault) []placedFault {
+	all := make([]placedFault, len(faults))
+	for i, fault := range faults {
+		all[i] = placedFault{file, fault}
 	}
-	return found
+	return all
 }
 
-// printFaults prints each as FILE:LINE:COLUMN: and returns how many there are.
-func (a *App) printFaults(file, severity string, faults []manifest.Fault) int {
+// print says for people what was found, as compilers do.
+func (v *validation) print(w io.Writer) {
+	for _, file := range v.Files {
+		printFaults(w, "", file.Faults)
+		printFaults(w, "warning: ", file.Warnings)
+	}
+	if !v.Valid {
+		return
+	}
+	for _, file := range v.Files {
+		fmt.Fprintf(w, "%s: ok, %s\n", label(file.File), count(file.Objects, "object"))
+	}
+}
+
+// printFaults prints each as FILE:LINE:COLUMN:.
+func printFaults(w io.Writer, severity string, faults []placedFault) {
 	for _, fault := range faults {
 		text := fault.String()
 		place, rest := "", text
@@ -93,9 +159,8 @@ func (a *App) printFaults(file, severity string, faults []manifest.Fault) int {
 			place = fmt.Sprintf("%d:%d:", fault.Line, fault.Column)
 			rest = strings.TrimPrefix(text, place+" ")
 		}
-		fmt.Fprintf(a.Err, "%s:%s %s%s\n", label(file), place, severity, printable(rest))
+		fmt.Fprintf(w, "%s:%s %s%s\n", label(fault.File), place, severity, printable(rest))
 	}
-	return len(faults)
 }
 
 // readManifest returns what a file holds, or as much of it as shows that it is

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,5 +90,69 @@ func TestWithoutAFileNothingIsChecked(t *testing.T) {
 	}
 	if got := execute(t, nil, "validate", "-f", "/nowhere/at.all"); got.code != cli.ExitError || !strings.Contains(got.err, "/nowhere/at.all") {
 		t.Errorf("exit code %d: %s", got.code, got.err)
+	}
+}
+
+// document decodes what a verb printed, which must be all of its output.
+func document[T any](t testing.TB, text string) T {
+	t.Helper()
+	var value T
+	d := json.NewDecoder(strings.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&value); err != nil || d.More() {
+		t.Fatalf("%v: %q", err, text)
+	}
+	return value
+}
+
+type checkedFile struct {
+	File             string
+	Objects          int
+	Faults, Warnings []struct {
+		File, Pointer, Message, Code string
+		Line, Column                 int
+	}
+}
+
+func TestWhatWasFoundInFilesIsOneDocument(t *testing.T) {
+	type doc struct {
+		Valid bool
+		Files []checkedFile
+	}
+	good := manifestFile(t, "good.yaml", "pools:\n- name: web\n")
+	loose := manifestFile(t, "loose.yaml", "backends:\n- name: a\n  pool: shop\n  address: 10.0.0.1:80\n")
+	bad := manifestFile(t, "bad.yaml", "pools:\n- name: Web\n  wieght: 1\n")
+
+	got := execute(t, nil, "validate", "-f", good, "-f", loose, "-o", "json")
+	d := document[doc](t, got.out)
+	if got.code != cli.ExitOK || got.err != "" || !d.Valid || len(d.Files) != 2 {
+		t.Fatalf("exit %d, stderr %q, %+v", got.code, got.err, d)
+	}
+	if f := d.Files[0]; f.File != good || f.Objects != 1 || len(f.Faults)+len(f.Warnings) != 0 {
+		t.Errorf("%+v", f)
+	}
+	if f := d.Files[1]; len(f.Faults) != 0 || len(f.Warnings) != 1 || f.Warnings[0].File != loose || f.Warnings[0].Line != 3 || f.Warnings[0].Column != 3 || f.Warnings[0].Pointer != "/backends/0/pool" {
+		t.Errorf("%+v", f)
+	}
+	if strings.Contains(got.out, "null") {
+		t.Errorf("a list that is empty is written as null: %s", got.out)
+	}
+
+	got = execute(t, nil, "validate", "-f", loose, "--strict", "-o", "json")
+	if d = document[doc](t, got.out); got.code != cli.ExitError || d.Valid || len(d.Files[0].Faults) != 1 || len(d.Files[0].Warnings) != 0 {
+		t.Errorf("exit %d, %+v", got.code, d)
+	}
+
+	got = execute(t, nil, "validate", "-f", bad, "-f", good, "-o", "json")
+	d = document[doc](t, got.out)
+	if got.code != cli.ExitError || d.Valid || len(d.Files) != 2 || !strings.Contains(got.err, "2 faults") || strings.Contains(got.err, "wieght") {
+		t.Fatalf("exit %d, stderr %q, %+v", got.code, got.err, d)
+	}
+	if f := d.Files[0].Faults; len(f) != 2 || f[0].Pointer != "/pools/0/wieght" || f[0].Line != 3 || f[1].Pointer != "/pools/0/name" || f[1].Message == "" {
+		t.Errorf("%+v", f)
+	}
+
+	if got = execute(t, nil, "validate", "-f", bad, "-o", "yaml"); got.code != cli.ExitError || !strings.HasPrefix(got.out, "valid: false\nfiles:\n") {
+		t.Errorf("exit %d, stdout %q", got.code, got.out)
 	}
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -86,11 +85,7 @@ func (a *App) versionCommand() *cobra.Command {
 			_, err := fmt.Fprintln(a.Out, build)
 			return err
 		}
-		data, err := json.Marshal(build)
-		if err != nil {
-			return err
-		}
-		return printData(a.Out, *f, data)
+		return a.printValue(*f, build)
 	}
 	return cmd
 }
