@@ -50,6 +50,9 @@ const lapsePoll = 50 * time.Millisecond
 // register itself again and again; if that comes too late, it is put again once the
 // old registration is gone. So what is answered to have been put is there. One that
 // was changed has its ttl before it anyway, as a lapse is of the revision before.
+//
+// Under a key the first put is the one that is remembered, as it was accepted; the one
+// after the lapse is made without, or else it would be answered by the first.
 func (a *API) register(r *http.Request, w *write) (performed, error) {
 	until := time.Now().Add(lapsing)
 	for {
@@ -57,16 +60,36 @@ func (a *API) register(r *http.Request, w *write) (performed, error) {
 		if err != nil {
 			return p, err
 		}
-		b, ok := p.Object.(*fsm.Backend)
-		if !ok || b == nil || b.Spec.TTL == 0 || p.Changed || p.trial != nil {
+		b := p.left()
+		if b == nil {
 			return p, nil
 		}
-		// Under a key, the put again would be the one that was made.
 		again, err := a.renewOrAwaitEnd(r, b, until)
-		if !again || w.want.key != "" || time.Now().After(until) {
+		if !again || time.Now().After(until) {
 			return p, err
 		}
+		w.want = w.want.unkeyed()
 	}
+}
+
+// left is the backend that a write found as it wanted it, and that lapses unless it is
+// renewed; else nil.
+func (p performed) left() *fsm.Backend {
+	b, ok := p.Object.(*fsm.Backend)
+	if !ok || b == nil || b.Spec.TTL == 0 || p.Changed || p.trial != nil {
+		return nil
+	}
+	return b
+}
+
+// renewPatched renews a backend that a patch left as it was, so that a patch counts
+// as a sign of life whether or not it changes something, as a put does. It has not
+// all of a document, so it registers nothing anew.
+func (a *API) renewPatched(r *http.Request, p performed) error {
+	if b := p.left(); b != nil {
+		return a.renew(r, b)
+	}
+	return nil
 }
 
 // renewOrAwaitEnd renews a registration, or waits until it is withdrawn, for which

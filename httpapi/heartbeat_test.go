@@ -58,10 +58,52 @@ func TestAPutThatMeetsTheLapseLeavesABackendThatIsThere(t *testing.T) {
 	}
 	c.cluster.onRenew = lapse(1)
 	c.send("PUT", path, body, "If-Match", "*").wantProblem(412, "precondition-failed")
-	c.cluster.onRenew = nil
+}
+
+func TestAPutUnderAKeyThatMeetsTheLapseRegistersAnew(t *testing.T) {
+	c := newClient(t)
+	const path, body = "/v1/pools/default/backends/web1", `{"address":"10.0.0.5:9000","ttl":"30s"}`
 	c.send("PUT", path, body).want(201)
-	c.cluster.onRenew = lapse(1)
-	c.send("PUT", path, body, "Idempotency-Key", "k").wantProblem(404, "not-found")
+	c.cluster.renew, c.cluster.onRenew = cluster.ErrNotRegistered, func() { // the put comes before the command
+		b := c.cluster.State().Backend("default", "web1")
+		c.cluster.apply(t, fsm.Expire{Items: []fsm.Expiry{{What: fsm.ExpireTTL, Pool: b.Pool, Name: b.Name, UID: b.Meta.UID, Epoch: b.Meta.Revision}}})
+	}
+	uid := c.send("PUT", path, body, "Idempotency-Key", "k").want(201).wantHeader("Idempotency-Replayed", "").at("meta", "uid")
+	revision, renewed := c.cluster.State().Revision(), len(c.cluster.renewals)
+	// What is remembered is the put that found it there.
+	c.send("PUT", path, body, "Idempotency-Key", "k").want(200).wantHeader("Idempotency-Replayed", "true").wantAt(uid, "meta", "uid")
+	if b := c.cluster.State().Backend("default", "web1"); b == nil || b.Meta.UID != uid || c.cluster.State().Revision() != revision || len(c.cluster.renewals) != renewed {
+		t.Errorf("it left %+v at revision %d after %d renewals, want uid %v, %d and %d", b, c.cluster.State().Revision(), len(c.cluster.renewals), uid, revision, renewed)
+	}
+	c.send("PUT", path, `{"address":"10.0.0.6:9000","ttl":"30s"}`, "Idempotency-Key", "k").wantProblem(422, "key-reused")
+}
+
+func TestAPatchIsASignOfLifeWhetherOrNotItChangesSomething(t *testing.T) {
+	c := newClient(t)
+	const path, body = "/v1/pools/default/backends/web1", `{"address":"10.0.0.5:9000","weight":5,"ttl":"30s"}`
+	uid := c.send("PUT", path, body).want(201).at("meta", "uid").(string)
+	revision := c.cluster.State().Revision()
+	c.send("PATCH", path+"?dry_run=true", `{"weight":5}`).want(200)
+	c.send("PATCH", path, `{"weight":5}`, "If-Match", `"999"`).want(412)
+	if len(c.cluster.renewals) != 0 {
+		t.Errorf("renewals %+v of what was not made", c.cluster.renewals)
+	}
+	c.send("PATCH", path, `{"weight":5}`).want(200)
+	want := cluster.Renewal{Pool: "default", Name: "web1", UID: uid}
+	if got := c.cluster.renewals; len(got) != 1 || got[0] != want || c.cluster.State().Revision() != revision {
+		t.Errorf("renewals %+v, revision %d", got, c.cluster.State().Revision())
+	}
+	// What changes is a new revision, and its ttl begins with that.
+	c.send("PATCH", path, `{"weight":6}`).want(200)
+	if got := c.cluster.renewals; len(got) != 1 || c.cluster.State().Revision() != revision+1 {
+		t.Errorf("renewals %+v, revision %d", got, c.cluster.State().Revision())
+	}
+	c.cluster.renew = cluster.ErrNotRegistered
+	c.send("PATCH", path, `{"weight":6}`).wantProblem(404, "not-found")
+	c.cluster.renew = cluster.ErrNoQuorum
+	c.send("PATCH", path, `{"weight":6}`).wantProblem(503, "no-quorum")
+	c.send("PATCH", path, `{"ttl":null}`).want(200)
+	c.send("PATCH", path, `{"weight":6}`).want(200)
 }
 
 func TestAHeartbeatOfWhatIsNotRegisteredSaysSo(t *testing.T) {

@@ -24,6 +24,13 @@ func (want *wanted) keyOf(body []byte) fsm.Key {
 	}
 }
 
+// unkeyed is the same wanted without a key.
+func (want *wanted) unkeyed() *wanted {
+	bare := *want
+	bare.key = ""
+	return &bare
+}
+
 // recall returns what became of the same request under its key before, as far as
 // this node knows. It may be a refusal, if that was another request.
 func (a *API) recall(want *wanted, body []byte) (performed, bool) {

@@ -127,6 +127,9 @@ func (a *API) change(res *resource) handlerFunc {
 		}
 		p, more := readPatch(res, value)
 		done, err := a.performPatch(r.Context(), w, p, unite(faults, more))
+		if err == nil {
+			err = a.renewPatched(r, done)
+		}
 		if err != nil {
 			return w.located(err)
 		}
