@@ -219,6 +219,28 @@ func TestATypedObjectGoesThereAndBack(t *testing.T) {
 	}
 }
 
+func TestACertificateIsWrittenWithItsKeyAndReadWithout(t *testing.T) {
+	const there = `{"name":"site","labels":{"a":"b"},"spec":{"chain":"C"},"status":{"subject":"CN=a","issuer":"CN=ca","names":["a.example"],"not_before":"2026-01-02T03:04:05Z","not_after":"2027-01-02T03:04:05Z","key":"Ed25519","fingerprint":"00ff"},"meta":{"revision":7}}`
+	n := newNode(t, says(200, there))
+	c := newClient(t, Config{}, n.url)
+	put := &fsm.Object[fsm.CertificateSpec, CertificateStatus]{Name: "site", Spec: fsm.CertificateSpec{Chain: "C", Key: "K"}}
+	if _, err := c.Certificates().Put(within(t), put, Write{}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.Certificates().Get(within(t), "site", Read{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Spec != (fsm.CertificateSpec{Chain: "C"}) || got.Status.NotAfter.Year() != 2027 || got.Status.Names[0] != "a.example" {
+		t.Errorf("read %+v", got)
+	}
+	if _, err := c.Certificates().Put(within(t), got, Write{}); err != nil { // keeps the key
+		t.Fatal(err)
+	}
+	equal(t, "asked", n.requests(), "PUT /v1/certificates/site", "GET /v1/certificates/site", "PUT /v1/certificates/site")
+	equal(t, "sent", n.sent, `{"labels":null,"spec":{"chain":"C","key":"K"}}`, "", `{"labels":{"a":"b"},"spec":{"chain":"C"}}`)
+}
+
 func TestOptionsOnTheWire(t *testing.T) {
 	n := newNode(t, says(200, `{"items":[]}`))
 	c := newClient(t, Config{Token: "ek-t", UserAgent: "me"}, n.url)

@@ -37,6 +37,7 @@ func (a *App) Commands() []*cobra.Command {
 		a.kindCommand(poolKind()),
 		a.kindCommand(routeKind()),
 		a.kindCommand(listenerKind()),
+		a.kindCommand(certificateKind(a)),
 		a.tokenCommand(),
 		a.validateCommand(),
 		a.applyCommand(),

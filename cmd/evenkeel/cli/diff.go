@@ -2,11 +2,14 @@ package cli
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -95,6 +98,8 @@ func shortValue(value json.RawMessage) string {
 	switch {
 	case json.Unmarshal(value, &text) == nil && isWord(text):
 		shown = text
+	case strings.HasPrefix(text, "-----BEGIN CERTIFICATE"):
+		shown = describePEM(text)
 	case json.Compact(&compact, value) == nil:
 		shown = unescaped.Replace(compact.String())
 	}
@@ -102,6 +107,23 @@ func shortValue(value json.RawMessage) string {
 		shown = string([]rune(shown)[:maxValue-1]) + "…"
 	}
 	return printable(shown)
+}
+
+// describePEM says which certificates a text of PEM is, by the first of them.
+func describePEM(text string) string {
+	block, rest := pem.Decode([]byte(text))
+	if block == nil {
+		return "damaged PEM"
+	}
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return "a damaged certificate"
+	}
+	shown := certificate.NotAfter.UTC().Format(time.RFC3339) + " " + certificate.Subject.String()
+	if more := strings.Count(string(rest), "-----BEGIN CERTIFICATE"); more > 0 {
+		return fmt.Sprintf("certificate and %d more until %s", more, shown)
+	}
+	return "certificate until " + shown
 }
 
 // unescaped writes what JSON escapes for the sake of HTML. An escaped backslash
