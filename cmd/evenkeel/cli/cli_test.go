@@ -139,6 +139,8 @@ const (
 	pools         = `{"items":[{"name":"default","labels":{},"spec":{"strategy":"weighted_round_robin","check":{"type":"tcp","interval":"2s","timeout":"1s","rise":2,"fall":3}},"status":{"check_generation":1},"meta":{"uid":"p","revision":1}},{"name":"plain","labels":{},"spec":{"strategy":"random"},"status":{"check_generation":0},"meta":{"uid":"q","revision":2}},{"name":"web","labels":{},"spec":{"strategy":"random","check":{"type":"http","path":"/healthz","expect":"200-299","interval":"500ms","timeout":"100ms","rise":1,"fall":2}},"status":{"check_generation":1},"meta":{"uid":"r","revision":3}}],"revision":3}`
 	route         = `{"name":"api","labels":{},"spec":{"listeners":["default","other"],"match":{"host":"*.example.org","path_prefix":"/api/"},"priority":10,"pools":[{"name":"a","weight":1},{"name":"b","weight":3}]},"status":{},"meta":{"uid":"r","revision":4}}`
 	fullPool      = `{"name":"full","labels":{},"spec":{"strategy":"maglev","hash":{"on":"cookie","name":"s"},"sticky":{"cookie":"lb","http_only":true},"prefer_zone":true,"timeouts":{"connect":"1s"},"retries":{"attempts":2,"budget_percent":20,"budget_min":10},"limits":{"backend_requests":5,"idle_connections":9}},"status":{"check_generation":0},"meta":{"revision":3}}`
+	tlsPool       = `{"name":"tls","labels":{},"spec":{"strategy":"random","protocol":"http2","tls":{"server_name":"s","insecure":true},"proxy_protocol":"v1","check":{"type":"grpc","service":"shop.Orders","interval":"2s","timeout":"1s","rise":2,"fall":3}},"status":{"check_generation":0},"meta":{"revision":3}}`
+	secure        = `{"name":"secure","labels":{},"spec":{"address":":443","protocol":"https","tls":{"certificates":["site"],"policy":"modern","unknown_name":"refuse","client_auth":{"ca":"C","mode":"required"}},"http2":{"disabled":true},"proxy_protocol":{"trusted":["10.0.0.0/8"]}},"status":{},"meta":{"revision":4}}`
 	fullRoute     = `{"name":"api","labels":{},"spec":{"match":{"path_prefix":"/a","headers":[{"name":"X"}]},"priority":0,"pools":[{"name":"a","weight":1}],"rewrite":{"prefix":"/"},"mirror":{"pool":"b","percent":5}},"status":{},"meta":{"revision":4}}`
 	redirectRoute = `{"name":"api","labels":{},"spec":{"match":{"path_regexp":"/v[0-9]+","methods":["GET","HEAD"],"headers":[{"name":"X-A"}],"query":[{"name":"q"}]},"priority":0,"redirect":{"status":308,"scheme":"https"}},"status":{},"meta":{"revision":5}}`
 	nodes         = `{"items":[{"name":"n1","uid":"u1","role":"leader","state":"alive","cluster_addr":"10.0.0.1:7071","api_addr":"10.0.0.1:7070","version":"v1.0.0","feature_level":4,"applied_revision":12,"applied_version":20},{"name":"n2","uid":"u2","role":"follower","state":"alive","cluster_addr":"10.0.0.2:7071","api_addr":"10.0.0.2:7070","version":"v1.0.0","feature_level":4,"applied_revision":11,"applied_version":19},{"name":"n3","uid":"u3","role":"follower","state":"dead","cluster_addr":"10.0.0.3:7071","api_addr":"","version":"v1.0.0","feature_level":3,"applied_revision":null,"applied_version":null},{"name":"w1","uid":"u4","role":"witness","state":"alive","cluster_addr":"10.0.0.4:7071","api_addr":"10.0.0.4:7070","version":"v1.0.0","feature_level":4,"witness":true,"applied_revision":12,"applied_version":20},{"name":"w2","uid":"u5","role":"nonvoter","state":"alive","cluster_addr":"10.0.0.5:7071","api_addr":"10.0.0.5:7070","version":"v1.0.0","feature_level":4,"witness":true,"applied_revision":12,"applied_version":20}],"revision":12}`
@@ -175,6 +177,11 @@ func replies() map[string][]reply {
 		"GET /v1/pools/full":                              {{200, fullPool}},
 		"PUT /v1/pools/full":                              {{200, fullPool}},
 		"GET /v1/routes/api":                              {{200, fullRoute}},
+		"GET /v1/pools/tls":                               {{200, tlsPool}},
+		"PUT /v1/pools/tls":                               {{200, tlsPool}},
+		"GET /v1/listeners/secure":                        {{200, secure}},
+		"PUT /v1/listeners/secure":                        {{200, secure}},
+		"GET /v1/certificates":                            {{200, `{"items":[{"name":"site"},{"name":"other"}],"revision":12}`}},
 		"PUT /v1/routes/api":                              {{200, redirectRoute}},
 		"GET /v1/listeners":                               {{200, `{"items":[{"name":"default","labels":{},"spec":{"address":":8080","protocol":"http","trusted_proxies":["10.0.0.0/8"]},"status":{"nodes":{"n1":{"state":"listening"},"n2":{"state":"failed","address":"[::]:8080","error":"address already in use"}}},"meta":{"uid":"l","revision":1}}],"revision":12}`}},
 		"POST /v1/listeners":                              {{201, `{"name":"web","spec":{"address":":80","protocol":"http"},"status":{},"meta":{"revision":2}}`}},
@@ -214,6 +221,16 @@ func TestVerbs(t *testing.T) {
 		"route add":                   "route add api --pool a,b=3 --listener default --listener other --host *.example.org --path-prefix /api/ --priority 10",
 		"listener ls":                 "listener ls",
 		"listener add":                "listener add web --address :80 --trusted-proxy 10.0.0.0/8,fd00::/8",
+		"listener add of https":       "listener add secure --address :443 --protocol https --tls-certificate site,other --tls-certificate third --tls-policy modern --tls-min-version 1.3 --tls-unknown-name refuse --client-auth optional --client-ca-file testdata/ca.pem --http2-max-streams 50 --proxy-protocol-from 10.0.0.0/8,fd00::/8",
+		"listener add of tcp":         "listener add db --address :5432 --protocol tcp --idle-timeout 2h --http2=false",
+		"listener set without TLS":    "listener set secure --protocol http --client-auth none --tls-certificate= --http2 --proxy-protocol-from=",
+		"listener get of https":       "listener get secure",
+		"route add by name":           "route add db --listener db --sni *.db.example --pool a",
+		"pool add over TLS":           "pool add web --protocol http2 --tls --tls-server-name app.internal --tls-ca-file testdata/ca.pem --tls-certificate own --max-backend-connections 2 --check grpc --check-service shop.Orders --check-tls-ca-file testdata/ca.pem --check-tls-server-name c --tunnel-timeout 2h",
+		"pool add with PROXY":         "pool add web --protocol http1 --proxy-protocol v2 --tls-insecure --check tcp --check-tls --check-tls-insecure",
+		"pool set keeps TLS":          "pool set tls --tls-server-name= --tls-insecure=false",
+		"pool set without TLS":        "pool set tls --tls=false",
+		"pool get over TLS":           "pool get tls",
 		"health":                      "health",
 		"health of a pool":            "health default",
 		"health of a pool as json":    "health default -o json",
@@ -321,6 +338,13 @@ func TestTheStatusForALimitedTokenIsWithoutNodes(t *testing.T) {
 
 func TestUsageErrors(t *testing.T) {
 	for line, want := range map[string]string{
+		"pool add p --tls-ca-file x --tls=false":               "--tls=false removes what --tls-ca-file is about",
+		"pool add p --tls=maybe":                               `--tls "maybe" is neither true nor false`,
+		"pool add p --tls-insecure=maybe":                      `--tls-insecure "maybe" is neither true nor false`,
+		"pool add p --check-tls=false --check-tls-insecure":    "--check-tls=false removes what --check-tls-insecure is about",
+		"listener add l --client-auth none --client-ca-file x": "--client-auth none removes what --client-ca-file is about",
+		"listener add l --http2=maybe":                         `--http2 "maybe" is neither true nor false`,
+		"listener add l --http2-max-streams many":              `--http2-max-streams "many" is not a whole number`,
 		"backend":                           "",
 		"backend sell":                      `"sell" is no verb of "evenkeel backend"`,
 		"backend weight web1":               "accepts 2 arg(s), received 1; usage: evenkeel backend weight",
@@ -473,7 +497,7 @@ func TestCompletion(t *testing.T) {
 		"__complete backend drain ":      "default/web1\ndefault/web2\n",
 		"__complete pool get ":           "default\nplain\nweb\n",
 		"__complete members remove ":     "n1\n",
-		"__complete pool add x --check ": "tcp\nhttp\nnone\n",
+		"__complete pool add x --check ": "tcp\nhttp\ngrpc\nnone\n",
 		"__complete backend ls -o ":      "table\njson\nyaml\n",
 		"__complete backend ls --pool ":  "default\nplain\nweb\n",
 		"__complete backend add --pool ": "default\nplain\nweb\n",

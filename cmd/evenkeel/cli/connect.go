@@ -16,6 +16,7 @@ import (
 
 	"evenkeel/client"
 	"evenkeel/cluster/secret"
+	"evenkeel/fsm"
 )
 
 // connection holds the flags by which a verb reaches the API.
@@ -224,10 +225,13 @@ func (c *connection) offer(names func(context.Context, *client.Client) ([]string
 }
 
 // completePools offers the cluster's pools as values of a verb's --pool.
-func (c *connection) completePools(cmd *cobra.Command) {
+func (c *connection) completePools(cmd *cobra.Command) { c.completeNames(cmd, "pool", fsm.KindPool) }
+
+// completeNames offers the cluster's objects of a kind as values of a verb's flag.
+func (c *connection) completeNames(cmd *cobra.Command, flag string, of fsm.Kind) {
 	// The error is for a flag that does not exist.
-	_ = cmd.RegisterFlagCompletionFunc("pool", func(cmd *cobra.Command, _ []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return (&verbs{kind: poolKind(), app: c.app, conn: c}).complete(cmd, nil, prefix)
+	_ = cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, _ []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return (&verbs{kind: &kind{name: string(of)}, app: c.app, conn: c}).complete(cmd, nil, prefix)
 	})
 }
 

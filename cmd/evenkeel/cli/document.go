@@ -17,6 +17,8 @@ type document struct {
 	Spec     map[string]any    `json:"spec"`
 	Pool     string            `json:"pool,omitempty"`
 	revision uint64
+	// cleared are the paths of objects that a flag removed, and that flag.
+	cleared map[string]string
 }
 
 // readDocument reads an object of the API.
@@ -60,6 +62,28 @@ func setIn(object map[string]any, path string, value any) {
 		object[name] = child
 		setIn(child, rest, value)
 	}
+}
+
+// has tells whether there is a value at a dotted path of the spec.
+func (d *document) has(path string) bool {
+	var value any = d.Spec
+	for name := range strings.SplitSeq(path, ".") {
+		object, isObject := value.(map[string]any)
+		if value = object[name]; !isObject || value == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// clear removes an object of the spec for good; by is the flag that says so, as it is
+// written.
+func (d *document) clear(path, by string) {
+	d.setPath(path, nil)
+	if d.cleared == nil {
+		d.cleared = map[string]string{}
+	}
+	d.cleared[path] = by
 }
 
 // setLabels applies texts of the form KEY=VALUE and KEY-, which removes.

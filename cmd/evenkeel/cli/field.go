@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"evenkeel/fsm"
 )
 
 // field is one field of a spec that a flag sets. Exactly the flags that a user
@@ -22,7 +24,7 @@ type field struct {
 	// apply writes the flag's text, or its texts for a list, into a document.
 	apply func(d *document, texts []string) error
 	known []string // for completion
-	pools bool     // it names pools, for completion
+	names fsm.Kind // it names objects of that kind, for completion
 }
 
 // text writes a text as it is; an empty one removes the field.
@@ -59,6 +61,72 @@ func truth(path, flag string) func(*document, []string) error {
 		}
 		d.setPath(path, yes)
 		return nil
+	}
+}
+
+// flagged writes true, and removes the field for false.
+func flagged(path, flag string) func(*document, []string) error {
+	return switched(path, flag, true)
+}
+
+// without writes true for false, and removes the field for true.
+func without(path, flag string) func(*document, []string) error {
+	return switched(path, flag, false)
+}
+
+func switched(path, flag string, writes bool) func(*document, []string) error {
+	return func(d *document, texts []string) error {
+		yes, err := strconv.ParseBool(texts[0])
+		switch {
+		case err != nil:
+			return usage(fmt.Sprintf("--%s %q is neither true nor false", flag, texts[0]))
+		case yes == writes:
+			d.setPath(path, true)
+		default:
+			d.setPath(path, nil)
+		}
+		return nil
+	}
+}
+
+// within refuses to set a field of an object that another flag of the line removes.
+func within(path, flag string, apply func(*document, []string) error) func(*document, []string) error {
+	return func(d *document, texts []string) error {
+		if by := d.cleared[path]; by != "" && texts[0] != "" {
+			return usage(fmt.Sprintf("%s removes what --%s is about: leave one of the two out", by, flag))
+		}
+		return apply(d, texts)
+	}
+}
+
+// presence has an object of the spec there or not, whatever is in it. Its flag comes
+// before those of the object's fields.
+func presence(path, flag string) func(*document, []string) error {
+	return func(d *document, texts []string) error {
+		yes, err := strconv.ParseBool(texts[0])
+		switch {
+		case err != nil:
+			return usage(fmt.Sprintf("--%s %q is neither true nor false", flag, texts[0]))
+		case !yes:
+			d.clear(path, "--"+flag+"=false")
+		case !d.has(path):
+			d.setPath(path, map[string]any{})
+		}
+		return nil
+	}
+}
+
+// keeping sets a field of an object whose presence alone means something: without its
+// last field it stays there.
+func keeping(path, flag string, apply func(*document, []string) error) func(*document, []string) error {
+	apply = within(path, flag, apply)
+	return func(d *document, texts []string) error {
+		before := d.has(path)
+		err := apply(d, texts)
+		if err == nil && before && d.cleared[path] == "" && !d.has(path) {
+			d.setPath(path, map[string]any{})
+		}
+		return err
 	}
 }
 
@@ -133,8 +201,8 @@ func (v *verbs) fieldFlags(cmd *cobra.Command) func(*document) error {
 		if f.boolean {
 			fs.Lookup(f.flag).NoOptDefVal = "true"
 		}
-		if f.pools {
-			v.conn.completePools(cmd)
+		if f.names != "" {
+			v.conn.completeNames(cmd, f.flag, f.names)
 		}
 		if f.known != nil {
 			// The error is for a flag that does not exist.

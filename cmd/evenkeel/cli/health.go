@@ -207,7 +207,7 @@ func (h *healthVerb) backend(cmd *cobra.Command, text string) (ref, error) {
 
 // completeHealth offers pools, or with --why backends.
 func (c *connection) completeHealth(cmd *cobra.Command, args []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	k := poolKind()
+	k := poolKind(c.app)
 	if cmd.Flags().Changed("why") {
 		k = backendKind()
 	}

@@ -14,9 +14,10 @@ func routeKind() *kind {
 		name: "route", plural: "routes",
 		short: "what becomes of which requests",
 		fields: []field{
-			{flag: "pool", list: true, pools: true, usage: "pool as NAME or NAME=WEIGHT (repeatable)", apply: setPools},
-			{flag: "listener", list: true, usage: "listener of the route (repeatable; default: all)", apply: texts("listeners")},
+			{flag: "pool", list: true, names: fsm.KindPool, usage: "pool as NAME or NAME=WEIGHT (repeatable)", apply: setPools},
+			{flag: "listener", list: true, names: fsm.KindListener, usage: "listener of the route (repeatable; default: all)", apply: texts("listeners")},
 			{flag: "host", usage: "host of the requests, or *.DOMAIN", apply: text("match.host")},
+			{flag: "sni", usage: "name that the client's TLS asks for, or *.DOMAIN", apply: text("match.sni")},
 			{flag: "path", usage: "path of the requests", apply: text("match.path")},
 			{flag: "path-prefix", usage: "first segments of the path", apply: text("match.path_prefix")},
 			{flag: "path-regexp", usage: "regular expression (RE2) that the whole path matches", apply: text("match.path_regexp")},
@@ -98,6 +99,9 @@ func describeMatch(m fsm.RouteMatch) string {
 		what = strings.Join(m.Methods, ",") + " " + what
 	}
 	var names []string
+	if m.SNI != "" {
+		names = append(names, "sni "+m.SNI)
+	}
 	for _, v := range slices.Concat(m.Headers, m.Query) {
 		names = append(names, v.Name)
 	}
