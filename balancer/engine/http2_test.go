@@ -8,6 +8,8 @@ import (
 	"net/textproto"
 	"strings"
 	"testing"
+
+	"evenkeel/fsm"
 )
 
 type starter = func(handler http.HandlerFunc, tune func(*tuning)) (*world, *http.Client)
@@ -104,6 +106,32 @@ func TestTrailersPassOverHTTP2(t *testing.T) {
 		response, body := do(t, client, r)
 		if body != "hi" || response.Trailer.Get("X-Down") != "b" {
 			t.Errorf("%q, trailers %v", body, response.Trailer)
+		}
+	})
+}
+
+// TestViaTellsTheVersionThatAMessageCameIn is RFC 9110 section 7.6.3: of a request
+// the client's, of a response the backend's.
+func TestViaTellsTheVersionThatAMessageCameIn(t *testing.T) {
+	ways(t, func(t *testing.T, start starter) {
+		from, to, _ := strings.Cut(t.Name()[strings.LastIndexByte(t.Name(), '/')+1:], "_to_")
+		via := map[string]string{"h1": "1.1 evenkeel", "h2": "2 evenkeel"}
+		w, client := start(func(out http.ResponseWriter, in *http.Request) {
+			out.Header().Set("X-Via", strings.Join(in.Header["Via"], "; "))
+			out.WriteHeader(http.StatusEarlyHints)
+		}, nil)
+		w.do(put("", "web", fsm.ListenerSpec{Address: ":80", Protocol: fsm.ProtocolHTTP, Forwarding: &fsm.Forwarding{Via: true}}))
+		var early string
+		get := request(t, "GET", w.url("/"), nil)
+		get = get.WithContext(httptrace.WithClientTrace(get.Context(), &httptrace.ClientTrace{
+			Got1xxResponse: func(_ int, head textproto.MIMEHeader) error { early = head.Get("Via"); return nil }}))
+		get.Header.Set("Via", "1.0 before")
+		response, _ := do(t, client, get)
+		if got := response.Header.Get("X-Via"); got != "1.0 before; "+via[from] {
+			t.Errorf("the request's Via: %q", got)
+		}
+		if got := response.Header.Get("Via"); got != via[to] || early != via[to] {
+			t.Errorf("the response's Via: %q, before it %q", got, early)
 		}
 	})
 }

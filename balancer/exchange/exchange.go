@@ -168,6 +168,7 @@ func (x *exchange) compose(route *table.Route, body []byte) bool {
 		return false
 	}
 	w.ClientSubject = x.client.subject
+	w.HTTP2 = x.client.has(clientStream)
 	if w.Upgrade {
 		x.offer = append(x.offer[:0], request.Upgrade...)
 		x.set(offered)

@@ -59,7 +59,7 @@ func (x *exchange) passInterim(response *http1.Response) bool {
 		x.clear(expects)
 		x.clientDeadline(x.settings.Body)
 	}
-	out := response.AppendTo(x.loop.world.Scratch(), &http1.ResponseRewrite{Via: x.settings.Via})
+	out := response.AppendTo(x.loop.world.Scratch(), &http1.ResponseRewrite{Via: x.settings.Via, HTTP2: x.backend.shares})
 	x.client.link.Write(out, false)
 	return true
 }
@@ -114,7 +114,7 @@ func (x *exchange) extra(response *http1.Response) []byte {
 func (x *exchange) closing(response *http1.Response) *http1.ResponseRewrite {
 	c := x.client
 	w := &x.loop.answer
-	*w = http1.ResponseRewrite{Via: x.settings.Via, Edits: x.routed.ResponseEdits}
+	*w = http1.ResponseRewrite{Via: x.settings.Via, HTTP2: x.backend.shares, Edits: x.routed.ResponseEdits}
 	if x.minor == 0 && response.Framing == http1.FramingChunked {
 		w.Unchunk = true
 		x.set(unchunk)

@@ -15,7 +15,7 @@ func (x *exchange) switchProtocols(response *http1.Response, n, all int) int {
 	}
 	x.loop.counted(x.pool, x.target, x.tries, 101)
 	x.pool.Succeeded(x.target, x.tries, x.loop.index)
-	w := http1.ResponseRewrite{Upgrade: true, Via: x.settings.Via}
+	w := http1.ResponseRewrite{Upgrade: true, Via: x.settings.Via, HTTP2: x.backend.shares}
 	out := response.AppendTo(x.loop.world.Scratch(), &w)
 	x.set(headSent | tunnelling)
 	x.whole = 0

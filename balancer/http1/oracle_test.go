@@ -2,7 +2,6 @@ package http1
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -103,8 +102,8 @@ func checkForwarding(again *Request, w *RequestRewrite) error {
 			return fmt.Errorf("%d X-Forwarded-For, the last %q", n, value)
 		}
 	}
-	if n, _ := count("via"); w.Via && n == 0 {
-		return errors.New("no Via")
+	if n, last := count("via"); w.Via && (n == 0 || w.HTTP2 && last != "2 evenkeel") {
+		return fmt.Errorf("%d Via, the last %q", n, last)
 	}
 	return nil
 }
@@ -144,7 +143,9 @@ func checkResponseEmitted(r *Response, w *ResponseRewrite, method Method, out []
 		return fmt.Errorf("%q is framed otherwise", out)
 	}
 	want := onlyThisHop(linesOf(r.Fields), drop...)
-	if w.Via {
+	if w.Via && w.HTTP2 {
+		want = append(want, line{"Via", "2 evenkeel"})
+	} else if w.Via {
 		want = append(want, line{"Via", fmt.Sprintf("1.%d evenkeel", r.Minor)})
 	}
 	if got := onlyThisHop(linesOf(again.Fields)); !slices.Equal(got, want) {
@@ -158,6 +159,7 @@ func requestRewrite(bits uint8) *RequestRewrite {
 	w := &RequestRewrite{
 		NoXForwarded: bits&1 != 0, NoForwarded: bits&2 != 0, Trusted: bits&4 != 0, Via: bits&8 != 0, Upgrade: bits&16 != 0,
 	}
+	w.HTTP2 = bits&128 != 0
 	if bits&32 != 0 {
 		w.Peer = netip.MustParseAddr("192.0.2.1")
 	} else if bits&64 != 0 {
@@ -167,7 +169,7 @@ func requestRewrite(bits uint8) *RequestRewrite {
 }
 
 func responseRewrite(bits uint8) *ResponseRewrite {
-	return &ResponseRewrite{Close: bits&1 != 0, KeepAlive: bits&2 != 0, Upgrade: bits&4 != 0, Unchunk: bits&8 != 0, Via: bits&16 != 0}
+	return &ResponseRewrite{Close: bits&1 != 0, KeepAlive: bits&2 != 0, Upgrade: bits&4 != 0, Unchunk: bits&8 != 0, Via: bits&16 != 0, HTTP2: bits&32 != 0}
 }
 
 // TestTheOracleOfRewritingFindsPlantedBugs breaks what was emitted in ways in

@@ -23,6 +23,7 @@ type RequestRewrite struct {
 	// its own on even then; those of a trusted one are passed on as they came.
 	NoXForwarded, NoForwarded bool
 	Via                       bool // append this hop to Via
+	HTTP2                     bool // the request came over HTTP/2, which Via is to tell
 
 	// ClientSubject is the subject of the certificate that the client has shown, for
 	// X-Client-Cert-Subject; "" if it has shown none. The client's own field of that
@@ -68,7 +69,7 @@ func (r *Request) AppendTo(dst []byte, w *RequestRewrite) []byte {
 	dst = h.appendFields(dst, from, drop|f.drop, w.Edits)
 	dst = r.appendForwarding(dst, w, f)
 	if w.Via && !replaces(w.Edits, "Via") {
-		dst = appendVia(dst, r.Minor)
+		dst = appendVia(dst, w.HTTP2, r.Minor)
 	}
 	switch {
 	case upgrade && r.TETrailers:
@@ -109,9 +110,12 @@ func appendField(dst []byte, name string, value []byte) []byte {
 }
 
 // appendVia writes this hop's Via with the version that the message came in:
-// RFC 9110 section 7.6.3.
-func appendVia(dst []byte, minor uint8) []byte {
-	if minor == 0 {
+// RFC 9110 section 7.6.3. HTTP/2 has no minor version (RFC 9113 section 8).
+func appendVia(dst []byte, http2 bool, minor uint8) []byte {
+	switch {
+	case http2:
+		return append(dst, "Via: 2 evenkeel\r\n"...)
+	case minor == 0:
 		return append(dst, "Via: 1.0 evenkeel\r\n"...)
 	}
 	return append(dst, "Via: 1.1 evenkeel\r\n"...)

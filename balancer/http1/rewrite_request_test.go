@@ -132,6 +132,9 @@ func TestRewrittenRequests(t *testing.T) {
 		"Via names the version that came": {"RFC 9110 7.6.3",
 			"GET / HTTP/1.0\nHost: a\n\n", with(func(w *RequestRewrite) { w.Via = true }),
 			"GET / HTTP/1.1\nHost: a\nVia: 1.0 evenkeel\n\n"},
+		"Via names HTTP/2 by its one number": {"RFC 9110 7.6.3",
+			"GET / HTTP/1.1\nHost: a\nVia: 1.1 b\n\n", with(func(w *RequestRewrite) { w.Via, w.HTTP2 = true, true }),
+			"GET / HTTP/1.1\nHost: a\nVia: 1.1 b\nVia: 2 evenkeel\n\n"},
 		"forwarding fields are written": {"RFC 7239",
 			"GET / HTTP/1.1\nHost: a\n\n", &RequestRewrite{Peer: netip.MustParseAddr("192.0.2.1"), Proto: "https"},
 			"GET / HTTP/1.1\nHost: a\nX-Forwarded-For: 192.0.2.1\nX-Forwarded-Proto: https\nX-Forwarded-Host: a\n" +

@@ -8,6 +8,7 @@ type ResponseRewrite struct {
 	Upgrade   bool   // pass on what a 101 switches to
 	Unchunk   bool   // leave out Transfer-Encoding and Trailer: the body is sent without chunks
 	Via       bool   // append this hop to Via
+	HTTP2     bool   // the response came over HTTP/2, which Via is to tell
 	Edits     []Edit // changes of the fields
 	Extra     []byte // whole field lines with their ends, appended last
 }
@@ -39,7 +40,7 @@ func (r *Response) AppendTo(dst []byte, w *ResponseRewrite) []byte {
 	}
 	dst = h.appendFields(dst, from, drop, w.Edits)
 	if w.Via && !replaces(w.Edits, "Via") {
-		dst = appendVia(dst, r.Minor)
+		dst = appendVia(dst, w.HTTP2, r.Minor)
 	}
 	switch {
 	case upgrade:

@@ -62,6 +62,8 @@ func TestRewrittenResponses(t *testing.T) {
 		"100 has no fields": {"RFC 9110 15.2.1", "HTTP/1.1 100 Continue\n\n", ResponseRewrite{}, "HTTP/1.1 100 Continue\n\n"},
 		"Via is appended": {"RFC 9110 7.6.3",
 			"HTTP/1.0 200 OK\nVia: 1.1 a\n\n", ResponseRewrite{Via: true}, "HTTP/1.1 200 OK\nVia: 1.1 a\nVia: 1.0 evenkeel\n\n"},
+		"Via names HTTP/2 by its one number": {"RFC 9110 7.6.3",
+			"HTTP/1.1 200 OK\nVia: 1.1 a\n\n", ResponseRewrite{Via: true, HTTP2: true}, "HTTP/1.1 200 OK\nVia: 1.1 a\nVia: 2 evenkeel\n\n"},
 		"whole lines come last": {"RFC 9110 5.3",
 			"HTTP/1.1 200 OK\nA: b\n\n",
 			ResponseRewrite{Close: true, Edits: []Edit{{EditAdd, "C", "d"}}, Extra: []byte("Set-Cookie: e\r\nF: g\r\n")},
