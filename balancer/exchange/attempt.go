@@ -67,21 +67,23 @@ func (x *exchange) choice(tried *table.Tried) *table.Choice {
 // begun begins an attempt at a backend. It is false if that failed at once.
 func (x *exchange) begun(b *table.Backend) bool {
 	x.aim(b)
-	if x.shares() {
-		if conn := x.loop.idle(b); conn != nil && x.mayUse(conn) {
-			x.attach(conn)
-			x.send()
-			return true
-		}
+	if conn := x.idle(b); conn != nil && x.mayUse(conn) {
+		x.attach(conn)
+		x.send()
+		return true
 	}
 	return x.dial(b)
 }
 
-// shares tells whether connections to the pool serve one request after the
-// other. One that begins with a PROXY header is its client's, and what else came
-// over it would count as that client's: so it serves one request and no more,
-// since what the pool keeps is for whoever comes next.
-func (x *exchange) shares() bool { return x.pool.ProxyProtocol == 0 }
+// idle takes a connection to a backend that a request has left; nil if there is
+// none. One that began with a PROXY header is its client's, and what else came
+// over it would count as that client's.
+func (x *exchange) idle(b *table.Backend) *Backend {
+	if x.pool.ProxyProtocol == 0 {
+		return x.loop.idle(b)
+	}
+	return x.client.private().take(b)
+}
 
 // gatherBytes is the longest request that is sure to wait for the other events
 // of its batch, among which an unasked response would show itself (see Data)
@@ -112,6 +114,9 @@ func (x *exchange) dial(b *table.Backend) bool {
 		return false
 	}
 	conn := &Backend{loop: x.loop, x: x, target: b, place: -1, shares: x.pool.HTTP2, manner: x.pool.Manner()}
+	if x.pool.ProxyProtocol != 0 {
+		conn.private = x.client.private()
+	}
 	link, err := x.loop.world.Dial(x.pool, b, endpoint, conn)
 	if err != nil {
 		x.notConnected(err)

@@ -12,9 +12,10 @@ type Backend struct {
 	link      Link
 	target    *table.Backend // that it was dialled for
 	up        *upstream      // that it was kept in last, nil before
+	private   *Private       // whose requests alone it serves, nil: anybody's
 	x         *exchange      // the request under way, nil if it is idle
 	manner    table.Manner   // in which it was made
-	place     int            // in the pool of idle ones, or -1
+	place     int            // among the idle ones of up, or -1
 	before    int64          // what was sent when the present request began
 	progress  http1.Progress
 	connected bool

@@ -18,6 +18,7 @@ type Client struct {
 	peer     netip.Addr
 	subject  string    // of the certificate that it has shown
 	x        *exchange // the request under way
+	own      *Private  // nil until needed
 	progress http1.Progress
 	dropped  int64 // bytes that were read and thrown away while lingering
 	taken    int64 // what the client had taken when its time for the next bytes began
@@ -318,6 +319,9 @@ func (c *Client) gone() {
 		return
 	}
 	c.state |= clientGone
+	if c.own != nil {
+		c.own.End()
+	}
 	if !c.has(clientStream) {
 		c.loop.Closed(c.listener)
 	}

@@ -542,25 +542,98 @@ func TestWhatIsNoHeaderIsClosed(t *testing.T) {
 	}
 }
 
-// A connection that began with one client's header is not for another's request.
-func TestARequestsConnectionWithAHeaderIsNotKept(t *testing.T) {
+// A connection that began with one client's header is for that client's requests
+// alone, and ends with the client's.
+func TestAConnectionWithAHeaderServesOneClient(t *testing.T) {
+	for name, ends := range map[string]func(w *world, client *wire){
+		"the client's end":     func(_ *world, client *wire) { client.end() },
+		"a reset":              func(_ *world, client *wire) { client.closed = true; client.events.Failed(io.ErrUnexpectedEOF) },
+		"the client's silence": func(w *world, client *wire) { client.expire(w) },
+		"its own end":          func(w *world, _ *wire) { w.dialled[0].end() },
+		"its own silence":      func(w *world, _ *wire) { w.dialled[0].expire(w) },
+		"the backend's":        func(w *world, _ *wire) { w.loop.Drop(w.view.Table.PoolNamed("p").Backend("b0").Stats) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, fsm.PoolSpec{}, 1)
+			w.view.Table.PoolNamed("p").ProxyProtocol = proxyproto.V1
+			client, other := w.client(), w.client()
+			ask := func(c *wire, at int, want string) {
+				t.Helper()
+				c.give(get)
+				if len(w.dialled) != at+1 {
+					t.Fatalf("%d connections, not %d", len(w.dialled), at+1)
+				}
+				b := w.dialled[at]
+				if !b.events.(*Backend).connected {
+					b.events.Connected()
+				}
+				if got := b.take(); !strings.HasPrefix(got, want) {
+					t.Fatalf("the backend got %q", got)
+				}
+				b.give(response)
+				if got := c.take(); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+					t.Fatalf("the client got %q", got)
+				}
+			}
+			ask(client, 0, "PROXY UNKNOWN\r\nGET ")
+			ask(other, 1, "PROXY UNKNOWN\r\nGET ")
+			if w.loop.Idle() != 2 {
+				t.Errorf("%d connections are idle", w.loop.Idle())
+			}
+			first, second := w.dialled[0], w.dialled[1]
+			for range 3 {
+				client.give(get)
+				if got := first.take(); !strings.HasPrefix(got, "GET ") {
+					t.Fatalf("the backend got %q", got)
+				}
+				first.give(response)
+				client.take()
+			}
+			ends(w, client)
+			if gone := name == "the backend's"; !first.closed || second.closed != gone || w.loop.Idle() > 0 == gone {
+				t.Errorf("its connection is closed: %v, that of another client: %v", first.closed, second.closed)
+			}
+			if name != "the backend's" {
+				other.give(get)
+				if got := second.take(); !strings.HasPrefix(got, "GET ") {
+					t.Fatalf("the backend got %q", got)
+				}
+			}
+		})
+	}
+}
+
+func TestConnectionsOfOneClientAreFew(t *testing.T) {
+	w := newWorld(t, fsm.PoolSpec{}, mostPrivate+5)
+	w.view.Table.PoolNamed("p").ProxyProtocol = proxyproto.V2
+	client := w.client()
+	for i := range mostPrivate + 5 {
+		client.give(get)
+		w.dialled[i].events.Connected()
+		w.dialled[i].give(response)
+	}
+	if got := w.loop.Idle(); got != mostPrivate {
+		t.Errorf("%d connections are idle", got)
+	}
+	client.end()
+	for i, b := range w.dialled {
+		if !b.closed {
+			t.Errorf("connection %d is open", i)
+		}
+	}
+}
+
+// A client that has left while its request was under way leaves no connection.
+func TestABusyConnectionOfAClientIsNotKeptWithoutIt(t *testing.T) {
 	w := newWorld(t, fsm.PoolSpec{}, 1)
 	w.view.Table.PoolNamed("p").ProxyProtocol = proxyproto.V1
 	client := w.client()
-	for range 2 {
-		client.give(get)
-		b := w.dialled[len(w.dialled)-1]
-		b.events.Connected()
-		if got := b.take(); !strings.HasPrefix(got, "PROXY UNKNOWN\r\nGET ") {
-			t.Fatalf("the backend got %q", got)
-		}
-		b.give(response)
-		if got := client.take(); !strings.HasPrefix(got, "HTTP/1.1 200 ") || !b.closed {
-			t.Errorf("the client got %q, closed: %v", got, b.closed)
-		}
-	}
-	if len(w.dialled) != 2 {
-		t.Errorf("%d dials", len(w.dialled))
+	client.give(strings.Replace(get, "\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1))
+	w.dialled[0].events.Connected()
+	client.end()
+	w.dialled[0].give(response)
+	if !w.dialled[0].closed || w.loop.Idle() != 0 {
+		t.Errorf("closed: %v, %d are idle", w.dialled[0].closed, w.loop.Idle())
 	}
 }
 

@@ -300,12 +300,12 @@ func (x *exchange) finish(clean bool) {
 // release gives both connections back after request and response.
 func (x *exchange) release(clean bool) {
 	c, conn := x.client, x.backend
-	idle, most, shared := x.limits.Idle, x.pool.Limits.IdleConnections, x.shares()
+	idle, most := x.limits.Idle, x.pool.Limits.IdleConnections
 	x.backend, conn.x = nil, nil
 	x.end()
 	// What is still to go would pass for the next request's.
 	conn.link.Flush(false)
-	if clean && shared && conn.keep && conn.link.Buffered() == 0 && conn.loop.keep(conn, most) {
+	if clean && conn.keep && conn.link.Buffered() == 0 && conn.loop.keep(conn, most) {
 		conn.used = true
 		conn.deadline(idle)
 	} else {

@@ -7,7 +7,8 @@ import (
 // upstream is the loop's idle connections to one backend, the one used last at
 // the end: the others may then grow old and be closed.
 type upstream struct {
-	idle []*Backend
+	idle    []*Backend
+	private []*Backend // likewise, but each for one client
 	// closed is set when the backend went, moved or was found down: connections
 	// that were busy then are not kept either.
 	closed bool
@@ -38,12 +39,21 @@ func (l *Loop) keep(conn *Backend, most int) bool {
 		}
 	}
 	u := conn.up
-	if u == nil || u.closed || len(u.idle) >= most {
+	if u == nil || u.closed || len(u.idle)+len(u.private) >= most || conn.private != nil && !conn.private.add(conn) {
 		return false
 	}
-	conn.place = len(u.idle)
-	u.idle = append(u.idle, conn)
+	list := u.listOf(conn)
+	conn.place = len(*list)
+	*list = append(*list, conn)
 	return true
+}
+
+// listOf is where a connection is kept.
+func (u *upstream) listOf(conn *Backend) *[]*Backend {
+	if conn.private != nil {
+		return &u.private
+	}
+	return &u.idle
 }
 
 // isPresent tells whether a connection was made in the manner in which its backend
@@ -53,17 +63,21 @@ func (l *Loop) isPresent(conn *Backend) bool {
 	return pool != nil && pool.Manner() == conn.manner
 }
 
-// forget takes an idle connection that has ended out of the pool.
+// forget takes an idle connection out of the pool, which has ended or is one
+// client's.
 func (l *Loop) forget(conn *Backend) {
 	if conn.place < 0 {
 		return
 	}
-	u := conn.up
-	last := len(u.idle) - 1
-	u.idle[conn.place] = u.idle[last]
-	u.idle[conn.place].place = conn.place
-	u.idle[last] = nil
-	u.idle = u.idle[:last]
+	if conn.private != nil {
+		conn.private.remove(conn)
+	}
+	list := conn.up.listOf(conn)
+	last := len(*list) - 1
+	(*list)[conn.place] = (*list)[last]
+	(*list)[conn.place].place = conn.place
+	(*list)[last] = nil
+	*list = (*list)[:last]
 	conn.place = -1
 }
 
@@ -79,7 +93,12 @@ func (l *Loop) Drop(stats *table.Stats) {
 		conn.place = -1
 		conn.link.Close()
 	}
-	u.idle, u.closed = nil, true
+	for _, conn := range u.private {
+		conn.place = -1
+		conn.private.remove(conn)
+		conn.link.Close()
+	}
+	u.idle, u.private, u.closed = nil, nil, true
 	delete(l.upstreams, stats)
 }
 
@@ -87,7 +106,7 @@ func (l *Loop) Drop(stats *table.Stats) {
 func (l *Loop) Idle() int {
 	n := 0
 	for _, u := range l.upstreams {
-		n += len(u.idle)
+		n += len(u.idle) + len(u.private)
 	}
 	return n
 }

@@ -14,7 +14,8 @@ type Server struct {
 	link     exchange.Link
 	listener *exchange.Listener
 	peer     netip.Addr
-	subject  string // of the certificate that the client has shown
+	subject  string           // of the certificate that the client has shown
+	private  exchange.Private // connections to backends for its requests alone
 	conn     *http2.Conn
 	open     []*stream // those that the exchanges have not given up
 	left     []*stream // those that were given up, and are still among open
@@ -334,6 +335,7 @@ func (s *Server) end() {
 		return
 	}
 	s.state |= gone
+	s.private.End()
 	s.reap()
 	s.loop.Exchanges.Closed(s.listener)
 }
@@ -350,6 +352,7 @@ func (s *Server) Bug() {
 	}
 	if !s.has(gone) {
 		s.state |= gone
+		s.private.End()
 		s.loop.Exchanges.Closed(s.listener)
 	}
 }

@@ -22,6 +22,9 @@ type stream struct {
 // ClientSubject implements [exchange.ClientSubject].
 func (c *stream) ClientSubject() string { return c.server.subject }
 
+// Private implements [exchange.Sharing].
+func (c *stream) Private() *exchange.Private { return &c.server.private }
+
 // takeStream returns a link for a new stream of a server.
 func (l *Loop) takeStream(s *Server) *stream {
 	if last := len(l.freeStreams) - 1; last >= 0 {
