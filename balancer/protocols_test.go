@@ -142,6 +142,11 @@ func TestAListenerOfHTTPSShowsTheCertificatesOfTheRegistry(t *testing.T) {
 		}
 	}
 	before := securely(t, open, "a.test").shown
+	for _, stats := range n.Stats().Listeners {
+		if stats.Name == "web" && (stats.Spoken["http1"] != 3 || stats.Spoken["http2"] != 2 || stats.FullHandshakes != 5 || stats.HTTP2 != 2) {
+			t.Errorf("counted %+v", stats)
+		}
+	}
 
 	nextChain, nextKey := ownCertificate(t, "a.test")
 	r.do(certificatePut("a", nextChain, nextKey))

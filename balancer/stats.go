@@ -36,10 +36,19 @@ type ListenerStats struct {
 	ClientLeft        uint64
 	ProxyHeader       uint64 // connections closed for their PROXY header
 	Hello             uint64 // connections closed for their TLS hello
+	HTTP2Floods       uint64 // connections closed for what they flooded this node with
+	HTTP2Faults       uint64 // connections of HTTP/2 closed for other faults
 	Panics            uint64
 	BytesIn, BytesOut uint64
-	Active            int64 // requests, now
-	Connections       int64 // now
+	HTTP2             uint64 // of the requests, those over HTTP/2
+	// Spoken are the connections that there were, by what they spoke.
+	Spoken map[string]uint64
+	// FullHandshakes and Resumed are those of TLS that were done, BadHandshakes those
+	// that came to nothing, by why.
+	FullHandshakes, Resumed uint64
+	BadHandshakes           map[string]uint64
+	Active                  int64 // requests, now
+	Connections             int64 // now
 }
 
 // BackendStats are the counters of a backend, as [table.Stats] explains them.
@@ -86,7 +95,7 @@ func (l *listeners) stats() []ListenerStats {
 	defer l.mu.Unlock()
 	all := make([]ListenerStats, 0, len(l.counters))
 	for _, name := range slices.Sorted(maps.Keys(l.counters)) {
-		stats := ListenerStats{Name: name}
+		stats := ListenerStats{Name: name, Spoken: map[string]uint64{}, BadHandshakes: map[string]uint64{}}
 		for i := range l.counters[name] {
 			stats.add(&l.counters[name][i])
 		}
@@ -113,6 +122,17 @@ func (s *ListenerStats) add(c *exchange.Counters) {
 	s.Refused += c.Refused.Load()
 	s.ProxyHeader += c.ProxyHeader.Load()
 	s.Hello += c.Hello.Load()
+	s.HTTP2Floods += c.HTTP2Floods.Load()
+	s.HTTP2Faults += c.HTTP2Faults.Load()
+	s.HTTP2 += c.HTTP2.Load()
+	s.FullHandshakes += c.FullHandshakes.Load()
+	s.Resumed += c.Resumed.Load()
+	for spoken := range c.Connections {
+		s.Spoken[exchange.Spoken(spoken).String()] += c.Connections[spoken].Load()
+	}
+	for fault := range c.BadHandshakes {
+		s.BadHandshakes[exchange.HandshakeFault(fault).String()] += c.BadHandshakes[fault].Load()
+	}
 	s.Panics += c.Panics.Load()
 	s.ClientLeft += c.ClientLeft.Load()
 	s.BytesIn += c.BytesIn.Load()

@@ -79,6 +79,7 @@ type API struct {
 	told        atomic.Pointer[toldRevision] // nil until the first answer
 	healthReads chan struct{}                // holds one per read of health that is under way
 	bulk        chan struct{}                // holds one per large body
+	chains      chains
 }
 
 // New returns the API of a node. It starts nothing.

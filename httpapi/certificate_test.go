@@ -44,6 +44,16 @@ func pairOf(t testing.TB, name string, ends time.Duration, key crypto.Signer) (c
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded}))
 }
 
+func leafOf(t testing.TB, chain string) *x509.Certificate {
+	t.Helper()
+	block, _ := pem.Decode([]byte(chain))
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return leaf
+}
+
 func newKey(t testing.TB) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -16,11 +16,13 @@ type collector struct {
 	descs map[string]*prometheus.Desc
 }
 
-// series are the names, helps and labels of all that the collector emits.
-var series = [...]struct {
+type metric struct {
 	name, help string
 	labels     []string
-}{
+}
+
+// series are the names, helps and labels of all that the collector emits.
+var series = [...]metric{
 	{"cluster_leader", "1 if this node leads the cluster.", nil},
 	{"cluster_quorum", "1 if this node knows a leader with a quorum.", nil},
 	{"cluster_term", "Raft's term; it grows with each election.", nil},
@@ -47,6 +49,11 @@ var series = [...]struct {
 	{"listener_requests_total", "Requests received, or connections where those are forwarded.", []string{"listener"}},
 	{"listener_requests_active", "Requests, or forwarded connections, that are not done.", []string{"listener"}},
 	{"listener_errors_total", "Requests and connections that did not end well.", []string{"listener", "reason"}},
+	{"listener_http2_requests_total", "Requests received over HTTP/2.", []string{"listener"}},
+	{"listener_connections_total", "Client connections by what they speak, those of http1 from their first request on.", []string{"listener", "protocol"}},
+	{"listener_tls_handshakes_total", "TLS handshakes with clients that were done: in full, or of a session that was resumed.", []string{"listener", "kind"}},
+	{"listener_tls_handshake_failures_total", "TLS handshakes with clients that came to nothing.", []string{"listener", "reason"}},
+	{"certificate_expiry_timestamp_seconds", "When the certificate ends, or one of its chain that ends sooner, in seconds since 1970.", []string{"certificate"}},
 	{"listener_received_bytes_total", "Bytes of request bodies, tunnels and forwarded connections.", []string{"listener"}},
 	{"listener_sent_bytes_total", "Bytes of response bodies, tunnels and forwarded connections.", []string{"listener"}},
 	{"backend_in_flight", "Requests sent by this node that are not done.", []string{"pool", "backend"}},
@@ -130,6 +137,11 @@ func (c *collector) collectRegistry(e emitter) {
 	for _, res := range c.api.resources {
 		e.gauge("registry_objects", float64(s.Count(res.kind)), string(res.kind))
 	}
+	for certificate := range s.Certificates() {
+		if _, until, ok := c.api.chains.of(s, certificate).valid(); ok {
+			e.gauge("certificate_expiry_timestamp_seconds", float64(until.Unix()), certificate.Name)
+		}
+	}
 	for pool := range s.Pools() {
 		health := map[fsm.Health]int{fsm.HealthUnknown: 0, fsm.HealthUp: 0, fsm.HealthDown: 0}
 		flaps := 0
@@ -205,9 +217,12 @@ func (c *collector) collectListeners(e emitter) {
 
 func (c *collector) collectTraffic(e emitter) {
 	if c.api.config.Traffic != nil {
-		traffic := c.api.config.Traffic()
+		s, traffic := c.api.config.Cluster.State(), c.api.config.Traffic()
 		for _, l := range traffic.Listeners {
 			e.listener(l)
+			if object := s.Listener(l.Name); object != nil && object.Spec.Protocol == fsm.ProtocolHTTPS {
+				e.handshakes(l)
+			}
 		}
 		for _, b := range summed(traffic.Backends) {
 			e.backend(b)
@@ -233,8 +248,21 @@ func (e emitter) listener(l ListenerTraffic) {
 	for reason, number := range l.errors() {
 		e.count("listener_errors_total", number, l.Name, reason)
 	}
+	e.count("listener_http2_requests_total", l.HTTP2, l.Name)
+	for protocol, number := range l.Spoken {
+		e.count("listener_connections_total", number, l.Name, protocol)
+	}
 	e.count("listener_received_bytes_total", l.BytesIn, l.Name)
 	e.count("listener_sent_bytes_total", l.BytesOut, l.Name)
+}
+
+// handshakes is for a listener that speaks TLS.
+func (e emitter) handshakes(l ListenerTraffic) {
+	e.count("listener_tls_handshakes_total", l.FullHandshakes, l.Name, "full")
+	e.count("listener_tls_handshakes_total", l.Resumed, l.Name, "resumed")
+	for reason, number := range l.BadHandshakes {
+		e.count("listener_tls_handshake_failures_total", number, l.Name, reason)
+	}
 }
 
 func (e emitter) backend(b BackendTraffic) {

@@ -36,6 +36,17 @@ type ListenerTraffic struct {
 	// ProxyHeader and Hello count connections that were closed before any request:
 	// they did not begin with the PROXY header, or TLS hello, that they have to.
 	ProxyHeader, Hello uint64
+	// HTTP2Floods and HTTP2Faults count connections of HTTP/2 that were closed for
+	// their clients' floods, and other faults.
+	HTTP2Floods, HTTP2Faults uint64
+	// HTTP2 counts the requests that came over HTTP/2, Spoken the connections by what
+	// they spoke.
+	HTTP2  uint64
+	Spoken map[string]uint64
+	// FullHandshakes and Resumed count those of TLS that were done, in full or of a
+	// session that there was; BadHandshakes those that failed, by a word for the reason.
+	FullHandshakes, Resumed uint64
+	BadHandshakes           map[string]uint64
 	// BytesIn and BytesOut are of bodies, tunnels and forwarded connections, from
 	// and to clients.
 	BytesIn, BytesOut uint64
@@ -47,6 +58,7 @@ func (l ListenerTraffic) errors() map[string]uint64 {
 		"no_route": l.Unrouted, "no_backend": l.Unavailable, "bad_gateway": l.BadGateway, "timeout": l.Timeout,
 		"refused": l.Refused, "client_left": l.ClientLeft, "panic": l.Panics,
 		"proxy_header": l.ProxyHeader, "tls_hello": l.Hello,
+		"http2_flood": l.HTTP2Floods, "http2_fault": l.HTTP2Faults,
 	}
 }
 

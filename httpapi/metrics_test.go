@@ -2,8 +2,10 @@ package httpapi_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
@@ -18,7 +20,11 @@ func TestMetricsSayWhatRunsAndHowItFares(t *testing.T) {
 		}
 		config.Traffic = func() httpapi.Traffic {
 			return httpapi.Traffic{
-				Listeners: []httpapi.ListenerTraffic{{Name: "default", Connections: 2, Requests: 9, Unrouted: 1, Unavailable: 3}},
+				Listeners: []httpapi.ListenerTraffic{
+					{Name: "default", Connections: 2, Requests: 9, Unrouted: 1, Unavailable: 3, ProxyHeader: 4, HTTP2Floods: 5, HTTP2Faults: 6,
+						HTTP2: 7, Spoken: map[string]uint64{"http1": 8}, FullHandshakes: 1},
+					{Name: "secure", FullHandshakes: 3, Resumed: 4, BadHandshakes: map[string]uint64{"timeout": 5}},
+				},
 				Backends: []httpapi.BackendTraffic{
 					{Pool: "default", Name: "web1", InFlight: 1, Requests: 5, ConnectFailures: 2, Failures: 1, Ejections: 3, Responses: [6]uint64{2: 4}},
 					{Pool: "default", Name: "web1", InFlight: 1, Requests: 7}, // its former registration
@@ -38,6 +44,10 @@ func TestMetricsSayWhatRunsAndHowItFares(t *testing.T) {
 		config.Refused = func() map[string]uint64 { return map[string]uint64{"garbage": 2} }
 	})
 	c.send("POST", "/v1/backends", `{"address":"h:1","name":"web1"}`).want(201)
+	c.send("PUT", "/v1/listeners/secure", `{"address":":8443","protocol":"https"}`).want(201)
+	chain, private := pairOf(t, "site.example", time.Hour, newKey(t))
+	ends := leafOf(t, chain).NotAfter
+	c.send("PUT", "/v1/certificates/site", bodyOf(t, map[string]any{"chain": chain, "key": private})).want(201)
 	got := c.send("GET", "/metrics", "").want(200)
 	for _, line := range []string{
 		`evenkeel_build_info{goversion="`,
@@ -49,6 +59,12 @@ func TestMetricsSayWhatRunsAndHowItFares(t *testing.T) {
 		`evenkeel_listener_up{listener="default"} 1`, `evenkeel_listener_up{listener="web"} 0`,
 		`evenkeel_listener_connections{listener="default"} 2`, `evenkeel_listener_requests_total{listener="default"} 9`,
 		`evenkeel_listener_errors_total{listener="default",reason="no_route"} 1`, `evenkeel_listener_errors_total{listener="default",reason="no_backend"} 3`,
+		`evenkeel_listener_errors_total{listener="default",reason="proxy_header"} 4`, `evenkeel_listener_errors_total{listener="default",reason="http2_flood"} 5`,
+		`evenkeel_listener_errors_total{listener="default",reason="http2_fault"} 6`, `evenkeel_listener_http2_requests_total{listener="default"} 7`,
+		`evenkeel_listener_connections_total{listener="default",protocol="http1"} 8`,
+		`evenkeel_listener_tls_handshakes_total{kind="full",listener="secure"} 3`, `evenkeel_listener_tls_handshakes_total{kind="resumed",listener="secure"} 4`,
+		`evenkeel_listener_tls_handshake_failures_total{listener="secure",reason="timeout"} 5`,
+		fmt.Sprintf("evenkeel_certificate_expiry_timestamp_seconds{certificate=\"site\"} %s\n", strconv.FormatFloat(float64(ends.Unix()), 'g', -1, 64)),
 		`evenkeel_backend_in_flight{backend="web1",pool="default"} 2`, `evenkeel_backend_requests_total{backend="web1",pool="default"} 12`,
 		`evenkeel_backend_connect_failures_total{backend="web1",pool="default"} 2`, `evenkeel_backend_failures_total{backend="web1",pool="default"} 1`,
 		`evenkeel_backend_ejections_total{backend="web1",pool="default"} 3`,
@@ -64,6 +80,9 @@ func TestMetricsSayWhatRunsAndHowItFares(t *testing.T) {
 		if !strings.Contains(got.body, line) {
 			t.Errorf("no line %q", line)
 		}
+	}
+	if strings.Contains(got.body, `kind="full",listener="default"`) {
+		t.Error("a listener without TLS has handshakes")
 	}
 	problems, err := promlint.New(strings.NewReader(got.body)).Lint()
 	if err != nil {

@@ -56,7 +56,7 @@ func (c *Certificate) cost() int {
 }
 
 // get is for [tls.Config]. Without a certificate crypto/tls sends the alert
-// unrecognized_name.
+// unrecognized_name, and a connection that wants to know why is told.
 func (c *choice) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	name := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
 	found := c.byName[name]
@@ -71,6 +71,9 @@ func (c *choice) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		if i == len(found)-1 || knows(hello, shown) {
 			return shown, nil
 		}
+	}
+	if told, ok := hello.Conn.(interface{ NoCertificate() }); ok {
+		told.NoCertificate()
 	}
 	return nil, nil
 }

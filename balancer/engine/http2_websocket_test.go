@@ -280,6 +280,9 @@ func TestRapidResetsAreBounded(t *testing.T) {
 	if got := w.counters.HTTP2.Load(); got > 1000 {
 		t.Errorf("%d requests were begun", got)
 	}
+	if floods, faults := w.counters.HTTP2Floods.Load(), w.counters.HTTP2Faults.Load(); floods != 1 || faults != 0 {
+		t.Errorf("%d floods and %d other faults were counted", floods, faults)
+	}
 }
 
 func TestASilentClientIsLetGo(t *testing.T) {

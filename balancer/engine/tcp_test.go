@@ -478,6 +478,9 @@ func TestTLSPassesThroughToWhomItIsFor(t *testing.T) {
 	}
 	backend.CloseClientConnections()
 	w.atRest()
+	if n := w.counters.Connections[exchange.SpokenTLSPassthrough].Load(); n != 1 {
+		t.Errorf("%d connections were counted", n)
+	}
 }
 
 func TestAHelloThatStallsIsClosed(t *testing.T) {

@@ -2,7 +2,11 @@ package engine
 
 import (
 	"crypto/tls"
+	"errors"
+	"io"
+	"net"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"evenkeel/balancer/certificates"
@@ -69,9 +73,10 @@ func (a *acceptor) secure(on exchange.Link, peer netip.Addr, t *ListenerTLS) exc
 		Deadline: l.on.Now() + int64(listener.Settings.Load().ClientHead),
 		Ready: func(over *tlslink.Link, state tls.ConnectionState) exchange.Events {
 			live.Connections.Add(-1) // who has it from now on counts it
-			counters.Handshakes.Add(1)
 			if state.DidResume {
 				counters.Resumed.Add(1)
+			} else {
+				counters.FullHandshakes.Add(1)
 			}
 			if len(state.PeerCertificates) > 0 {
 				over.SetClientSubject(certificates.Subject(state.PeerCertificates[0]))
@@ -81,14 +86,39 @@ func (a *acceptor) secure(on exchange.Link, peer netip.Addr, t *ListenerTLS) exc
 			}
 			return l.exchanges.NewClient(over, listener, peer)
 		},
-		Gone: func(error) {
+		Gone: func(err error) {
 			live.Connections.Add(-1)
-			counters.BadHandshakes.Add(1)
+			if !errors.Is(err, tlslink.ErrSilent) {
+				counters.BadHandshakes[handshakeFault(err)].Add(1)
+			}
 			if listener.Closed != nil {
 				listener.Closed()
 			}
 		},
 	})}
+}
+
+// handshakeFault is what a handshake failed of.
+func handshakeFault(err error) exchange.HandshakeFault {
+	op, _ := errors.AsType[*net.OpError](err)
+	_, system := errors.AsType[syscall.Errno](err)
+	switch {
+	case errors.Is(err, tlslink.ErrPlain):
+		return exchange.HandshakePlain
+	case errors.Is(err, tlslink.ErrSlow):
+		return exchange.HandshakeTimeout
+	case errors.Is(err, tlslink.ErrEnded):
+		return exchange.HandshakeStopped
+	case errors.Is(err, tlslink.ErrNoCertificate):
+		return exchange.HandshakeNoCertificate
+	case errors.Is(err, tlslink.ErrClientCertificate):
+		return exchange.HandshakeClientCertificate
+	case op != nil && op.Op == "remote error": // an alert, as crypto/tls has it
+		return exchange.HandshakeRefused
+	case system || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return exchange.HandshakeLeft
+	}
+	return exchange.HandshakeProtocol
 }
 
 // dialTLS connects to a backend and has a handshake with it. The word that it

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"evenkeel/balancer/certificates"
+	"evenkeel/balancer/exchange"
 	"evenkeel/fsm"
 )
 
@@ -187,8 +188,8 @@ func TestAListenerSpeaksTLSAndSaysSo(t *testing.T) {
 	if location := p.response("GET").Header.Get("Location"); location != "https://example.com/elsewhere" {
 		t.Errorf("the redirect leads to %q", location)
 	}
-	if w.counters.Handshakes.Load() != 1 {
-		t.Errorf("%d handshakes were counted", w.counters.Handshakes.Load())
+	if w.counters.FullHandshakes.Load() != 1 {
+		t.Errorf("%d handshakes were counted", w.counters.FullHandshakes.Load())
 	}
 }
 
@@ -217,7 +218,7 @@ func TestHTTP2IsChosenInTheHandshake(t *testing.T) {
 		}
 		response.Body.Close()
 	}
-	if n := w.counters.Handshakes.Load(); n != 1 {
+	if n := w.counters.FullHandshakes.Load(); n != 1 {
 		t.Errorf("%d handshakes", n)
 	}
 }
@@ -232,8 +233,8 @@ func TestPlainHTTPOnATLSPortIsToldSo(t *testing.T) {
 		t.Errorf("got %d %q, %v", response.StatusCode, body, err)
 	}
 	eventually(t, "nobody is connected", func() bool { return w.connections() == 0 })
-	if w.counters.BadHandshakes.Load() != 1 {
-		t.Errorf("%d handshakes failed", w.counters.BadHandshakes.Load())
+	if w.counters.BadHandshakes[exchange.HandshakePlain].Load() != 1 {
+		t.Errorf("%d handshakes failed", w.counters.BadHandshakes[exchange.HandshakePlain].Load())
 	}
 }
 

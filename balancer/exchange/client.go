@@ -176,6 +176,7 @@ func (c *Client) readHead(p []byte) int {
 	if n == 0 {
 		return 0
 	}
+	c.spoke()
 	c.state &^= clientInHead
 	c.state |= clientServed
 	return n + c.begin(settings, p[n:])
@@ -202,6 +203,14 @@ func (c *Client) handOver() Events {
 	return events
 }
 
+// spoke counts a connection of HTTP/1 with its first request: before that it may
+// turn out to be one of HTTP/2.
+func (c *Client) spoke() {
+	if !c.has(clientServed | clientStream) {
+		c.counters().Connections[SpokenHTTP1].Add(1)
+	}
+}
+
 // refuse answers what is no request, or none that anybody would understand
 // alike, and closes: where the next one begins is not known.
 func (c *Client) refuse(err error) {
@@ -209,6 +218,7 @@ func (c *Client) refuse(err error) {
 	if !errors.As(err, &fault) {
 		fault = http1.FaultBroken
 	}
+	c.spoke()
 	c.counters().Requests.Add(1)
 	c.reply(refusal(fault.Status, fault.Reason), false)
 	c.closeGently()

@@ -54,10 +54,12 @@ func (l *Loop) NewForward(link Link, listener *Listener, peer netip.Addr) *Forwa
 	f.live().Connections.Add(1)
 	f.counters().Requests.Add(1)
 	if f.settings.Protocol == ProtocolTLSPassthrough {
+		f.counters().Connections[SpokenTLSPassthrough].Add(1)
 		f.state |= forwardHello
 		f.deadline(f.settings.ClientHead)
 		return f
 	}
+	f.counters().Connections[SpokenTCP].Add(1)
 	f.route("")
 	return f
 }

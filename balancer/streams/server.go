@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"errors"
 	"net/netip"
 
 	"evenkeel/balancer/exchange"
@@ -53,6 +54,7 @@ func (l *Loop) NewServer(link exchange.Link, listener *exchange.Listener, peer n
 		s.subject = shown.ClientSubject()
 	}
 	l.Exchanges.Opened(listener)
+	s.counters().Connections[exchange.SpokenHTTP2].Add(1)
 	s.settleBy = l.now() + int64(settings.ClientHead)
 	s.conn = http2.NewServer(s, l.configOf(settings), &l.memory)
 	s.Flush() // the preface
@@ -62,6 +64,8 @@ func (l *Loop) NewServer(link exchange.Link, listener *exchange.Listener, peer n
 
 // Listener is where the client came in.
 func (s *Server) Listener() *exchange.Listener { return s.listener }
+
+func (s *Server) counters() *exchange.Counters { return &s.listener.Counters[s.loop.Index] }
 
 // Connected is for dialled connections.
 func (s *Server) Connected() {}
@@ -73,8 +77,7 @@ func (s *Server) Data(p []byte) int {
 	}
 	n, err := s.conn.Receive(s.loop.now(), p)
 	if err != nil {
-		s.state |= failing
-		s.Flush()
+		s.failed(err)
 		return len(p)
 	}
 	if s.conn.Choked() && !s.has(choked) {
@@ -85,6 +88,17 @@ func (s *Server) Data(p []byte) int {
 		s.Flush()
 	}
 	return n
+}
+
+// failed lets the connection end for a fault of the client's, once it has been told.
+func (s *Server) failed(err error) {
+	count := &s.counters().HTTP2Faults
+	if fault, ok := errors.AsType[*http2.ConnError](err); ok && fault.Code == http2.EnhanceYourCalm {
+		count = &s.counters().HTTP2Floods
+	}
+	count.Add(1)
+	s.state |= failing
+	s.Flush()
 }
 
 // Request is a new stream.
@@ -227,9 +241,9 @@ func (s *Server) Expired() {
 		return
 	case s.has(lingering | failing):
 	case now >= s.settleBy && s.conn.Unsettled():
-		s.conn.Fail(http2.SettingsTimeout, "no acknowledgement of the settings")
-		s.state |= failing
-		s.Flush()
+		late := &http2.ConnError{Code: http2.SettingsTimeout, Reason: "no acknowledgement of the settings"}
+		s.conn.Fail(late.Code, late.Reason)
+		s.failed(late)
 	case s.due == 0 || now < s.due:
 	case s.has(owing) && s.link.Buffered() > 0 && s.link.Sent() == s.taken:
 		s.Cut()

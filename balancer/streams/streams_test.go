@@ -310,6 +310,9 @@ func TestAClientWithoutAcknowledgementIsLetGo(t *testing.T) {
 	if !c.fin || !bytes.Contains(c.out, []byte("acknowledgement")) {
 		t.Errorf("ended %v: %q", c.fin, c.out)
 	}
+	if floods, faults := w.listener.Counters[0].HTTP2Floods.Load(), w.listener.Counters[0].HTTP2Faults.Load(); floods != 0 || faults != 1 {
+		t.Errorf("%d floods and %d other faults were counted", floods, faults)
+	}
 }
 
 func TestAClientThatTakesNothingIsCut(t *testing.T) {

@@ -79,7 +79,7 @@ func TestWhoWaitsForATurnIsEndedByTheDeadline(t *testing.T) {
 		}
 	}
 	for range 3 {
-		if err := await(t, w.gone, "word of it"); !errors.Is(err, errSlow) {
+		if err := await(t, w.gone, "word of it"); !errors.Is(err, ErrSlow) {
 			t.Errorf("told %v", err)
 		}
 	}

@@ -213,8 +213,6 @@ func (l *Link) Failed(err error) {
 	}
 }
 
-var errSlow = errors.New("the handshake took too long")
-
 // Expired is the deadline: that of who is above, or of an accepted connection's
 // handshake.
 func (l *Link) Expired() {
@@ -229,7 +227,7 @@ func (l *Link) Expired() {
 		l.set(closed)
 		l.give()
 		l.lower.Close()
-		l.gone(errSlow)
+		l.gone(ErrSlow)
 	}
 }
 

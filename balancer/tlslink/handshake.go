@@ -3,7 +3,10 @@ package tlslink
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
+	"io"
 	"iter"
+	"net"
 
 	"evenkeel/balancer/exchange"
 )
@@ -18,18 +21,39 @@ type Accept struct {
 	// It may close the link, and return nil.
 	Ready func(l *Link, state tls.ConnectionState) exchange.Events
 	// Gone is called if it came to nothing: the connection is closed, or about to be.
-	// It is the only word of that.
+	// It is the only word of that. The error is one of this package's, a [*net.OpError]
+	// with the alert of a peer that refused, or whatever crypto/tls or the link below
+	// said.
 	Gone func(err error)
 }
 
-// ErrPlain tells that a client spoke HTTP without TLS.
-var ErrPlain = errors.New("the client speaks HTTP without TLS")
+// Why handshakes of accepted connections come to nothing, as far as this package
+// knows better than crypto/tls.
+var (
+	// ErrPlain tells that a client spoke HTTP without TLS.
+	ErrPlain = errors.New("the client speaks HTTP without TLS")
+	// ErrSilent tells that a client went away before it had sent a byte.
+	ErrSilent = errors.New("the client sent nothing")
+	// ErrSlow tells that a client took too long.
+	ErrSlow = errors.New("the handshake took too long")
+	// ErrEnded tells that the listener ended.
+	ErrEnded = errors.New("the listener ends")
+	// ErrNoCertificate tells that there was none to show, see [Noted].
+	ErrNoCertificate = errors.New("there is no certificate for the name that the client asks for")
+	// ErrClientCertificate tells that a client's certificate is missing or not
+	// believed.
+	ErrClientCertificate = errors.New("the client's certificate is missing or not believed")
+)
 
 var (
 	errLong    = errors.New("the peer sent too much before the handshake was done")
 	errBehind  = errors.New("the peer sent something behind its hello before it was answered")
-	errStalled = errors.New("the peer left the handshake waiting while others waited for their turn")
+	errStalled = fmt.Errorf("%w: it waited for its peer while others waited for their turn", ErrSlow)
 )
+
+// Noted is what the Conn of a [tls.ClientHelloInfo] is: a GetCertificate that finds
+// none tells it so, since crypto/tls has no word for that which can be recognized.
+type Noted interface{ NoCertificate() }
 
 // Accept makes an accepted connection one of TLS.
 func (s *Loop) Accept(lower exchange.Link, a Accept) *Link {
@@ -167,7 +191,7 @@ func (l *Link) give() {
 // handshaken takes in how the handshake ended.
 func (l *Link) handshaken(err error) {
 	if err != nil {
-		l.refuse(err)
+		l.refuse(l.explain(err))
 		return
 	}
 	l.set(established)
@@ -194,6 +218,7 @@ func (l *Link) handshaken(err error) {
 
 // greet takes what comes before the handshake is done.
 func (l *Link) greet(p []byte) int {
+	l.set(began)
 	taken := 0
 	for taken < len(p) && !l.has(established|signing|lingering|closed) {
 		rest := p[taken:]
@@ -240,6 +265,24 @@ func (l *Link) answerPlain() {
 	l.gone(ErrPlain)
 }
 
+// explain returns what is known of a handshake's error. What crypto/tls finds wrong
+// with an accepted connection after both agreed on a cipher, and the client has not
+// refused or gone, is the certificate that it was asked for.
+func (l *Link) explain(err error) error {
+	switch {
+	case l.accept == nil:
+		return err
+	case l.has(nameless):
+		return fmt.Errorf("%w: %w", ErrNoCertificate, err)
+	case l.conn == nil || l.accept.Config.tls.ClientAuth == tls.NoClientCert || l.conn.ConnectionState().CipherSuite == 0:
+		return err
+	}
+	if _, outside := errors.AsType[net.Error](err); outside || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrClientCertificate, err)
+}
+
 // refuse ends a handshake that failed. An accepted connection is read on for a
 // moment, so that no reset destroys the alert.
 func (l *Link) refuse(err error) {
@@ -276,6 +319,9 @@ func (l *Link) linger() {
 func (l *Link) gone(err error) {
 	a := l.accept
 	l.accept = nil
+	if left := errors.Is(err, io.ErrUnexpectedEOF); left && !l.has(began) {
+		err = ErrSilent
+	}
 	a.Gone(err)
 }
 
@@ -301,8 +347,6 @@ func (l *Link) End() {
 		l.set(closed)
 		l.give()
 		l.lower.Close()
-		l.gone(errEnded)
+		l.gone(ErrEnded)
 	}
 }
-
-var errEnded = errors.New("the listener ends")

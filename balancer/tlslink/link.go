@@ -52,6 +52,8 @@ const (
 	lowerEnded                    // the link below has ended
 	lingering                     // it was refused, what comes is thrown away
 	closed                        // nothing more is done or told
+	began                         // a byte of an accepted connection has come
+	nameless                      // there is no certificate that its client asked for
 )
 
 func (l *Link) has(f state) bool { return l.state&f != 0 }

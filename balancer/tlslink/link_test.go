@@ -74,7 +74,7 @@ func TestAHandshakeThatDoesNotComeIsEndedByItsDeadline(t *testing.T) {
 			if got, err := io.ReadAll(conn); err != nil || len(got) > 0 {
 				t.Errorf("got %q, %v", got, err)
 			}
-			if err := await(t, w.gone, "word of it"); !errors.Is(err, errSlow) {
+			if err := await(t, w.gone, "word of it"); !errors.Is(err, ErrSlow) {
 				t.Errorf("told %v", err)
 			}
 		})

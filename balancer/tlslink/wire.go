@@ -55,6 +55,9 @@ func (w *wire) Write(p []byte) (int, error) {
 // Close does nothing: the loop knows before crypto/tls does.
 func (w *wire) Close() error { return nil }
 
+// NoCertificate implements [Noted].
+func (w *wire) NoCertificate() { (*Link)(w).set(nameless) }
+
 // address is one that nobody needs.
 type address struct{}
 

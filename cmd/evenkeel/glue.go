@@ -31,7 +31,9 @@ func counters(traffic *balancer.Balancer) httpapi.Traffic {
 			Name: l.Name, Connections: l.Connections, Active: l.Active,
 			Requests: l.Requests, Unrouted: l.NoRoute, Unavailable: l.NoBackend,
 			BadGateway: l.BadGateway, Timeout: l.Timeout, Refused: l.Refused,
-			ClientLeft: l.ClientLeft, ProxyHeader: l.ProxyHeader, Hello: l.Hello, Panics: l.Panics, BytesIn: l.BytesIn, BytesOut: l.BytesOut,
+			ClientLeft: l.ClientLeft, ProxyHeader: l.ProxyHeader, Hello: l.Hello,
+			HTTP2Floods: l.HTTP2Floods, HTTP2Faults: l.HTTP2Faults, Panics: l.Panics, BytesIn: l.BytesIn, BytesOut: l.BytesOut,
+			HTTP2: l.HTTP2, Spoken: l.Spoken, FullHandshakes: l.FullHandshakes, Resumed: l.Resumed, BadHandshakes: l.BadHandshakes,
 		})
 	}
 	for _, b := range stats.Backends {
