@@ -143,7 +143,7 @@ func (a *API) inTurn(view func(http.ResponseWriter, *http.Request) (any, error))
 		return encode(value)
 	}
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if err := a.awaitIndex(w, r); err != nil { // before the turn, not in it
+		if _, err := a.awaitIndex(w, r); err != nil { // before the turn, not in it
 			return err
 		}
 		body, err := made(w, r)

@@ -31,7 +31,8 @@ type listQuery struct {
 	sum uint32
 }
 
-// readListQuery returns all that is wrong with it as one problem.
+// readListQuery returns all that is wrong with the query as one problem, also with
+// how new the list has to be.
 func readListQuery(res *resource, r *http.Request) (*listQuery, error) {
 	query := r.URL.Query()
 	q := &listQuery{pool: mux.Vars(r)["pool"]}
@@ -59,8 +60,8 @@ func readListQuery(res *resource, r *http.Request) (*listQuery, error) {
 			wrong = append(wrong, fmt.Sprintf("page %q: %s", clip(query.Get("page")), err))
 		}
 	}
-	if len(wrong) > 0 {
-		return nil, queryProblem(wrong)
+	if _, more := readFreshness(query); len(wrong)+len(more) > 0 {
+		return nil, queryProblem(append(wrong, more...))
 	}
 	return q, nil
 }

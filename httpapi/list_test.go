@@ -154,6 +154,22 @@ func TestAReadWaitsForTheRevisionThatItAsksFor(t *testing.T) {
 	}
 }
 
+func TestAllThatIsWrongWithTheQueryOfAReadIsTold(t *testing.T) {
+	c := newClient(t)
+	for path, parts := range map[string][]string{
+		"/v1/pools?limit=0&label==&min_index=x&timeout=y&consistency=z&fields=a": {"limit", "label", "min_index", "timeout", "consistency", "fields"},
+		"/v1/pools/default?fields=a&min_index=x&consistency=z":                   {"fields", "min_index", "consistency"},
+		"/v1/cluster?min_index=x&consistency=z":                                  {"min_index", "consistency"},
+	} {
+		detail := c.send("GET", path, "").wantProblem(400, "invalid-request").at("detail").(string)
+		for _, part := range parts {
+			if !strings.Contains(detail, part+" \"") {
+				t.Errorf("%s: %q lacks %q", path, detail, part)
+			}
+		}
+	}
+}
+
 func TestLabelsSelectObjects(t *testing.T) {
 	c := newClient(t)
 	for name, labels := range map[string]map[string]string{

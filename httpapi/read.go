@@ -24,29 +24,59 @@ const (
 	maxTimeout     = time.Minute
 )
 
-// state returns the state to answer from: the local one, with ?min_index=N once
-// it has that revision, or with ?consistency=linearizable one that has everything
-// committed before the request.
-func (a *API) state(w http.ResponseWriter, r *http.Request) (*fsm.State, error) {
-	if err := a.awaitIndex(w, r); err != nil {
-		return nil, err
+// freshness is how new what is read has to be.
+type freshness struct {
+	linearizable bool
+	// index is the revision that the node must have, waiting for it for timeout at most;
+	// 0: any.
+	index   uint64
+	timeout time.Duration
+}
+
+// readFreshness returns all that is wrong with it.
+func readFreshness(query url.Values) (freshness, []string) {
+	f := freshness{timeout: defaultTimeout}
+	var wrong []string
+	var err error
+	if query.Has("min_index") {
+		if f.index, err = strconv.ParseUint(query.Get("min_index"), 10, 64); err != nil {
+			wrong = append(wrong, fmt.Sprintf("min_index %q: write a revision, a number from 0 on", clip(query.Get("min_index"))))
+		}
 	}
-	var query url.Values
-	if r.URL.RawQuery != "" {
-		query = r.URL.Query()
+	if query.Has("timeout") {
+		if !query.Has("min_index") {
+			wrong = append(wrong, "timeout: it is of min_index, which is not given")
+		}
+		if f.timeout, err = readSpan(query, "timeout", maxTimeout); err != nil {
+			wrong = append(wrong, err.Error())
+		}
 	}
-	age, known := a.config.Cluster.Age() // first, since what is read next can only be newer
 	if query.Has("consistency") {
 		switch consistency := query.Get("consistency"); consistency {
 		case "local":
 		case "linearizable":
-			if err := a.config.Cluster.ReadIndex(r.Context()); err != nil {
-				return nil, readProblem(err)
-			}
-			age, known = 0, true
+			f.linearizable = true
 		default:
-			return nil, problem.New(problem.InvalidRequest, "consistency %q: use local (the default) or linearizable", clip(consistency))
+			wrong = append(wrong, fmt.Sprintf("consistency %q: use local (the default) or linearizable", clip(consistency)))
 		}
+	}
+	return f, wrong
+}
+
+// state returns the state to answer from: the local one, with ?min_index=N once
+// it has that revision, or with ?consistency=linearizable one that has everything
+// committed before the request.
+func (a *API) state(w http.ResponseWriter, r *http.Request) (*fsm.State, error) {
+	wanted, err := a.awaitIndex(w, r)
+	if err != nil {
+		return nil, err
+	}
+	age, known := a.config.Cluster.Age() // first, since what is read next can only be newer
+	if wanted.linearizable {
+		if err := a.config.Cluster.ReadIndex(r.Context()); err != nil {
+			return nil, readProblem(err)
+		}
+		age, known = 0, true
 	}
 	s := a.config.Cluster.State()
 	a.setRevision(w, s.Revision())
@@ -54,40 +84,24 @@ func (a *API) state(w http.ResponseWriter, r *http.Request) (*fsm.State, error) 
 	return s, nil
 }
 
-// awaitIndex waits until this node has the revision min_index, if that is given.
-func (a *API) awaitIndex(w http.ResponseWriter, r *http.Request) error {
+// awaitIndex waits until this node has the revision that a read asks for, if it does,
+// and returns what else it asks for.
+func (a *API) awaitIndex(w http.ResponseWriter, r *http.Request) (freshness, error) {
 	if r.URL.RawQuery == "" {
-		return nil
+		return freshness{}, nil
 	}
-	query := r.URL.Query()
-	if !query.Has("min_index") && !query.Has("timeout") {
-		return nil
-	}
-	var wrong []string
-	index, err := strconv.ParseUint(query.Get("min_index"), 10, 64)
-	switch {
-	case !query.Has("min_index"):
-		wrong = append(wrong, "timeout: it is of min_index, which is not given")
-	case err != nil:
-		wrong = append(wrong, fmt.Sprintf("min_index %q: write a revision, a number from 0 on", clip(query.Get("min_index"))))
-	}
-	timeout := defaultTimeout
-	if query.Has("timeout") {
-		if timeout, err = readSpan(query, "timeout", maxTimeout); err != nil {
-			wrong = append(wrong, err.Error())
-		}
-	}
+	wanted, wrong := readFreshness(r.URL.Query())
 	if len(wrong) > 0 {
-		return queryProblem(wrong)
+		return wanted, queryProblem(wrong)
 	}
-	if a.config.Cluster.State().Revision() >= index {
-		return nil
+	if a.config.Cluster.State().Revision() >= wanted.index {
+		return wanted, nil
 	}
-	if err := allow(w, time.Now().Add(timeout+writeTimeout)); err != nil {
-		return err
+	if err := allow(w, time.Now().Add(wanted.timeout+writeTimeout)); err != nil {
+		return wanted, err
 	}
-	_, err = a.reach(r.Context(), index, timeout)
-	return err
+	_, err := a.reach(r.Context(), wanted.index, wanted.timeout)
+	return wanted, err
 }
 
 // readProblem tells a read that did not get its confirmation: unlike a write,
@@ -104,9 +118,11 @@ func (a *API) read(res *resource) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		var fields *selection
 		if r.URL.RawQuery != "" {
+			query := r.URL.Query()
 			var wrong []string
-			if fields, wrong = readFields(res, r.URL.Query()); len(wrong) > 0 {
-				return queryProblem(wrong)
+			fields, wrong = readFields(res, query)
+			if _, more := readFreshness(query); len(wrong)+len(more) > 0 {
+				return queryProblem(append(wrong, more...))
 			}
 		}
 		s, err := a.state(w, r)
