@@ -493,17 +493,20 @@ func TestCompletion(t *testing.T) {
 	api := newFakeAPI(t, replies())
 	env := map[string]string{"EVENKEEL_API": api.url}
 	for line, want := range map[string]string{
-		"__complete export -o ":          "yaml\njson\n",
-		"__complete backend drain ":      "default/web1\ndefault/web2\n",
-		"__complete pool get ":           "default\nplain\nweb\n",
-		"__complete members remove ":     "n1\n",
-		"__complete pool add x --check ": "tcp\nhttp\ngrpc\nnone\n",
-		"__complete backend ls -o ":      "table\njson\nyaml\n",
-		"__complete backend ls --pool ":  "default\nplain\nweb\n",
-		"__complete backend add --pool ": "default\nplain\nweb\n",
-		"__complete route add x --pool ": "default\nplain\nweb\n",
-		"__complete history --pool ":     "default\nplain\nweb\n",
-		"__complete watch --pool ":       "default\nplain\nweb\n",
+		"__complete export -o ":              "yaml\njson\n",
+		"__complete backend drain ":          "default/web1\ndefault/web2\n",
+		"__complete pool get ":               "default\nplain\nweb\n",
+		"__complete members remove ":         "n1\n",
+		"__complete pool add x --check ":     "tcp\nhttp\ngrpc\nnone\n",
+		"__complete backend ls -o ":          "table\njson\nyaml\n",
+		"__complete backend ls --pool ":      "default\nplain\nweb\n",
+		"__complete backend add --pool ":     "default\nplain\nweb\n",
+		"__complete route add x --pool ":     "default\nplain\nweb\n",
+		"__complete history --pool ":         "default\nplain\nweb\n",
+		"__complete watch --pool ":           "default\nplain\nweb\n",
+		"__complete route set x --mirror ":   "default\nplain\nweb\n",
+		"__complete route set x --listener ": "default\n",
+		"__complete explain --listener ":     "default\n",
 	} {
 		args := strings.Split(line, " ")
 		got := execute(t, env, args...)

@@ -128,6 +128,7 @@ func (a *App) explainCommand() *cobra.Command {
 	headers := cmd.Flags().StringArrayP("header", "H", nil, "a header field of the request, as 'Name: value'; may be repeated")
 	from := cmd.Flags().String("client", "", "address of the client, with or without a port (default: this machine, as the node sees it)")
 	listener := cmd.Flags().String("listener", "", "name of the listener (default: the one at the URL's host and port)")
+	conn.completeNames(cmd, "listener", fsm.KindListener)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var empty []string
 		for _, name := range []string{"method", "client", "listener"} {

@@ -35,7 +35,7 @@ func routeKind() *kind {
 			{flag: "respond-body", usage: "body of a fixed response", apply: text("respond.body")},
 			{flag: "rewrite-prefix", usage: "what the backend gets for the path's prefix that matched; / strips it", apply: text("rewrite.prefix")},
 			{flag: "rewrite-host", usage: "host that the backend is asked for", apply: text("rewrite.host")},
-			{flag: "mirror", usage: "pool that gets a copy of the requests, as NAME or NAME=PERCENT", apply: setMirror},
+			{flag: "mirror", names: fsm.KindPool, usage: "pool that gets a copy of the requests, as NAME or NAME=PERCENT", apply: setMirror},
 			{flag: "request-timeout", usage: "bound of a whole request, in place of the pool's", apply: text("timeouts.request")},
 			{flag: "first-byte-timeout", usage: "bound of the wait for a response's head, in place of the pool's", apply: text("timeouts.first_byte")},
 			{flag: "retry-attempts", usage: "how many backends one request may try, in place of the pool's", apply: number("retries.attempts", "retry-attempts")},
