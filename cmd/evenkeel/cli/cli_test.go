@@ -461,6 +461,28 @@ func TestMissingMayBeIgnored(t *testing.T) {
 	}
 }
 
+// What has no answer to show is a document all the same for a script that asks for one.
+func TestADeletionIsADocumentForAScript(t *testing.T) {
+	api := newFakeAPI(t, replies())
+	api.header = http.Header{"X-Evenkeel-Revision": {"12"}}
+	api.replies["DELETE /v1/pools/default/backends/web2"] = []reply{{204, ""}}
+	env := map[string]string{"EVENKEEL_API": api.url}
+	for line, want := range map[string]string{
+		"backend rm web1 -o json":             "{\n  \"kind\": \"backend\",\n  \"pool\": \"default\",\n  \"name\": \"web1\",\n  \"action\": \"delete\",\n  \"revision\": 12\n}\n",
+		"backend rm web1 -o yaml":             "kind: backend\npool: default\nname: web1\naction: delete\nrevision: 12\n",
+		"backend rm web1 web2 -o yaml":        "---\nkind: backend\npool: default\nname: web1\naction: delete\nrevision: 12\n---\nkind: backend\npool: default\nname: web2\naction: delete\nrevision: 12\n",
+		"backend override clear web1 -o yaml": "kind: backend\npool: default\nname: web1\naction: update\nrevision: 12\n",
+	} {
+		if got := execute(t, env, strings.Fields(line)...); got.code != cli.ExitOK || got.out != want || got.err != "" {
+			t.Errorf("%s: exit %d, stderr %q, stdout %q", line, got.code, got.err, got.out)
+		}
+	}
+	got := execute(t, env, "backend", "rm", "web1", "ghost", "web2", "-o", "json")
+	if got.code != cli.ExitNotFound || strings.Count(got.out, "delete") != 1 || !strings.Contains(got.err, "ghost") {
+		t.Errorf("exit %d, stderr %q, stdout %q", got.code, got.err, got.out)
+	}
+}
+
 func TestStatusOfALargeRegistry(t *testing.T) {
 	var items []string
 	for i := range 100 {

@@ -52,11 +52,12 @@ func (v *verbs) overrideClear() *cobra.Command {
 		case w.dryRun:
 			return v.finish(cmd, c, w, got)
 		}
-		outcome, err := got.Outcome()
+		r, err := v.ref(args[0])
 		if err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(v.app.Err, "backend %s goes by its verdict\n", args[0]); err != nil {
+		outcome, err := v.gone(got, r, client.ActionUpdate, fmt.Sprintf("backend %s goes by its verdict\n", args[0]))
+		if err != nil {
 			return err
 		}
 		return w.report(outcome)

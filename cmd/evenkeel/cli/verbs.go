@@ -151,6 +151,8 @@ func (v *verbs) get() *cobra.Command {
 func (v *verbs) remove() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "rm NAME...", Aliases: []string{"remove", "delete"}, Short: "delete " + v.plural,
+		Long: "Delete " + v.plural + ", one after the other, up to the first that cannot be. With -o json or yaml\n" +
+			"there is a document for each that is deleted.",
 		Args: minArgs(1), ValidArgsFunction: v.complete,
 	}
 	v.poolFlag(cmd, defaultPool, "pool of the backends")
@@ -178,6 +180,11 @@ func (v *verbs) remove() *cobra.Command {
 			if err != nil {
 				return missing(err, "there is no %s %s", v.name, r)
 			}
+			if *v.format == formatYAML && len(args) > 1 {
+				if _, err := fmt.Fprintln(v.app.Out, "---"); err != nil {
+					return err
+				}
+			}
 			if err := v.removed(cmd, c, w, r, got); err != nil {
 				return err
 			}
@@ -187,23 +194,43 @@ func (v *verbs) remove() *cobra.Command {
 	return cmd
 }
 
-// removed reports a deletion: to a person on the error output, to a program by the
-// exit code.
+// removed reports a deletion, to a person on the error output.
 func (v *verbs) removed(cmd *cobra.Command, c *client.Client, w *writing, r ref, got *client.Answer) error {
 	if w.dryRun {
 		return v.finish(cmd, c, w, got)
 	}
-	outcome, err := got.Outcome()
+	outcome, err := v.gone(got, r, client.ActionDelete, fmt.Sprintf("%s %s is deleted\n", v.name, r))
 	if err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintf(v.app.Err, "%s %s is deleted\n", v.name, r); err != nil {
 		return err
 	}
 	if err := w.waitsOf(cmd.Context(), c, v.object(r)); err != nil {
 		return err
 	}
 	return w.report(outcome)
+}
+
+// goneDoc is what is printed of a write whose answer has nothing to show. Revision is
+// one of the registry that has the write.
+type goneDoc struct {
+	Kind     fsm.Kind      `json:"kind"`
+	Pool     string        `json:"pool,omitempty"`
+	Name     string        `json:"name"`
+	Action   client.Action `json:"action"`
+	Revision uint64        `json:"revision"`
+}
+
+// gone reports a write that took something away: as a document, or in words to a person.
+func (v *verbs) gone(got *client.Answer, r ref, action client.Action, words string) (*client.Outcome, error) {
+	outcome, err := got.Outcome()
+	if err != nil {
+		return nil, err
+	}
+	if *v.format == formatTable {
+		_, err = fmt.Fprint(v.app.Err, words)
+	} else {
+		err = v.app.printValue(*v.format, goneDoc{fsm.Kind(v.name), r.pool, r.name, action, outcome.Revision})
+	}
+	return outcome, err
 }
 
 // decode reads an object of the API for a table.
