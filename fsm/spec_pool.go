@@ -57,7 +57,8 @@ type PoolSpec struct {
 	TLS *PoolTLS `json:"tls,omitempty"`
 	// ProxyProtocol is [ProxyV1] or [ProxyV2]: each connection to a backend begins with
 	// a PROXY header that names the client, and serves that client alone; empty: none
-	// does. Not with [PoolHTTP2].
+	// does. Checks begin with one that names nobody, unless they have a port of their
+	// own. Not with [PoolHTTP2].
 	ProxyProtocol string `json:"proxy_protocol,omitempty"`
 	// Check is nil for a pool whose backends' health stays unknown.
 	Check *Check `json:"check,omitempty"`

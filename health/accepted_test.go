@@ -56,7 +56,7 @@ func FuzzAcceptedChecks(f *testing.F) {
 			check.Fields = nil
 		}
 		refusal := fsm.Validate(fsm.Put{Name: "p", Spec: fsm.PoolSpec{Strategy: fsm.StrategyRandom, Check: &check}})
-		prober, err := NewProber(check, "backend.example:80", "evenkeel")
+		prober, err := NewProber(check, "backend.example:80", "", "evenkeel")
 		if refusal == nil && err != nil {
 			t.Fatalf("the registry takes %+v, of which no prober can be made: %v", check, err)
 		}

@@ -11,7 +11,7 @@ import (
 func downTarget(n int) *target {
 	t := &target{
 		name:    name{"default", fmt.Sprintf("b%d", n)},
-		subject: subject{fmt.Sprintf("uid-%d", n), 1},
+		subject: subject{uid: fmt.Sprintf("uid-%d", n), generation: 1},
 		planned: true, observes: true,
 		slot:  -1,
 		tally: NewTally(1, 1, fsm.HealthDown),

@@ -26,7 +26,7 @@ func BenchmarkSchedule(b *testing.B) {
 	r := newRegistry(b, "n1")
 	r.must(backends(0, 5000)...)
 	o := New(Config{Self: "n1"})
-	o.newProber = func(string, *fsm.Check, string) (Prober, error) {
+	o.newProber = func(*fsm.Pool, string) (Prober, error) {
 		return proberFunc(func(context.Context) error { return nil }), nil
 	}
 	o.follow(r.current())
@@ -86,8 +86,8 @@ func probe5000(b *testing.B, check fsm.Check) {
 	r.must(backends(0, count)...)
 	heap := inUse()
 	o := New(Config{Self: "n1"})
-	o.newProber = func(_ string, check *fsm.Check, _ string) (Prober, error) {
-		return o.recipes.prober("default", check, "127.0.0.1:"+port)
+	o.newProber = func(pool *fsm.Pool, _ string) (Prober, error) {
+		return o.recipes.prober(pool, "127.0.0.1:"+port)
 	}
 	stop := run(b, o, r)
 	<-time.After(interval + time.Second)

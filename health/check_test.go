@@ -291,8 +291,9 @@ func TestBackendsOfAPoolShareTheirRecipe(t *testing.T) {
 	check := fsm.Check{Type: fsm.CheckHTTP, ExpectRegexp: "ok", TLS: &fsm.CheckTLS{CA: ca}}
 	same, other := check, check
 	other.Path = "/other"
+	header := ""
 	of := func(pool string, check *fsm.Check) *recipe {
-		p, err := shared.prober(pool, check, "10.0.0.1:80")
+		p, err := shared.prober(&fsm.Pool{Name: pool, Spec: fsm.PoolSpec{Check: check, ProxyProtocol: header}}, "10.0.0.1:80")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -304,6 +305,10 @@ func TestBackendsOfAPoolShareTheirRecipe(t *testing.T) {
 	}
 	if next := of("default", &other); next == first || next.target.Path != "/other" {
 		t.Error("another check was taken for the first")
+	}
+	first, header = of("default", &check), fsm.ProxyV2
+	if next := of("default", &check); next == first || next.announce != announcesNobodyV2 {
+		t.Error("the check was taken for that without a PROXY header")
 	}
 }
 
@@ -321,7 +326,7 @@ func TestChecksThatWouldSpeakNonsense(t *testing.T) {
 		"a space in gRPC's host":       {Type: fsm.CheckGRPC, Host: "a b"},
 		"a gRPC check's CA as well":    {Type: fsm.CheckGRPC, TLS: &fsm.CheckTLS{CA: "x"}},
 	} {
-		if _, err := NewProber(check, "127.0.0.1:80", "evenkeel"); err == nil {
+		if _, err := NewProber(check, "127.0.0.1:80", "", "evenkeel"); err == nil {
 			t.Errorf("%s is taken", name)
 		}
 	}

@@ -34,8 +34,8 @@ type direct interface {
 	Prober
 	// line is where to, nil if the backend takes the general way: TLS, or a name.
 	line() *line
-	// say appends what the backend is sent once connected, maybe nothing; kept
-	// if the connection is to take another request.
+	// say appends what the backend is sent over a connection, maybe nothing; kept
+	// if that is to take another request.
 	say(to []byte, kept bool) []byte
 	// hear judges what came so far, nothing at first; ended is set if nothing
 	// follows. With finished, keep tells whether the connection can take another
@@ -61,8 +61,10 @@ type verdict struct {
 // line is what the engine keeps of one backend between its probes.
 type line struct {
 	to netip.AddrPort
-	// reuses is set if a connection may take several requests, speaks if the
-	// check says something as soon as it is connected.
+	// announce is what a connection begins with, reuses is set if it may take
+	// several requests, speaks if the check says something as soon as it is
+	// connected.
+	announce       string
 	reuses, speaks bool
 	uses           uint8   // requests that the newest connection took; 0: there was none
 	kept           *errand // the idle connection, or nil
@@ -359,7 +361,11 @@ func (e *engine) connected(x *errand) {
 func (e *engine) ask(x *errand) {
 	line := x.prober.line()
 	x.stage, x.keep = asked, line.reuses && line.uses < freshEvery
-	if request := x.prober.say(e.buffer[:0], x.keep); len(request) == 0 || e.send(x, request) {
+	request := e.buffer[:0]
+	if !x.reused {
+		request = append(request, line.announce...)
+	}
+	if request = x.prober.say(request, x.keep); len(request) == 0 || e.send(x, request) {
 		e.await(x)
 	}
 }

@@ -60,7 +60,7 @@ func probeDirectly(t testing.TB, check fsm.Check, address string, timeout time.D
 
 func targetOf(t testing.TB, check fsm.Check, address string) *target {
 	t.Helper()
-	prober, err := NewProber(check, address, "evenkeel/test")
+	prober, err := NewProber(check, address, "", "evenkeel/test")
 	if err != nil {
 		t.Fatalf("new prober: %v", err)
 	}
@@ -116,23 +116,26 @@ const good = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n"
 
 func openSite(t testing.TB, act func(conn net.Conn, n int) bool) *site {
 	s := &site{act: act}
-	s.address = serve(t, func(conn net.Conn) {
-		s.connections.Add(1)
-		s.open.Add(1)
-		defer s.open.Add(-1)
-		reader := bufio.NewReader(conn)
-		for n := 1; ; n++ {
-			request, err := http.ReadRequest(reader)
-			if err != nil {
-				return
-			}
-			s.requests.Add(1)
-			if !s.act(conn, n) || request.Close {
-				return
-			}
-		}
-	})
+	s.address = serve(t, s.talk)
 	return s
+}
+
+// talk answers requests over a connection.
+func (s *site) talk(conn net.Conn) {
+	s.connections.Add(1)
+	s.open.Add(1)
+	defer s.open.Add(-1)
+	reader := bufio.NewReader(conn)
+	for n := 1; ; n++ {
+		request, err := http.ReadRequest(reader)
+		if err != nil {
+			return
+		}
+		s.requests.Add(1)
+		if !s.act(conn, n) || request.Close {
+			return
+		}
+	}
 }
 
 func says(text string) func(net.Conn, int) bool {

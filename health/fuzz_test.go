@@ -42,7 +42,7 @@ func FuzzAnswer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte, times int) {
 		for _, check := range checks {
-			prober, err := NewProber(check, "10.0.0.1:80", "evenkeel")
+			prober, err := NewProber(check, "10.0.0.1:80", "", "evenkeel")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -77,7 +77,7 @@ func waits(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 func probeGRPC(t testing.TB, check fsm.Check, address string, timeout time.Duration) error {
 	t.Helper()
 	check.Type = fsm.CheckGRPC
-	prober, err := NewProber(check, address, "evenkeel/test")
+	prober, err := NewProber(check, address, "", "evenkeel/test")
 	if err != nil {
 		t.Fatalf("new prober: %v", err)
 	}
@@ -243,7 +243,7 @@ func TestAGRPCCheckThatIsGivenUpIsVoid(t *testing.T) {
 		close(came)
 		waits(w, r)
 	})
-	prober, err := NewProber(fsm.Check{Type: fsm.CheckGRPC}, address, "evenkeel/test")
+	prober, err := NewProber(fsm.Check{Type: fsm.CheckGRPC}, address, "", "evenkeel/test")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +285,7 @@ func FuzzGRPCAnswer(f *testing.F) {
 	// The window of a stream overflows, which hung net/http's client.
 	f.Add([]byte("\x00\x00\x00\x040\x00\x00\x00\x00\x00\x00\x04\b0\x00\x00\x00\x010000"), 30)
 	f.Fuzz(func(t *testing.T, text []byte, times int) {
-		made, err := NewProber(fsm.Check{Type: fsm.CheckGRPC}, "10.0.0.1:80", "evenkeel")
+		made, err := NewProber(fsm.Check{Type: fsm.CheckGRPC}, "10.0.0.1:80", "", "evenkeel")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -54,7 +54,7 @@ type Observer struct {
 	self      string
 	logger    *slog.Logger
 	recipes   recipes
-	newProber func(pool string, check *fsm.Check, address string) (Prober, error)
+	newProber func(pool *fsm.Pool, address string) (Prober, error)
 	observers func(s *fsm.State, b *fsm.Backend) []string
 	started   time.Time
 	results   chan result

@@ -140,7 +140,7 @@ func TestAStalledNodeBlamesNobody(t *testing.T) {
 		r := newRegistry(t, "n1")
 		r.must(backends(0, 1)...)
 		o := New(Config{Self: "n1"})
-		o.newProber = func(string, *fsm.Check, string) (Prober, error) {
+		o.newProber = func(*fsm.Pool, string) (Prober, error) {
 			return proberFunc(func(ctx context.Context) error {
 				<-ctx.Done()
 				time.Sleep(time.Minute)
@@ -164,7 +164,7 @@ func TestABackendWhoseCheckCannotBeRunIsNotBlamed(t *testing.T) {
 		r := newRegistry(t, "n1")
 		r.must(backends(0, 1)...)
 		o := New(Config{Self: "n1"})
-		o.newProber = func(string, *fsm.Check, string) (Prober, error) { return nil, errors.New("no such type") }
+		o.newProber = func(*fsm.Pool, string) (Prober, error) { return nil, errors.New("no such type") }
 		run(t, o, r)
 		time.Sleep(time.Minute)
 		if opinion, _ := o.Opinion("default", "b0"); opinion.Health != fsm.HealthUnknown || opinion.Void != "set up the check: no such type" {

@@ -100,7 +100,7 @@ func (o *Observer) plan(s *fsm.State, b *fsm.Backend, suspected bool) *target {
 		o.drop(t)
 		return nil
 	}
-	of := subject{b.Meta.UID, s.CheckGeneration(b)}
+	of := subject{b.Meta.UID, s.CheckGeneration(b), pool.Spec.ProxyProtocol}
 	same := t != nil && t.planned && t.subject == of
 	observers := o.observers(s, b)
 	rank := slices.Index(observers, o.self)
@@ -143,9 +143,9 @@ func (o *Observer) plan(s *fsm.State, b *fsm.Backend, suspected bool) *target {
 
 // restart makes the target probe a subject afresh, first at so long from now.
 func (o *Observer) restart(t *target, of subject, b *fsm.Backend, at time.Duration) {
-	check := o.state.Pool(b.Pool).Spec.Check
+	pool := o.state.Pool(b.Pool)
 	o.engine.forget(t.prober)
-	t.start(of, check, o.proberFor(b, check))
+	t.start(of, pool.Spec.Check, o.proberFor(b, pool))
 	o.queue.remove(t)
 	t.anchor = o.now() + at
 	t.due = t.anchor
@@ -199,8 +199,8 @@ func ownVote(b *fsm.Backend, self string, generation uint64) (health fsm.Health,
 
 // proberFor returns a prober that explains itself when there can be none,
 // which the registry's validation should have kept out.
-func (o *Observer) proberFor(b *fsm.Backend, check *fsm.Check) Prober {
-	prober, err := o.newProber(b.Pool, check, b.Spec.Address)
+func (o *Observer) proberFor(b *fsm.Backend, pool *fsm.Pool) Prober {
+	prober, err := o.newProber(pool, b.Spec.Address)
 	if err != nil {
 		return unable{nodeError{fmt.Errorf("set up the check: %w", err)}}
 	}

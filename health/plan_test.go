@@ -99,7 +99,7 @@ func TestALateResultOfAnOlderRegistrationIsDropped(t *testing.T) {
 				release := make(chan error)
 				o := newObserver(w)
 				stubborn := true // a prober that does not heed its context
-				o.newProber = func(_ string, _ *fsm.Check, address string) (Prober, error) {
+				o.newProber = func(_ *fsm.Pool, address string) (Prober, error) {
 					if stubborn {
 						stubborn = false
 						return proberFunc(func(context.Context) error { return <-release }), nil
@@ -131,9 +131,9 @@ func TestAPlanFollowsTheSizeOfTheChange(t *testing.T) {
 		planned := 0
 		o := newObserver(w)
 		next := o.newProber
-		o.newProber = func(pool string, check *fsm.Check, address string) (Prober, error) {
+		o.newProber = func(pool *fsm.Pool, address string) (Prober, error) {
 			planned++
-			return next(pool, check, address)
+			return next(pool, address)
 		}
 		r.must(backends(0, 1000)...)
 		r.must(fsm.Put{Name: "other", Spec: putCheck(func(*fsm.Check) {}).Spec})

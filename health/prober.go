@@ -31,10 +31,11 @@ type Prober interface {
 	Probe(ctx context.Context) (reduction int, err error)
 }
 
-// NewProber returns the prober of a check for a backend's address. The user
-// agent is what HTTP checks call themselves.
-func NewProber(check fsm.Check, address, userAgent string) (Prober, error) {
-	recipe, err := newRecipe(&check, userAgent)
+// NewProber returns the prober of a check for a backend's address. header is the
+// version of the PROXY header that its pool sends, [fsm.ProxyV1] or [fsm.ProxyV2], or
+// "" for none; the user agent is what HTTP checks call themselves.
+func NewProber(check fsm.Check, address, header, userAgent string) (Prober, error) {
+	recipe, err := newRecipe(&check, header, userAgent)
 	if err != nil {
 		return nil, err
 	}
@@ -52,12 +53,21 @@ type prober struct {
 // line implements [direct].
 func (p *prober) line() *line { return p.direct }
 
-// open connects to one endpoint, with TLS if the check wants it. The caller
-// calls release instead of closing the connection.
+// open connects to one endpoint, with a PROXY header and TLS if the check wants
+// them. The caller calls release instead of closing the connection.
 func (p *prober) open(ctx context.Context, to netip.AddrPort) (conn net.Conn, release func(), err error) {
 	conn, release, err = dial(ctx, to)
-	if err != nil || p.config == nil {
-		return conn, release, err
+	if err != nil {
+		return nil, nil, err
+	}
+	if p.announce != "" {
+		if _, err := io.WriteString(conn, p.announce); err != nil {
+			release()
+			return nil, nil, fmt.Errorf("PROXY header to %s: %w", to, plainError(ctx, err))
+		}
+	}
+	if p.config == nil {
+		return conn, release, nil
 	}
 	secure := tls.Client(conn, p.config)
 	// The connection has a deadline by its context already.

@@ -166,7 +166,7 @@ func probe(t testing.TB, check fsm.Check, address string, timeout time.Duration)
 // runs, and returns what the general way found. Both must find the same.
 func probeBothWays(t testing.TB, check fsm.Check, address string, timeout time.Duration) (reduction int, err error) {
 	t.Helper()
-	prober, err := NewProber(check, address, "evenkeel/test")
+	prober, err := NewProber(check, address, "", "evenkeel/test")
 	if err != nil {
 		t.Fatalf("new prober: %v", err)
 	}
@@ -376,7 +376,7 @@ func TestErrorsOfThisNodeBlameNobody(t *testing.T) {
 }
 
 func TestAProbeThatIsGivenUpIsVoid(t *testing.T) {
-	prober, err := NewProber(fsm.Check{Type: fsm.CheckHTTP}, serve(t, hang), "evenkeel")
+	prober, err := NewProber(fsm.Check{Type: fsm.CheckHTTP}, serve(t, hang), "", "evenkeel")
 	if err != nil {
 		t.Fatalf("new prober: %v", err)
 	}
@@ -397,7 +397,7 @@ func TestChecksThatCannotBeRun(t *testing.T) {
 		"a status of letters":   {fsm.Check{Type: fsm.CheckHTTP, Expect: "ok"}, "127.0.0.1:80"},
 		"a path of no escape":   {fsm.Check{Type: fsm.CheckHTTP, Path: "/%zz"}, "127.0.0.1:80"},
 	} {
-		if _, err := NewProber(c.check, c.address, "evenkeel"); err == nil {
+		if _, err := NewProber(c.check, c.address, "", "evenkeel"); err == nil {
 			t.Errorf("%s is taken", name)
 		}
 	}

@@ -25,7 +25,8 @@ const maxWindow = 64 << 10
 // recipe is what the probers of one check share, so that each of a pool's
 // thousands of backends keeps only what is its own. It is immutable.
 type recipe struct {
-	source *fsm.Check // what it was made of
+	source *fsm.Check // what it was made of, and
+	header string     // the version of the pool's PROXY header, "" for none
 	check  fsm.Check
 	tls    *tls.Config // nil: none
 
@@ -47,12 +48,32 @@ type recipe struct {
 	send, receive []byte
 
 	userAgent string // of a gRPC check, which makes its request anew each time
+
+	// announce is the PROXY header that connections begin with, "" for none.
+	announce string
 }
 
+// What a connection of nobody's begins with: a probe is not on behalf of a client
+// (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt, section 2). A backend
+// that wants a header would find any other probe malformed.
+const (
+	announcesNobodyV1 = "PROXY UNKNOWN\r\n"
+	announcesNobodyV2 = "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00" // the command LOCAL
+)
+
 // newRecipe checks again what the registry's validation has: a check that came
-// past it must be void, and never speak nonsense to a backend.
-func newRecipe(check *fsm.Check, userAgent string) (*recipe, error) {
-	r := &recipe{source: check, check: *check}
+// past it must be void, and never speak nonsense to a backend. header is the pool's
+// [fsm.PoolSpec.ProxyProtocol], which is about the port of its traffic: one of the
+// check's own is for checks.
+func newRecipe(check *fsm.Check, header, userAgent string) (*recipe, error) {
+	r := &recipe{source: check, header: header, check: *check}
+	switch {
+	case check.Port != 0:
+	case header == fsm.ProxyV1:
+		r.announce = announcesNobodyV1
+	case header == fsm.ProxyV2:
+		r.announce = announcesNobodyV2
+	}
 	switch check.Type {
 	case fsm.CheckTCP:
 		if len(check.Receive) > maxReceive {
@@ -192,7 +213,7 @@ func (r *recipe) prober(address string) (Prober, error) {
 	}
 	p := prober{recipe: r, endpoints: endpoints, config: r.tls}
 	if r.check.Type != fsm.CheckGRPC && endpoints.host == "" && r.tls == nil && endpoints.last[0].Addr().Zone() == "" {
-		p.direct = &line{to: endpoints.last[0], reuses: r.reuses, speaks: r.check.Type == fsm.CheckHTTP}
+		p.direct = &line{to: endpoints.last[0], announce: r.announce, reuses: r.reuses, speaks: r.check.Type == fsm.CheckHTTP}
 	}
 	if r.tls != nil && r.tls.ServerName == "" {
 		p.config = r.tls.Clone()
@@ -214,15 +235,16 @@ type recipes struct {
 }
 
 // prober returns the prober of a pool's check for one of its backends.
-func (r *recipes) prober(pool string, check *fsm.Check, address string) (Prober, error) {
-	known := r.byPool[pool]
-	if known == nil || known.source != check && !reflect.DeepEqual(known.source, check) {
-		made, err := newRecipe(check, r.userAgent)
+func (r *recipes) prober(pool *fsm.Pool, address string) (Prober, error) {
+	name, check, header := pool.Name, pool.Spec.Check, pool.Spec.ProxyProtocol
+	known := r.byPool[name]
+	if known == nil || known.header != header || known.source != check && !reflect.DeepEqual(known.source, check) {
+		made, err := newRecipe(check, header, r.userAgent)
 		if err != nil {
 			return nil, err
 		}
 		known = made
-		r.byPool[pool] = made
+		r.byPool[name] = made
 	}
 	return known.prober(address)
 }

@@ -54,9 +54,9 @@ func TestKObserversProbeEachBackend(t *testing.T) {
 					o := newObserver(w)
 					o.self, o.observers = uid, threeOf
 					next := o.newProber
-					o.newProber = func(pool string, check *fsm.Check, address string) (Prober, error) {
+					o.newProber = func(pool *fsm.Pool, address string) (Prober, error) {
 						planned.Add(1)
-						return next(pool, check, address)
+						return next(pool, address)
 					}
 					worlds[uid], stops[uid] = w, run(t, o, r)
 				}

@@ -16,11 +16,12 @@ import (
 type name struct{ pool, backend string }
 
 // subject is what an opinion is about: one registration of a backend, with one
-// address and one check. What was learned about another subject of the same
-// name does not count.
+// address, one check and one PROXY header before that. What was learned about
+// another subject of the same name does not count.
 type subject struct {
 	uid        string
 	generation uint64
+	header     string // the pool's [fsm.PoolSpec.ProxyProtocol]
 }
 
 // target is a backend that this node probes. Times are on the observer's own

@@ -238,7 +238,7 @@ func observe(t testing.TB, r *registry, w *world) *Observer {
 
 func newObserver(w *world) *Observer {
 	o := New(Config{Self: "n1"})
-	o.newProber = func(_ string, _ *fsm.Check, address string) (Prober, error) { return fakeProber{w, address}, nil }
+	o.newProber = func(_ *fsm.Pool, address string) (Prober, error) { return fakeProber{w, address}, nil }
 	return o
 }
 
