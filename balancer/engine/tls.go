@@ -78,6 +78,7 @@ func (a *acceptor) secure(on exchange.Link, peer netip.Addr, t *ListenerTLS) exc
 			} else {
 				counters.FullHandshakes.Add(1)
 			}
+			over.SetServerName(state.ServerName)
 			if len(state.PeerCertificates) > 0 {
 				over.SetClientSubject(certificates.Subject(state.PeerCertificates[0]))
 			}

@@ -19,6 +19,8 @@ type answer struct {
 var (
 	noRoute = &answer{status: 404, reason: "Not Found", text: "no route matches this request",
 		count: func(c *Counters) *atomic.Uint64 { return &c.NoRoute }}
+	misdirected = &answer{status: 421, reason: "Misdirected Request", text: "the connection is for a server name whose routes do not take this request",
+		count: func(c *Counters) *atomic.Uint64 { return &c.NoRoute }}
 	noBackend = &answer{status: 503, reason: "Service Unavailable", text: "no backend is available for this request",
 		count: func(c *Counters) *atomic.Uint64 { return &c.NoBackend }}
 	badGateway = &answer{status: 502, reason: "Bad Gateway", text: "the backend broke off or sent no valid response",

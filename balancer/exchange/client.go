@@ -17,6 +17,7 @@ type Client struct {
 	listener *Listener
 	peer     netip.Addr
 	subject  string    // of the certificate that it has shown
+	name     string    // that its TLS asked for
 	x        *exchange // the request under way
 	own      *Private  // nil until needed
 	progress http1.Progress
@@ -48,7 +49,7 @@ const firstFlight = 10 * 1220
 func (l *Loop) NewClient(link Link, listener *Listener, peer netip.Addr) *Client {
 	c := &Client{loop: l, link: link, listener: listener, peer: peer}
 	l.Opened(listener)
-	c.subject = subjectOf(link)
+	c.secured()
 	c.deadline(listener.Settings.Load().ClientHead)
 	return c
 }
@@ -65,15 +66,14 @@ func (l *Loop) NewStream(link Link, listener *Listener, peer netip.Addr) *Client
 // the same link. Nothing of the first may be on the stack any more.
 func (c *Client) Renew(listener *Listener, peer netip.Addr) {
 	*c = Client{loop: c.loop, link: c.link, listener: listener, peer: peer, state: clientStream | clientLast}
-	c.subject = subjectOf(c.link)
+	c.secured()
 }
 
-// subjectOf is the subject of the certificate that a link's client has shown.
-func subjectOf(link Link) string {
-	if shown, ok := link.(ClientSubject); ok {
-		return shown.ClientSubject()
+// secured notes what is known of the client by TLS.
+func (c *Client) secured() {
+	if link, ok := c.link.(Secured); ok {
+		c.subject, c.name = link.ClientSubject(), link.ServerName()
 	}
-	return ""
 }
 
 // TooLarge answers a stream whose head was beyond the listener's limits.

@@ -24,12 +24,28 @@ func routable(buffer []byte, request *http1.Request) (path string, grown []byte,
 	return path, buffer, nil
 }
 
-// wanted is what is looked up for a request.
-func wanted(listener string, request *http1.Request, path string) table.Request {
+// wanted is what is looked up for a request that came over a connection for a
+// server name.
+func wanted(listener, serverName string, request *http1.Request, path string) table.Request {
 	return table.Request{
-		Listener: listener, Host: text(request.Host), Path: path,
+		Listener: listener, Host: text(request.Host), ServerName: serverName, Path: path,
 		Method: text(request.MethodText), Query: text(request.Query), Fields: fields{request},
 	}
+}
+
+// unrouted is the answer to a request that no route takes. Where one would, had the
+// connection been for another server name, the client may try again over one that is
+// (RFC 9110 section 15.5.20): browsers send requests for other names over a connection
+// whose certificate has those (RFC 9113 section 9.1.1).
+func unrouted(t *table.Table, settings *Settings, q *table.Request) *answer {
+	if settings.scheme() == "https" {
+		other := *q
+		other.AnyServerName = true
+		if t.Route(&other) != nil {
+			return misdirected
+		}
+	}
+	return noRoute
 }
 
 // ending is how a request ends that takes a route and that no backend gets.

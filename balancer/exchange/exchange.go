@@ -124,10 +124,10 @@ func (x *exchange) route(body []byte) {
 		return
 	}
 	view := l.world.View()
-	l.wanted = wanted(x.client.listener.Name, request, path)
+	l.wanted = wanted(x.client.listener.Name, x.client.name, request, path)
 	route := view.Table.Route(&l.wanted)
 	if route == nil {
-		x.answer(noRoute)
+		x.answer(unrouted(view.Table, x.settings, &l.wanted))
 		return
 	}
 	if x.routed = route; x.act(route) {

@@ -17,7 +17,7 @@ const (
 	OutcomeBackend   = "backend"    // a backend answers
 	OutcomeRedirect  = "redirect"   // another address is the answer
 	OutcomeResponse  = "response"   // the route's fixed response is
-	OutcomeNoRoute   = "no_route"   // no route matches: 404
+	OutcomeNoRoute   = "no_route"   // no route matches: 404, or 421 if one is for another server name
 	OutcomeNoBackend = "no_backend" // there is no backend to send it to: 503
 	OutcomeForbidden = "forbidden"  // the client may not use the route: 403
 	OutcomeLastHop   = "last_hop"   // Max-Forwards allows no further hop
@@ -135,7 +135,7 @@ func Explain(q *Question) *Explanation {
 	route, search := q.Table.Explain(&wanted)
 	e.Search = &search
 	if route == nil {
-		e.Outcome = outcomeOf(OutcomeNoRoute, noRoute, nil)
+		e.Outcome = outcomeOf(OutcomeNoRoute, unrouted(q.Table, q.Settings, &wanted), nil)
 		return e
 	}
 	e.routed(q, request, route)
@@ -169,7 +169,11 @@ func (q *Question) read() (request *http1.Request, looked table.Request, refused
 	if refused != nil {
 		return request, looked, refused
 	}
-	return request, wanted(q.Listener, request, path), nil
+	serverName := ""
+	if q.Settings.scheme() == "https" { // whoever asks for a host has its TLS ask for the same
+		serverName = table.RoutingHost(string(request.Host))
+	}
+	return request, wanted(q.Listener, serverName, request, path), nil
 }
 
 // outcomeOf is an answer of Evenkeel's own.

@@ -45,10 +45,14 @@ type Link interface {
 	Alive() bool
 }
 
-// ClientSubject is a link whose client may have shown a certificate.
-type ClientSubject interface {
-	// ClientSubject is its subject, as a field's value; "" if there is none.
+// Secured is a link whose client may speak TLS.
+type Secured interface {
+	// ClientSubject is the subject of the certificate that it has shown, as a
+	// field's value; "" if there is none.
 	ClientSubject() string
+	// ServerName is the name that it asked for, in any case and without a final dot;
+	// "" if it asked for none.
+	ServerName() string
 }
 
 // HandshakeError tells that a backend took the connection, and that nobody came

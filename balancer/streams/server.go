@@ -16,6 +16,7 @@ type Server struct {
 	listener *exchange.Listener
 	peer     netip.Addr
 	subject  string           // of the certificate that the client has shown
+	name     string           // that its TLS asked for
 	private  exchange.Private // connections to backends for its requests alone
 	conn     *http2.Conn
 	open     []*stream // those that the exchanges have not given up
@@ -50,8 +51,8 @@ func (s *Server) has(f serverState) bool { return s.state&f != 0 }
 func (l *Loop) NewServer(link exchange.Link, listener *exchange.Listener, peer netip.Addr) *Server {
 	settings := listener.Settings.Load()
 	s := &Server{loop: l, link: link, listener: listener, peer: peer}
-	if shown, ok := link.(exchange.ClientSubject); ok {
-		s.subject = shown.ClientSubject()
+	if over, ok := link.(exchange.Secured); ok {
+		s.subject, s.name = over.ClientSubject(), over.ServerName()
 	}
 	l.Exchanges.Opened(listener)
 	s.counters().Connections[exchange.SpokenHTTP2].Add(1)

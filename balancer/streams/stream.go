@@ -19,8 +19,11 @@ type stream struct {
 	place  int                // among the server's
 }
 
-// ClientSubject implements [exchange.ClientSubject].
+// ClientSubject implements [exchange.Secured].
 func (c *stream) ClientSubject() string { return c.server.subject }
+
+// ServerName implements [exchange.Secured].
+func (c *stream) ServerName() string { return c.server.name }
 
 // Private implements [exchange.Sharing].
 func (c *stream) Private() *exchange.Private { return &c.server.private }

@@ -29,6 +29,7 @@ type Link struct {
 	kept    []byte      // decrypted, and not consumed
 	early   []byte      // written before the handshake was done
 	subject string      // of the client's certificate
+	name    string      // that the client asked for
 	owed    int         // bytes of crypto/tls's own that may not have been sent yet
 	heard   int         // bytes of the handshake, or after a refusal
 	state   state
@@ -81,6 +82,12 @@ func (l *Link) ClientSubject() string { return l.subject }
 
 // SetClientSubject sets it; [Accept].Ready does.
 func (l *Link) SetClientSubject(subject string) { l.subject = subject }
+
+// ServerName is the name that the client asked for, "" if it asked for none.
+func (l *Link) ServerName() string { return l.name }
+
+// SetServerName sets it; [Accept].Ready does.
+func (l *Link) SetServerName(name string) { l.name = name }
 
 // own makes the loop's buffer of what is sent this link's.
 func (l *Link) own() {
