@@ -75,6 +75,10 @@ type Config struct {
 	// Keys opens the private keys of the registry's certificates. With nil those are
 	// of no use, and sessions of TLS are resumed on this node alone.
 	Keys Keys
+
+	// listenerShows and poolShows return why a certificate of the registry cannot be
+	// shown by them; nil where somebody else says what is shown.
+	listenerShows, poolShows func(name string) error
 }
 
 // Source gives the registry. Watch returns the present state, never nil, and a
@@ -94,7 +98,8 @@ type Balancer struct {
 	secure    *secure
 	started   time.Time
 	newest    atomic.Pointer[applied]
-	loaded    atomic.Bool // a table was made
+	state     atomic.Pointer[fsm.State] // of the newest table; nil before the first
+	loaded    atomic.Bool               // a table was made
 	served    atomic.Uint64
 	stopping  atomic.Bool
 }
@@ -219,4 +224,34 @@ func (b *Balancer) Ready() bool {
 
 // Listeners tells, by name, how this node's listeners are, those included that
 // were removed and still drain.
-func (b *Balancer) Listeners() map[string]ListenerStatus { return b.listeners.status() }
+func (b *Balancer) Listeners() map[string]ListenerStatus {
+	all, s := b.listeners.status(), b.state.Load()
+	if s == nil {
+		return all
+	}
+	for name, status := range all {
+		object := s.Listener(name)
+		if object == nil || status.State != StateListening {
+			continue
+		}
+		refuses, fault := b.secure.listenerFault(s, object)
+		if fault == nil {
+			continue
+		}
+		status.Error = fault.Error()
+		if refuses {
+			status.State, status.Error = StateFailed, "it refuses every handshake of TLS: "+status.Error
+		}
+		all[name] = status
+	}
+	return all
+}
+
+// PoolFaults tells, by pool, why this node does not speak TLS to its backends as the
+// registry says, such as that it cannot open the certificate's key.
+func (b *Balancer) PoolFaults() map[string]string {
+	if s := b.state.Load(); s != nil {
+		return b.secure.poolFaults(s)
+	}
+	return nil
+}

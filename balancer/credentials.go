@@ -40,10 +40,10 @@ func (c *Config) setTLS() {
 	}
 	made := newCredentials(keys, c.Logger)
 	if c.ListenerTLS == nil {
-		c.ListenerTLS = made.listener
+		c.ListenerTLS, c.listenerShows = made.listener, made.fault
 	}
 	if c.PoolTLS == nil {
-		c.PoolTLS = made.pool
+		c.PoolTLS, c.poolShows = made.pool, made.fault
 	}
 }
 
@@ -65,6 +65,7 @@ type credentials struct {
 type opened struct {
 	object *fsm.Certificate
 	parsed *certificates.Certificate
+	err    error // why parsed is nil
 }
 
 func newCredentials(keys Keys, logger *slog.Logger) *credentials {
@@ -183,7 +184,7 @@ func (c *credentials) open(s *fsm.State, name string, rekeyed bool) {
 	case object == last.object && (last.parsed != nil || !rekeyed):
 		return
 	case last.parsed != nil && object.Spec == last.object.Spec: // its labels changed
-		c.opened[name] = opened{object, last.parsed}
+		c.opened[name] = opened{object: object, parsed: last.parsed}
 		return
 	}
 	key, err := c.keys.PrivateKey(s, object)
@@ -192,7 +193,18 @@ func (c *credentials) open(s *fsm.State, name string, rekeyed bool) {
 		parsed, err = certificates.Parse(name, object.Spec.Chain, key)
 	}
 	c.note("certificate "+name, err, "certificate cannot be used on this node", "certificate", name)
-	c.opened[name] = opened{object, parsed}
+	c.opened[name] = opened{object, parsed, err}
+}
+
+// fault returns why a certificate is of no use on this node, or nil.
+func (c *credentials) fault(name string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	one, known := c.opened[name]
+	if !known {
+		return errors.New("the registry has none of that name")
+	}
+	return one.err
 }
 
 func (c *credentials) openTickets(s *fsm.State) [][]byte {

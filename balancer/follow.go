@@ -35,6 +35,7 @@ func (b *Balancer) follow(ctx context.Context, source Source) error {
 			if listenersChanged(last, state) {
 				b.listeners.want(addresses(state, b.config.Bind, b.config.ListenerAddrs))
 			}
+			b.state.Store(state)
 			b.loaded.Store(true)
 			b.served.Store(state.Revision())
 		}
@@ -46,6 +47,7 @@ func (b *Balancer) follow(ctx context.Context, source Source) error {
 		case <-said:
 		case <-b.resolver.News():
 		case <-b.ejector.Woken():
+		case <-b.secure.changed:
 		case <-timer.C:
 		case <-ctx.Done():
 			return nil

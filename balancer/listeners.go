@@ -41,12 +41,13 @@ const (
 // ListenerStatus is how a listener is on this node.
 type ListenerStatus struct {
 	// State is [StateListening]; [StateFailed] if its address could not be
-	// opened, which is tried again and again; or [StateDraining] if it was
-	// removed and has connections.
+	// opened, which is tried again and again, or it refuses every handshake for want
+	// of a certificate; or [StateDraining] if it was removed and has connections.
 	State string `json:"state"`
 	// Address is the bound address, or the wanted one of a failed listener.
 	Address string `json:"address"`
-	// Error says why a listener failed and what to do.
+	// Error says why a listener failed and what to do, or what of its certificates
+	// this node cannot show.
 	Error string `json:"error,omitempty"`
 }
 

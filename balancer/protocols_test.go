@@ -171,7 +171,11 @@ func TestAListenerWhoseKeysCannotBeOpenedRefusesHandshakesUntilTheyCan(t *testin
 	}
 	r.do(wrap("s1"), certificatePut("a", chain, key), httpsListener("web", nil))
 	n := run(t, Config{Keys: keys}, r)
-	address := n.listening("web")
+	web := func() ListenerStatus { return n.Listeners()["web"] }
+	eventually(t, "it says why it refuses", func() bool {
+		return web().State == StateFailed && strings.Contains(web().Error, `certificate "a" cannot be shown: no secret of this node opens it`)
+	})
+	address := web().Address
 	client := clientOf(t, address, "a.test", false, chain)
 	if _, err := client.Get("https://a.test/"); err == nil || !strings.Contains(err.Error(), "tls: ") {
 		t.Errorf("without its key a certificate was shown: %v", err)
@@ -179,6 +183,8 @@ func TestAListenerWhoseKeysCannotBeOpenedRefusesHandshakesUntilTheyCan(t *testin
 	if !strings.Contains(n.log.String(), "no secret of this node opens it") {
 		t.Error("nobody is told why")
 	}
+	r.do(fsm.Put{Name: "p", Spec: fsm.PoolSpec{Strategy: fsm.StrategyRoundRobin, TLS: &fsm.PoolTLS{Certificate: "a", Insecure: true}}})
+	eventually(t, "so does the pool", func() bool { return strings.Contains(n.PoolFaults()["p"], "no secret of this node opens it") })
 	keys.locked.Store(false)
 	r.do(wrap("s2"))
 	eventually(t, "the key is opened", func() bool {
@@ -188,6 +194,50 @@ func TestAListenerWhoseKeysCannotBeOpenedRefusesHandshakesUntilTheyCan(t *testin
 		}
 		return err == nil
 	})
+	if web().State != StateListening || web().Error != "" || len(n.PoolFaults()) > 0 {
+		t.Errorf("it says %+v, the pool %v", web(), n.PoolFaults())
+	}
+	keys.locked.Store(true)
+	other, otherKey := ownCertificate(t, "b.test")
+	r.do(certificatePut("b", other, otherKey))
+	eventually(t, "it says which one it cannot show", func() bool {
+		return web().State == StateListening && strings.Contains(web().Error, `certificate "b" cannot be shown`)
+	})
+}
+
+func TestAListenerWithoutACertificateSaysSo(t *testing.T) {
+	r := withBackend(t, backend(t, tellScheme))
+	r.do(httpsListener("web", nil))
+	n := run(t, Config{Keys: new(openKeys)}, r)
+	eventually(t, "it says so", func() bool {
+		status := n.Listeners()["web"]
+		return status.State == StateFailed && strings.Contains(status.Error, "there is no certificate to show")
+	})
+	chain, key := ownCertificate(t, "a.test")
+	r.do(certificatePut("a", chain, key))
+	n.listening("web")
+}
+
+func TestACertificateForNoRouteIsWarnedOf(t *testing.T) {
+	r := withBackend(t, backend(t, tellScheme))
+	chain, key := ownCertificate(t, "a.test")
+	route := func(host string) fsm.Put {
+		return fsm.Put{Name: "r", Spec: fsm.RouteSpec{Match: fsm.RouteMatch{Host: host}, Pools: []fsm.WeightedPool{{Name: "p", Weight: 1}}}}
+	}
+	r.do(certificatePut("a", chain, key), httpsListener("web", nil), route("a.test"))
+	n := run(t, Config{Keys: new(openKeys)}, r)
+	n.listening("web")
+	warned := func() bool { return strings.Contains(n.log.String(), "certificate=a fault=no-name") }
+	eventually(t, "the certificate is looked at", func() bool {
+		n.secure.mu.Lock()
+		defer n.secure.mu.Unlock()
+		return n.secure.told["a"] == "expires soon" // it has an hour
+	})
+	n.secure.mu.Lock()
+	n.secure.looked = time.Time{}
+	n.secure.mu.Unlock()
+	r.do(route("other.test"))
+	eventually(t, "it is warned of", warned)
 }
 
 func TestASessionOfTLSIsResumedOnAnotherNode(t *testing.T) {

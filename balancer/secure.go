@@ -1,6 +1,8 @@
 package balancer
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -28,6 +30,7 @@ type secure struct {
 	config  *Config
 	engine  *engine.Engine
 	stapler *certificates.Stapler
+	changed chan struct{} // has one after other certificates came into use
 
 	mu        sync.Mutex // guards the fields below
 	listeners map[string]*listenerTLS
@@ -40,16 +43,19 @@ type secure struct {
 type listenerTLS struct {
 	settings certificates.Settings
 	made     *engine.ListenerTLS
+	err      error // why made is not what settings say
+	refuses  bool  // made refuses every handshake
 }
 
 type poolTLS struct {
 	settings certificates.UpstreamSettings
 	made     *certificates.Upstream
+	err      error // why made is not what settings say
 }
 
 func newSecure(config *Config) *secure {
 	return &secure{
-		config: config, stapler: certificates.NewStapler(config.Logger),
+		config: config, stapler: certificates.NewStapler(config.Logger), changed: make(chan struct{}, 1),
 		listeners: map[string]*listenerTLS{}, pools: map[string]*poolTLS{}, told: map[string]string{},
 	}
 }
@@ -76,15 +82,16 @@ func (s *secure) listener(state *fsm.State, object *fsm.Listener) *engine.Listen
 	config, err := certificates.Server(settings)
 	switch {
 	case err == nil:
-		next.made = s.engine.NewListenerTLS(config)
+		next.made, next.refuses = s.engine.NewListenerTLS(config), len(settings.Certificates) == 0
 	case last != nil:
-		next.made = last.made
+		next.made, next.refuses = last.made, last.refuses
 	default:
+		next.refuses = true
 		if config, none := certificates.Server(certificates.Settings{Listener: object.Name}); none == nil {
 			next.made = s.engine.NewListenerTLS(config)
 		}
 	}
-	if err != nil {
+	if next.err = err; err != nil {
 		s.config.Logger.Error("listener cannot speak TLS as it is told", "listener", object.Name, "error", err)
 	}
 	s.listeners[object.Name] = next
@@ -109,7 +116,7 @@ func (s *secure) pool(state *fsm.State, object *fsm.Pool) *certificates.Upstream
 	var err error
 	if next.made, err = certificates.NewUpstream(settings); err != nil {
 		s.config.Logger.Error("backends cannot be spoken to by TLS as the pool says", "pool", object.Name, "error", err)
-		next.made = certificates.NoUpstream()
+		next.made, next.err = certificates.NoUpstream(), err
 		if last != nil {
 			next.made = last.made
 		}
@@ -118,10 +125,14 @@ func (s *secure) pool(state *fsm.State, object *fsm.Pool) *certificates.Upstream
 	return next.made
 }
 
-// follow has staples fetched for what is in use. mu is held.
+// follow has staples fetched for what is in use, and that looked at soon. mu is held.
 func (s *secure) follow() {
 	s.stapler.Follow(s.inUse())
 	s.looked = time.Time{}
+	select {
+	case s.changed <- struct{}{}:
+	default: // a look is due already
+	}
 }
 
 // inUse are the certificates of all listeners, in the order of their names. mu is
@@ -158,9 +169,10 @@ func (s *secure) look(state *fsm.State, now time.Time) {
 	}
 	s.looked = now
 	still := map[string]string{}
+	hosts := s.hosts(state)
 	for _, c := range s.inUse() {
 		fault := ""
-		if faults := c.Faults(now); len(faults) > 0 {
+		if faults := c.Faults(now, hosts[c]...); len(faults) > 0 {
 			fault = faults[0].Kind
 		} else if c.NotAfter.Sub(now) < expiresSoon {
 			fault = "expires soon"
@@ -172,6 +184,101 @@ func (s *secure) look(state *fsm.State, now time.Time) {
 		still[c.Name] = fault
 	}
 	s.told = still
+}
+
+// hosts are, by certificate, those of the routes of all listeners that show it; none
+// of one that is for any route's, or also for backends. mu is held.
+func (s *secure) hosts(state *fsm.State) map[*certificates.Certificate][]string {
+	names := state.ServerNames(nil)
+	all, free := map[*certificates.Certificate][]string{}, map[*certificates.Certificate]bool{}
+	for name, l := range s.listeners {
+		for _, c := range l.settings.Certificates {
+			all[c] = append(all[c], names[name].Names...)
+			free[c] = free[c] || names[name].Any
+		}
+	}
+	for _, p := range s.pools {
+		free[p.settings.Certificate] = true
+	}
+	maps.DeleteFunc(all, func(c *certificates.Certificate, _ []string) bool { return free[c] })
+	return all
+}
+
+// listenerFault returns why a listener that is of protocol https does not speak TLS as
+// the registry says, and whether it refuses all handshakes for that.
+func (s *secure) listenerFault(state *fsm.State, object *fsm.Listener) (refuses bool, fault error) {
+	s.mu.Lock()
+	l := s.listeners[object.Name]
+	s.mu.Unlock()
+	if l == nil {
+		return false, nil
+	}
+	faults := []error{l.err}
+	if s.config.listenerShows == nil {
+		return l.refuses, joined(faults)
+	}
+	wanted := object.Spec.EffectiveTLS().Certificates
+	if object.Spec.ShowsAll() {
+		for c := range state.Certificates() {
+			wanted = append(wanted, c.Name)
+		}
+	}
+	left := 0
+	for _, name := range wanted {
+		err := s.config.listenerShows(name)
+		switch {
+		case err == nil:
+		case len(faults) <= maxFaultsTold:
+			faults = append(faults, fmt.Errorf("certificate %q cannot be shown: %w", name, err))
+		default:
+			left++
+		}
+	}
+	if left > 0 {
+		faults = append(faults, fmt.Errorf("nor can %d more", left))
+	}
+	if len(wanted) == 0 {
+		faults = append(faults, errors.New("there is no certificate to show: write one, PUT /v1/certificates/NAME"))
+	}
+	return l.refuses, joined(faults)
+}
+
+// maxFaultsTold bounds how many certificates a fault names.
+const maxFaultsTold = 3
+
+// joined is errors.Join on one line.
+func joined(faults []error) error {
+	var texts []string
+	for _, fault := range faults {
+		if fault != nil {
+			texts = append(texts, fault.Error())
+		}
+	}
+	if len(texts) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(texts, "; "))
+}
+
+// poolFaults returns why pools do not speak TLS to their backends as the registry
+// says, by pool.
+func (s *secure) poolFaults(state *fsm.State) map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := map[string]string{}
+	for name, p := range s.pools {
+		faults := []error{p.err}
+		if object := state.Pool(name); object != nil && object.Spec.TLS != nil && object.Spec.TLS.Certificate != "" && s.config.poolShows != nil {
+			shown := object.Spec.TLS.Certificate
+			if err := s.config.poolShows(shown); err != nil {
+				faults = append(faults, fmt.Errorf("certificate %q cannot be shown to backends: %w", shown, err))
+			}
+		}
+		if fault := joined(faults); fault != nil {
+			all[name] = fault.Error()
+		}
+	}
+	return all
 }
 
 // CertificateStatus is how a certificate is that this node shows.

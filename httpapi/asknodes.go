@@ -28,6 +28,7 @@ type nodeHealth struct {
 	err     error
 	cutOff  bool
 	leftOff int
+	faults  map[string]string // of TLS to the backends of pools
 	// What it said, by the backend's UID: a read looks up every backend of every
 	// pool on every node.
 	opinions  map[string]Opinion
@@ -39,7 +40,7 @@ type nodeHealth struct {
 // indexed returns a node's answer without whose it is.
 func indexed(local LocalHealth) nodeHealth {
 	n := nodeHealth{
-		cutOff: local.CutOff, leftOff: local.LeftOff, opinions: make(map[string]Opinion, len(local.Opinions)),
+		cutOff: local.CutOff, leftOff: local.LeftOff, faults: local.PoolFaults, opinions: make(map[string]Opinion, len(local.Opinions)),
 		vetoes: make(map[string]Veto, len(local.Vetoes)), ejections: make(map[string]Ejection, len(local.Ejections)),
 	}
 	n.uses = make(map[string]use, len(local.Uses))

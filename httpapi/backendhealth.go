@@ -207,7 +207,7 @@ func (a *API) healthOf(w http.ResponseWriter, r *http.Request, backend string) (
 		}
 		question.Backend = b.Meta.UID
 	}
-	return newHealthReader(a.viewer(), by, s, pool, a.ask(r.Context(), question)), b, nil
+	return newHealthReader(a.viewer(by), by, s, pool, a.ask(r.Context(), question)), b, nil
 }
 
 func (a *API) backendHealth(w http.ResponseWriter, r *http.Request) (any, error) {
@@ -231,7 +231,7 @@ func (a *API) poolHealth(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	view := poolHealthView{poolSummary: h.summary(), Items: []backendHealthView{}, Nodes: askedNodes(h.viewer, h.nodes), Revision: h.state.Revision()}
+	view := poolHealthView{poolSummary: h.summary(), Items: []backendHealthView{}, Nodes: askedNodes(h.viewer, h.nodes, h.pool.Name), Revision: h.state.Revision()}
 	for _, b := range h.shown {
 		view.Items = append(view.Items, h.view(b))
 	}

@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -40,6 +41,7 @@ type certificateDocument struct {
 // [authorized.seal], so that it holds however a certificate is written.
 func certificates() *resource {
 	res := describe("/v1/certificates", unfiltered((*fsm.State).Certificates), certificateStatus)
+	res.shape.members["status"] = shapeOf(reflect.TypeFor[certificateView]())
 	res.newSpec = func() any { return &certificateDocument{} }
 	res.spec = func(pointer any) fsm.Spec {
 		doc := pointer.(*certificateDocument)
@@ -203,20 +205,27 @@ type certificateView struct {
 	Key string `json:"key"`
 	// Fingerprint is the SHA-256 of the certificate, in hexadecimal digits.
 	Fingerprint string `json:"fingerprint"`
+	// ExpiresInSeconds is until not_after, negative after it.
+	ExpiresInSeconds int64  `json:"expires_in_seconds"`
+	UsedBy           usedBy `json:"used_by"`
+	// Warnings are what is, or soon will be, wrong with it where it is used.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
-func certificateStatus(_ *viewer, o *fsm.Certificate) any {
-	view := certificateView{Names: []string{}}
-	leaf := leafOf(o.Spec.Chain)
+func certificateStatus(v *viewer, o *fsm.Certificate) any {
+	used := v.tls().usedBy[o.Name]
+	view := certificateView{
+		Names: []string{}, UsedBy: usedBy{append([]string{}, used.Listeners...), append([]string{}, used.Pools...)},
+		Warnings: v.certificateWarnings(o, time.Now()),
+	}
+	leaf := v.chains.of(v.nodes(), o).leaf()
 	if leaf == nil {
 		return view
 	}
+	view.ExpiresInSeconds = int64(time.Until(leaf.NotAfter).Seconds())
 	view.Subject, view.Issuer, view.Key = leaf.Subject.String(), leaf.Issuer.String(), kindOfKey(leaf)
 	view.NotBefore, view.NotAfter = leaf.NotBefore.UTC(), leaf.NotAfter.UTC()
-	view.Names = append(view.Names, leaf.DNSNames...)
-	for _, address := range leaf.IPAddresses {
-		view.Names = append(view.Names, address.String())
-	}
+	view.Names = certificateNames(leaf)
 	sum := sha256.Sum256(leaf.Raw)
 	view.Fingerprint = hex.EncodeToString(sum[:])
 	return view

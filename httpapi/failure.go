@@ -98,7 +98,7 @@ func keyReused(want *wanted) error {
 func (a *API) stale(w *write, detail string) error {
 	p := problem.New(problem.PreconditionFailed, "%s", detail)
 	if current := w.want.by.find(a.config.Cluster.State(), w.ref); current != nil {
-		p.Current = w.res.render(a.viewer(), current)
+		p.Current = w.res.render(a.viewer(w.want.by), current)
 		p.With("ETag", etag(current))
 	}
 	return p

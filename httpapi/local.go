@@ -31,6 +31,9 @@ type LocalHealth struct {
 	// Uses are what it does with the backends of the pool that is asked about, which
 	// is as its table has them. A build that does not tell is reckoned by standing.go.
 	Uses []Use `json:"uses,omitempty"`
+	// PoolFaults are, by pool, why the node does not speak TLS to its backends as the
+	// registry says.
+	PoolFaults map[string]string `json:"pool_faults,omitempty"`
 	// LeftOff is how many entries there were beyond 5,000 of each kind and 1.5 MiB
 	// of all. Texts of over 200 bytes are cut.
 	LeftOff int `json:"left_off,omitempty"`
@@ -133,6 +136,9 @@ func (l LocalHealth) about(q healthQuestion, s *fsm.State) LocalHealth {
 	room := room{bytes: maxLocalBytes}
 	part.Vetoes = fitting(&room, l.Vetoes, func(v Veto) bool { return asked(pools[v.UID]) })
 	part.Ejections = fitting(&room, l.Ejections, func(e Ejection) bool { return asked(e.Pool) })
+	if fault := l.PoolFaults[q.Pool]; fault != "" {
+		part.PoolFaults = map[string]string{q.Pool: clip(fault)}
+	}
 	if q.Pool != "" {
 		if l.UsesOf != nil {
 			l.Uses = l.UsesOf(q.Pool, q.Backend)

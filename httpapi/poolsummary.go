@@ -124,12 +124,15 @@ type askedNode struct {
 	// Error is why it did not answer; LeftOff is how many entries it left out.
 	Error   string `json:"error,omitempty"`
 	LeftOff int    `json:"left_off,omitempty"`
+	// TLSError is why it does not speak TLS to the pool's backends as the pool says.
+	TLSError string `json:"tls_error,omitempty"`
 }
 
-func askedNodes(v *viewer, nodes []nodeHealth) []askedNode {
+// askedNodes are the nodes, and what each has to say of one pool; "" for all pools.
+func askedNodes(v *viewer, nodes []nodeHealth, pool string) []askedNode {
 	views := []askedNode{}
 	for _, n := range nodes {
-		views = append(views, askedNode{v.name(n.member.UID), n.member.UID, n.err == nil, n.cutOff, n.why(), n.leftOff})
+		views = append(views, askedNode{v.name(n.member.UID), n.member.UID, n.err == nil, n.cutOff, n.why(), n.leftOff, n.faults[pool]})
 	}
 	return views
 }
@@ -140,12 +143,12 @@ func (a *API) health(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	nodes, v := a.ask(r.Context(), healthQuestion{}), a.viewer()
+	nodes, v := a.ask(r.Context(), healthQuestion{}), a.viewer(principalOf(r))
 	view := struct {
 		Items    []poolSummary `json:"items"`
 		Nodes    []askedNode   `json:"nodes"`
 		Revision uint64        `json:"revision"`
-	}{[]poolSummary{}, askedNodes(v, nodes), s.Revision()}
+	}{[]poolSummary{}, askedNodes(v, nodes, ""), s.Revision()}
 	for pool := range s.Pools() {
 		if principalOf(r).sees(pool) {
 			view.Items = append(view.Items, newHealthReader(v, principalOf(r), s, pool, nodes).summary())

@@ -149,7 +149,7 @@ func (a *API) read(res *resource) handlerFunc {
 
 // readViewer asks the nodes if the kind's status comes from them and is wanted.
 func (a *API) readViewer(r *http.Request, res *resource, fields *selection) *viewer {
-	v := a.viewer()
+	v := a.viewer(principalOf(r))
 	if res.reports && fields.wants("status") {
 		v.reports = a.reports(r.Context())
 	}

@@ -40,14 +40,14 @@ func (a *API) renderedBody(r *http.Request, res *resource, o fsm.AnyObject) ([]b
 	if res.reports {
 		return encode(res.render(a.readViewer(r, res, nil), o))
 	}
-	slot := a.rendered.slot(o.Ref())
-	if kept := slot.Load(); kept != nil && kept.object == o && (len(kept.names) == 0 || kept.holds(a.viewer())) {
+	slot, alone := a.rendered.slot(o.Ref()), a.standsAlone(o)
+	if kept := slot.Load(); kept != nil && kept.object == o && alone && (len(kept.names) == 0 || kept.holds(a.viewer(nil))) {
 		return kept.body, nil
 	}
-	v := a.viewer()
+	v := a.viewer(principalOf(r))
 	v.keeps = true
 	body, err := encode(res.render(v, o))
-	if err == nil && len(body) <= maxRendering && !drains(o) {
+	if err == nil && len(body) <= maxRendering && alone && !drains(o) {
 		slot.Store(&rendering{object: o, names: v.told, body: body})
 	}
 	return body, err

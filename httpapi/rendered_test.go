@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -26,7 +27,7 @@ func TestAKeptRenderingIsOfTheObjectAndTheNamesAsTheyAre(t *testing.T) {
 	res := a.resource(fsm.KindBackend)
 	backend := &fsm.Backend{Pool: "web", Name: "b", Status: fsm.BackendStatus{Votes: []fsm.Vote{{Observer: "u1", Health: fsm.HealthUp}}}}
 	render := func(o *fsm.Backend) string {
-		body, err := a.renderedBody(nil, res, o)
+		body, err := a.renderedBody(httptest.NewRequest("GET", "/", nil), res, o)
 		if err != nil {
 			t.Fatal(err)
 		}

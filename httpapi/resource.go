@@ -47,9 +47,11 @@ func resources() []*resource {
 	backends.inPool = true
 	backends.shape = objectShape(true, reflect.TypeFor[fsm.BackendSpec](), reflect.TypeFor[backendView]())
 	backends.readableName = func(spec fsm.Spec) string { return addressName(spec.(fsm.BackendSpec).Address) }
+	routes := describe("/v1/routes", unfiltered((*fsm.State).Routes), routeStatus)
+	routes.shape.members["status"] = shapeOf(reflect.TypeFor[routeView]())
 	return []*resource{
 		listeners,
-		describe("/v1/routes", unfiltered((*fsm.State).Routes), agreedStatus[fsm.RouteSpec, fsm.NoStatus]),
+		routes,
 		describe("/v1/pools", unfiltered((*fsm.State).Pools), agreedStatus[fsm.PoolSpec, fsm.PoolStatus]),
 		backends,
 		certificates(),

@@ -89,7 +89,7 @@ func detailOf(faults []fsm.Fault) string { return problem.Invalid(faults).Detail
 
 // addCurrents shows the objects whose conditions do not hold as they are.
 func (a *API) addCurrents(p *problem.Problem, want *wanted, refusal *fsm.Error, steps []fsm.Step, at func(step int) string) {
-	s, v := a.config.Cluster.State(), a.viewer()
+	s, v := a.config.Cluster.State(), a.viewer(want.by)
 	p.Currents = map[string]any{}
 	first := len(steps)
 	for _, fault := range refusal.Faults {

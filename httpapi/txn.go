@@ -179,7 +179,7 @@ type stepView struct {
 func (a *API) answerSteps(rw http.ResponseWriter, want *wanted, p performed, refs []fsm.Ref) error {
 	rw.Header().Set("Content-Type", "application/json")
 	out := bufio.NewWriterSize(rw, listBuffer)
-	encoder, v, s := json.NewEncoder(out), a.viewer(), a.config.Cluster.State()
+	encoder, v, s := json.NewEncoder(out), a.viewer(want.by), a.config.Cluster.State()
 	fmt.Fprintf(out, `{"revision":%d,"results":[`, p.Revision) // bufio keeps its first error for Flush
 	for n, ref := range refs {
 		if n > 0 {

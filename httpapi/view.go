@@ -37,6 +37,10 @@ type viewer struct {
 	// told are the names that were asked for, if they are kept.
 	told  []toldName
 	keeps bool
+	// by is who reads: what it does not see is not told of other objects either.
+	by     *principal
+	chains *chains
+	index  *tlsIndex // nil until somebody asks
 }
 
 // toldName is the name of a node.
@@ -48,9 +52,9 @@ type nodeReport struct {
 	answered bool
 }
 
-// viewer returns one that has asked no node.
-func (a *API) viewer() *viewer {
-	return &viewer{nodes: a.config.Cluster.State, members: a.config.Cluster.Members}
+// viewer returns one that has asked no node, for whoever reads.
+func (a *API) viewer(by *principal) *viewer {
+	return &viewer{nodes: a.config.Cluster.State, members: a.config.Cluster.Members, by: by, chains: &a.chains}
 }
 
 // name returns what a node is called: as the registry has it, else as the node says
@@ -100,20 +104,24 @@ func agreedStatus[S fsm.Spec, T any](_ *viewer, o *fsm.Object[S, T]) any { retur
 // listenersView is a listener's status: how it fares on each node.
 type listenersView struct {
 	Nodes map[string]ListenerStatus `json:"nodes"`
+	// Warnings are what clients will find wrong with its certificates.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // ListenerStatus is how one listener fares on one node.
 type ListenerStatus struct {
-	// State is "listening", "failed", "draining", or, of a node that did not
-	// answer or does not know the listener yet, "unknown".
+	// State is "listening", "failed" if it does not, or refuses every handshake of
+	// TLS, "draining", or, of a node that did not answer or does not know the listener
+	// yet, "unknown".
 	State string `json:"state"`
 	// Address is where the node listens, or was told to.
 	Address string `json:"address,omitempty"`
-	Error   string `json:"error,omitempty"`
+	// Error is why it failed, or what of its certificates the node cannot show.
+	Error string `json:"error,omitempty"`
 }
 
 func listenerStatus(v *viewer, o *fsm.Listener) any {
-	view := listenersView{Nodes: map[string]ListenerStatus{}}
+	view := listenersView{Nodes: map[string]ListenerStatus{}, Warnings: v.listenerWarnings(o)}
 	for uid, report := range v.reports {
 		if v.member(uid).Witness {
 			continue

@@ -62,11 +62,11 @@ func (a *API) waitServed(rw http.ResponseWriter, r *http.Request, want *wanted, 
 	defer cancel()
 	uids := []string{a.config.Cluster.UID()}
 	if want.wait == waitAll {
-		uids = a.viewer().serving()
+		uids = a.viewer(nil).serving()
 	}
 	late := a.lagging(ctx, uids, revision)
 	ended := want.wait
-	v, names := a.viewer(), []string{}
+	v, names := a.viewer(nil), []string{}
 	for _, uid := range late { // one that died meanwhile is as one that was dead before
 		if uid == a.config.Cluster.UID() || slices.Contains(v.serving(), uid) {
 			names = append(names, v.name(uid))
@@ -121,7 +121,7 @@ func (a *API) awaitNode(ctx context.Context, uid string, revision uint64) bool {
 		case err != nil:
 			a.config.Logger.Debug("a node did not tell what it serves", "uid", uid, "error", err)
 		}
-		if !own && !slices.Contains(a.viewer().serving(), uid) {
+		if !own && !slices.Contains(a.viewer(nil).serving(), uid) {
 			return false
 		}
 		select {

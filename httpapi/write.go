@@ -188,7 +188,7 @@ func (a *API) written(rw http.ResponseWriter, r *http.Request, w *write, p perfo
 		rw.Header().Set("Location", w.res.path(w.ref))
 	}
 	rw.Header().Set("ETag", etag(o))
-	view := w.res.render(a.viewer(), o)
+	view := w.res.render(a.viewer(w.want.by), o)
 	view.Token = w.want.by.issued
 	return writeJSON(rw, status, view)
 }

@@ -55,6 +55,7 @@ func localHealth(observer *health.Observer, traffic *balancer.Balancer) httpapi.
 	local, _ := observer.WatchLocal()
 	all := httpapi.LocalHealth{
 		CutOff:     local.CutOff,
+		PoolFaults: traffic.PoolFaults(),
 		OpinionsOf: func(pool, uid string) []httpapi.Opinion { return opinions(observer, pool, uid) },
 		UsesOf:     func(pool, uid string) []httpapi.Use { return uses(traffic, pool, uid) },
 	}
