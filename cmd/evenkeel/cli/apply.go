@@ -221,9 +221,12 @@ func (a *App) exportCommand() *cobra.Command {
 	return cmd
 }
 
-// kindFlag adds --kind, and returns what reads it.
-func kindFlag(cmd *cobra.Command) func() ([]fsm.Kind, error) {
+// kindFlag adds --kind for the kinds of a manifest and for more, and returns what reads it.
+func kindFlag(cmd *cobra.Command, more ...fsm.Kind) func() ([]fsm.Kind, error) {
 	known := []string{string(fsm.KindListener), string(fsm.KindRoute), string(fsm.KindPool), string(fsm.KindBackend)}
+	for _, kind := range more {
+		known = append(known, string(kind))
+	}
 	given := cmd.Flags().StringSlice("kind", nil, "only this kind: "+strings.Join(known, ", ")+" (repeatable)")
 	// The error is for a flag that does not exist.
 	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(known, cobra.ShellCompDirectiveNoFileComp))
