@@ -29,7 +29,7 @@ down: ## remove what `make up` made, the volumes too
 
 ## Test
 
-.PHONY: test race lint fuzz e2e compose faults mix ci
+.PHONY: test race lint fuzz e2e e2e-clients compose faults mix ci
 test: ## all tests
 	go test ./...
 
@@ -38,6 +38,9 @@ race: ## all tests with the race detector, as CI runs them
 
 e2e: ## only the scenarios with real processes
 	go test -count=1 -v ./e2e
+
+e2e-clients: ## clients that others wrote (gRPC, WebSocket, h2spec, curl, h2load, openssl, PostgreSQL, Redis), in three minutes
+	cd e2e/tools && EVENKEEL_CLIENTS=1 go test -count=1 -timeout 20m -v .
 
 compose: ## only the scenario with docker compose
 	go test -count=1 -v ./e2e/compose

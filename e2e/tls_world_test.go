@@ -30,9 +30,7 @@ func startSecured(t *testing.T, authority *harness.Authority, listener map[strin
 	t.Helper()
 	s := &secured{authority: authority, listening: map[string]string{}, Cluster: harness.Prepare(t, harness.Options{Nodes: 3})}
 	for _, node := range s.Nodes {
-		address := harness.FreeAddress(t)
-		s.listening[node.Name] = address
-		node.Extra = append(node.Extra, "--listener-addr", "secure="+address)
+		s.listening[node.Name] = node.Listen(t, "secure")
 		node.Start(t)
 	}
 	s.WaitFormed(t)

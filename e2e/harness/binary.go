@@ -29,11 +29,17 @@ func newWorkshop() *workshop {
 	return w
 }
 
-// build builds the module around source, "" is this one.
+// build builds the module around source, "" is this one, also for tests of a
+// module that takes it from there.
 func (w *workshop) build(name, source, env string, flags ...string) (string, error) {
 	dir, err := w.dir()
 	if err != nil {
 		return "", err
+	}
+	if source == "" {
+		if source, err = output("go", "list", "-m", "-f", "{{.Dir}}", "evenkeel"); err != nil {
+			return "", err
+		}
 	}
 	binary := filepath.Join(dir, name)
 	args := append([]string{"build", "-o", binary}, flags...)
@@ -108,6 +114,25 @@ func Main(m *testing.M) int {
 func Binary(t testing.TB) string {
 	t.Helper()
 	binary, err := shop.plain()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return binary
+}
+
+// Tool returns the path of a program of another module, which the module around
+// the working directory names as a tool of its.
+func Tool(t testing.TB, name, importPath string) string {
+	t.Helper()
+	binary, err := shop.other(name, func() (string, error) {
+		dir, err := shop.dir()
+		if err != nil {
+			return "", err
+		}
+		binary := filepath.Join(dir, name)
+		_, err = output("go", "build", "-o", binary, importPath)
+		return binary, err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,6 +39,15 @@ func (n *Node) Settle(at Site) {
 	n.Extra = append(n.Extra, "--insecure-api") // the namespaces are the test's
 }
 
+// Listen gives the node an address of its own for a listener, before its next
+// start, and returns it.
+func (n *Node) Listen(t testing.TB, listener string) string {
+	t.Helper()
+	address := FreeAddress(t)
+	n.Extra = append(n.Extra, "--listener-addr", listener+"="+address)
+	return address
+}
+
 // Args returns the node's command line.
 func (n *Node) Args() []string {
 	args := []string{"serve", "--name", n.Name, "--data-dir", n.Dir, "--api-addr", n.Address,
