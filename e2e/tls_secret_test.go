@@ -106,7 +106,7 @@ func TestNoPrivateKeyIsShownOrWrittenByAnyNode(t *testing.T) {
 	s.WaitSame(t)
 	for _, node := range s.Nodes {
 		for _, path := range []string{"/v1/certificates", "/v1/certificates/site", "/v1/certificates/other", "/v1/export", "/v1/revisions", "/v1/revisions/1/diff/" + revision(t, node),
-			"/v1/revisions/" + revision(t, node), "/v1/snapshot", "/v1/listeners/secure", "/metrics", "/v1/explain?listener=secure&url=http://a.example/", "/v1/cluster", "/v1/nodes"} {
+			"/v1/revisions/" + revision(t, node), "/v1/snapshot", "/v1/listeners/secure", "/metrics", "/v1/explain?listener=secure&url=https://a.example/", "/v1/cluster", "/v1/nodes"} {
 			answer, err := node.Call(http.MethodGet, path, nil)
 			if err != nil {
 				t.Fatal(err)

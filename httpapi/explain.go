@@ -16,8 +16,8 @@ import (
 // ExplainQuery is a request of which is asked what a node would do with it.
 type ExplainQuery struct {
 	Method string
-	// Host is the authority of the URL, Port its port or 80, and Target what follows,
-	// as it was written and without a fragment.
+	// Host is the authority of the URL, Port its port or the scheme's, and Target what
+	// follows, as it was written and without a fragment.
 	Host   string
 	Port   uint16
 	Target string
@@ -114,10 +114,12 @@ func (x *explainReader) readURL(q *ExplainQuery) {
 	case !ok:
 		x.fault("/url", "%q has no scheme: write http://HOST/PATH", clip(text))
 		return
+	case strings.EqualFold(scheme, "http"):
+		q.Port = 80
 	case strings.EqualFold(scheme, "https"):
-		x.fault("/url", "the scheme https is not one that listeners speak: write http, as what ends TLS before this node does")
-	case !strings.EqualFold(scheme, "http"):
-		x.fault("/url", "the scheme %q is not known: write http", clip(scheme))
+		q.Port = 443
+	default:
+		x.fault("/url", "the scheme %q is not known: write http or https", clip(scheme))
 	}
 	rest, _, _ = strings.Cut(rest, "#")
 	q.Host, q.Target = rest, ""
@@ -127,7 +129,7 @@ func (x *explainReader) readURL(q *ExplainQuery) {
 	x.readAuthority(q)
 }
 
-// readAuthority finds the port, 80 without one.
+// readAuthority finds the port; without one it stays the scheme's.
 func (x *explainReader) readAuthority(q *ExplainQuery) {
 	u, err := url.Parse("http://" + q.Host)
 	switch {
@@ -145,7 +147,6 @@ func (x *explainReader) readAuthority(q *ExplainQuery) {
 		x.fault("/url", "there is no host: write http://HOST/PATH")
 		return
 	}
-	q.Port = 80
 	if text := u.Port(); text != "" {
 		port, err := strconv.ParseUint(text, 10, 16)
 		if err != nil || port == 0 {

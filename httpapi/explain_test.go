@@ -44,6 +44,9 @@ func TestAnExplanationIsAskedForAsAClientWouldSendTheRequest(t *testing.T) {
 			httpapi.ExplainQuery{Method: "GET", Host: "shop.example", Port: 80, Client: asker}},
 		"the target stays as it is, but for the fragment": {[]string{"url", "HTTP://Shop.example:8080/a%2Fb/../c?x=1&y#z"},
 			httpapi.ExplainQuery{Method: "GET", Host: "Shop.example:8080", Port: 8080, Target: "/a%2Fb/../c?x=1&y", Client: asker}},
+		"a URL of https": {[]string{"url", "https://h/"}, httpapi.ExplainQuery{Method: "GET", Host: "h", Port: 443, Target: "/", Client: asker}},
+		"a URL of https with a port": {[]string{"url", "https://h:8443/"},
+			httpapi.ExplainQuery{Method: "GET", Host: "h:8443", Port: 8443, Target: "/", Client: asker}},
 		"a query without a path": {[]string{"url", "http://h?q"}, httpapi.ExplainQuery{Method: "GET", Host: "h", Port: 80, Target: "?q", Client: asker}},
 		"all parameters": {[]string{"url", "http://[::1]:81/", "method", "PURGE", "header", "A: b", "header", "A: c:d", "client", "[2001:db8::1]:99", "listener", "default"},
 			httpapi.ExplainQuery{Method: "PURGE", Host: "[::1]:81", Port: 81, Target: "/", Fields: []string{"A: b", "A: c:d"}, Client: netip.MustParseAddr("2001:db8::1"), Listener: "default"}},
@@ -68,7 +71,6 @@ func TestAllFaultsOfAQuestionAreToldAtOnce(t *testing.T) {
 	}{
 		"no URL":           {nil, map[string]string{"/url": "is missing"}},
 		"no scheme":        {[]string{"url", "shop.example/cart"}, map[string]string{"/url": "no scheme"}},
-		"TLS":              {[]string{"url", "https://h/"}, map[string]string{"/url": "https is not one"}},
 		"another scheme":   {[]string{"url", "ftp://h/"}, map[string]string{"/url": `"ftp" is not known`}},
 		"a space":          {[]string{"url", "http://h/a b"}, map[string]string{"/url": "%20"}},
 		"a line end":       {[]string{"url", "http://h/\r\nA: b"}, map[string]string{"/url": "visible ASCII"}},
