@@ -86,8 +86,11 @@ func (c *credentials) listener(s *fsm.State, object *fsm.Listener) (certificates
 		RefuseUnknown: spec.UnknownName == fsm.UnknownNameRefuse, TicketKeys: c.tickets,
 		Protocols: []string{certificates.HTTP2, certificates.HTTP1},
 	}
-	if object.Spec.EffectiveHTTP2().Disabled {
+	switch h := object.Spec.EffectiveHTTP2(); {
+	case h.Disabled:
 		settings.Protocols = settings.Protocols[1:]
+	case h.Only:
+		settings.Protocols = settings.Protocols[:1]
 	}
 	if auth := spec.ClientAuth; auth != nil {
 		settings.ClientCA, settings.ClientMode = auth.CA, auth.Mode

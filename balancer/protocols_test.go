@@ -125,9 +125,10 @@ func TestAListenerOfHTTPSShowsTheCertificatesOfTheRegistry(t *testing.T) {
 	chainA, keyA := ownCertificate(t, "a.test")
 	chainB, keyB := ownCertificate(t, "b.test")
 	r.do(certificatePut("a", chainA, keyA), certificatePut("b", chainB, keyB), httpsListener("web", nil),
-		httpsListener("old", func(s *fsm.ListenerSpec) { s.HTTP2 = &fsm.ListenerHTTP2{Disabled: true} }))
+		httpsListener("old", func(s *fsm.ListenerSpec) { s.HTTP2 = &fsm.ListenerHTTP2{Disabled: true} }),
+		httpsListener("new", func(s *fsm.ListenerSpec) { s.HTTP2 = &fsm.ListenerHTTP2{Only: true} }))
 	n := run(t, Config{Keys: keys}, r)
-	web, old := n.listening("web"), n.listening("old")
+	web, old, newest := n.listening("web"), n.listening("old"), n.listening("new")
 
 	open := clientOf(t, web, "a.test", false, chainA)
 	for name, chain := range map[string]string{"a.test": chainA, "b.test": chainB} {
@@ -140,6 +141,13 @@ func TestAListenerOfHTTPSShowsTheCertificatesOfTheRegistry(t *testing.T) {
 				t.Errorf("%s at %s: %+v, want %s", name, c.address, got, c.protocol)
 			}
 		}
+	}
+	if got := securely(t, clientOf(t, newest, "a.test", true, chainA), "a.test"); got.protocol != "HTTP/2.0" {
+		t.Errorf("where HTTP/2 is all: %+v", got)
+	}
+	if response, err := clientOf(t, newest, "a.test", false, chainA).Get("https://a.test/"); err == nil {
+		response.Body.Close()
+		t.Errorf("where HTTP/2 is all, HTTP/1.1 got %s", response.Status)
 	}
 	before := securely(t, open, "a.test").shown
 	for _, stats := range n.Stats().Listeners {

@@ -62,6 +62,7 @@ func encodings() map[string]Command {
 		"txn":                command(txn(put(Put{Name: "a", Spec: PoolSpec{Strategy: "random"}}), deletion(Delete{Ref: Ref{Kind: KindRoute, Name: "r"}, If: Precondition{Revision: 12}}))),
 		"put_listener_tls":   command(Put{Name: "web", Spec: protocolListener()}),
 		"put_listener_tcp":   command(Put{Name: "db", Spec: tcpListener()}),
+		"put_listener_h2":    command(Put{Name: "grpc", Spec: ListenerSpec{Address: ":9000", Protocol: ProtocolHTTP, HTTP2: &ListenerHTTP2{Only: true}}}),
 		"put_pool_protocol":  command(Put{Name: "a", Spec: protocolPool()}),
 		"put_pool_insecure":  command(Put{Name: "a", Spec: PoolSpec{Strategy: "random", TLS: &PoolTLS{Insecure: true}, ProxyProtocol: ProxyV2}}),
 		"put_route_sni":      command(Put{Name: "api", Spec: RouteSpec{Match: RouteMatch{SNI: "*.example.com"}, Pools: []WeightedPool{{"a", 1}}}}),

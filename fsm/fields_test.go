@@ -59,7 +59,7 @@ func protocolListener() ListenerSpec {
 			Certificates: []string{"site"}, MinVersion: TLS13, Policy: PolicyModern, UnknownName: UnknownNameRefuse,
 			ClientAuth: &ClientAuth{certificate, ClientAuthOptional},
 		},
-		HTTP2: &ListenerHTTP2{true, 32}, ProxyProtocol: &ListenerProxyProtocol{[]string{"10.0.0.0/8"}},
+		HTTP2: &ListenerHTTP2{Disabled: true, MaxStreams: 32}, ProxyProtocol: &ListenerProxyProtocol{[]string{"10.0.0.0/8"}},
 	}
 }
 

@@ -16,7 +16,7 @@ var newerThanTheFirst = map[string]uint64{
 	"restore": 3, "restore_abort": 3,
 	"put_pool_health": 4, "put_pool_health_tcp": 4, "put_pool_reuse": 4, "put_backend_drain": 4, "votes_reduction": 4,
 	"put_backend_ttl": 5, "put_token": 5, "delete_token": 5, "put_limited": 5, "txn": 5, "confirm": 5, "undo": 5, "expire_ttl": 5, "delete_framed": 5,
-	"put_listener_tls": 6, "put_listener_tcp": 6, "put_pool_protocol": 6, "put_pool_insecure": 6, "put_route_sni": 6,
+	"put_listener_tls": 6, "put_listener_tcp": 6, "put_listener_h2": 6, "put_pool_protocol": 6, "put_pool_insecure": 6, "put_route_sni": 6,
 	"put_certificate": 6, "delete_certificate": 6, "data_key": 6, "tickets": 6,
 	"rollback": 6, "rollback_limited": 6,
 	"override": 4, "override_back": 4, "expire": 4, "idle": 4,

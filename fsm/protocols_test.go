@@ -117,9 +117,9 @@ func TestTheRegistryKeepsOneDataKeyAndThreeTicketKeys(t *testing.T) {
 
 func TestFaultsOfProtocols(t *testing.T) {
 	wantFaults(t, Put{Name: "l", Spec: ListenerSpec{Address: ":80", Protocol: ProtocolTCP, TLS: &ListenerTLS{Policy: PolicyModern, MinVersion: TLS12, UnknownName: "x"},
-		HTTP2: &ListenerHTTP2{MaxStreams: 1001}, Timeouts: &ListenerTimeouts{Body: 1}, ProxyProtocol: &ListenerProxyProtocol{}}},
+		HTTP2: &ListenerHTTP2{Disabled: true, Only: true, MaxStreams: 1001}, Timeouts: &ListenerTimeouts{Body: 1}, ProxyProtocol: &ListenerProxyProtocol{}}},
 		"/spec/tls the listener is of protocol tcp, and only https speaks TLS itself", "/spec/http2 the listener is of protocol tcp", "/spec/timeouts/body the listener",
-		"/spec/timeouts/body", "/spec/tls/min_version", "/spec/tls/unknown_name", "/spec/http2/max_streams", "/spec/proxy_protocol/trusted is empty")
+		"/spec/timeouts/body", "/spec/tls/min_version", "/spec/tls/unknown_name", "/spec/http2/max_streams", "/spec/http2/only", "/spec/proxy_protocol/trusted is empty")
 	wantFaults(t, Put{Name: "l", Spec: ListenerSpec{Address: ":80", Protocol: ProtocolHTTPS, Timeouts: &ListenerTimeouts{Idle: Duration(minClientWait)},
 		TLS: &ListenerTLS{Certificates: []string{"a", "a", "B"}, Policy: "old", UnknownName: UnknownNameDefault, ClientAuth: &ClientAuth{CA: "x", Mode: "maybe"}}}},
 		"/spec/timeouts/idle the listener is of protocol https", "/spec/tls/certificates/1", "/spec/tls/certificates/2", "/spec/tls/policy", "/spec/tls/client_auth/ca", "/spec/tls/client_auth/mode")

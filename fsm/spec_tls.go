@@ -72,6 +72,8 @@ func (a *ClientAuth) SetDefaults() { a.Mode = ClientAuthRequired }
 type ListenerHTTP2 struct {
 	// Disabled has it speak HTTP/1 alone.
 	Disabled bool `json:"disabled,omitempty"`
+	// Only has it speak HTTP/2 alone, which does not go with Disabled.
+	Only bool `json:"only,omitempty"`
 	// MaxStreams is how many requests one connection may have in flight: 1 to
 	// 1,000, 128 by default.
 	MaxStreams int `json:"max_streams,omitempty" zero:"refused"`

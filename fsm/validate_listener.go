@@ -34,6 +34,9 @@ func (s ListenerSpec) validate(f *faults) {
 	}
 	if s.HTTP2 != nil {
 		checkCount(f, "/spec/http2/max_streams", s.HTTP2.MaxStreams, 1, maxStreams)
+		if s.HTTP2.Only && s.HTTP2.Disabled {
+			f.add("/spec/http2/only", "is true and so is disabled, so that the listener would speak nothing: leave either out")
+		}
 	}
 	if p := s.ProxyProtocol; p != nil {
 		checkNetworks(f, "/spec/proxy_protocol/trusted", p.Trusted)

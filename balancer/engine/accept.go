@@ -21,11 +21,13 @@ func (a *acceptor) Accept(c *reactor.Conn, peer netip.AddrPort) reactor.Handler 
 // of the peer, or of the client that a PROXY header named.
 func (a *acceptor) serve(on exchange.Link, peer netip.Addr) exchange.Events {
 	listener := a.server.listener
-	switch protocol := listener.Settings.Load().Protocol; {
-	case protocol == exchange.ProtocolTCP || protocol == exchange.ProtocolTLSPassthrough:
+	switch settings := listener.Settings.Load(); {
+	case settings.Protocol == exchange.ProtocolTCP || settings.Protocol == exchange.ProtocolTLSPassthrough:
 		return a.loop.exchanges.NewForward(on, listener, peer)
 	case a.server.tls.Load() != nil:
 		return a.secure(on, peer, a.server.tls.Load())
+	case settings.HTTP2.Only:
+		return a.loop.serveHTTP2(on, listener, peer)
 	default:
 		return a.loop.exchanges.NewClient(on, listener, peer)
 	}

@@ -105,7 +105,7 @@ func SettingsOf(spec fsm.ListenerSpec) *exchange.Settings {
 	}
 	settings.Trusted = networks(spec.TrustedProxies)
 	h := spec.EffectiveHTTP2()
-	settings.HTTP2 = exchange.HTTP2{Disabled: h.Disabled, Streams: h.MaxStreams}
+	settings.HTTP2 = exchange.HTTP2{Disabled: h.Disabled, Only: h.Only, Streams: h.MaxStreams}
 	if spec.Protocol == fsm.ProtocolHTTPS {
 		settings.Scheme = "https"
 	}

@@ -364,6 +364,19 @@ func TestOwnAnswers(t *testing.T) {
 			t.Errorf("%d, close %v", response.StatusCode, response.Close)
 		}
 	})
+	t.Run("what is none of HTTP/2 where that is all is a fault of HTTP/2", func(t *testing.T) {
+		before := w.server.listener.Settings.Load()
+		only := *before
+		only.HTTP2.Only = true
+		w.server.listener.Settings.Store(&only)
+		defer w.server.listener.Settings.Store(before)
+		p := w.dial()
+		p.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		settings, goAway := "\x00\x00", "\x07\x00\x00\x00\x00\x00" // RFC 9113 sections 4.1, 6.5 and 6.8
+		if answer, err := p.end(); err != nil || !strings.HasPrefix(answer, settings) || !strings.Contains(answer, goAway) || strings.Contains(answer, "HTTP/1") {
+			t.Errorf("got %q, %v", answer, err)
+		}
+	})
 	t.Run("a refused request's body is read for a moment, to keep the connection", func(t *testing.T) {
 		p := w.dial()
 		for range 2 {

@@ -82,7 +82,7 @@ func (a *acceptor) secure(on exchange.Link, peer netip.Addr, t *ListenerTLS) exc
 			if len(state.PeerCertificates) > 0 {
 				over.SetClientSubject(certificates.Subject(state.PeerCertificates[0]))
 			}
-			if state.NegotiatedProtocol == certificates.HTTP2 {
+			if state.NegotiatedProtocol == certificates.HTTP2 || listener.Settings.Load().HTTP2.Only {
 				return l.serveHTTP2(over, listener, peer)
 			}
 			return l.exchanges.NewClient(over, listener, peer)

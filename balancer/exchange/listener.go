@@ -39,6 +39,8 @@ type Settings struct {
 // HTTP2 is what a listener grants clients of HTTP/2.
 type HTTP2 struct {
 	Disabled bool
+	// Only has the engine serve every connection as one of HTTP/2.
+	Only bool
 	// Streams is how many a client may have open at once on a connection; 0: the
 	// default of package http2.
 	Streams int

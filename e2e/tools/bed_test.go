@@ -25,6 +25,7 @@ type bed struct {
 	authority *harness.Authority
 	ca        string            // the file with the authority's certificate
 	secure    map[string]string // where https is spoken, by the node's name
+	only      map[string]string // where HTTP/2 alone is spoken, in clear text
 	forward   map[string]string // where connections are forwarded whole
 }
 
@@ -33,19 +34,20 @@ func newBed(t *testing.T) *bed {
 	t.Helper()
 	b := &bed{
 		Cluster: harness.Prepare(t, harness.Options{Nodes: 3}), authority: harness.NewAuthority(t, "an authority"),
-		ca: filepath.Join(t.TempDir(), "ca.pem"), secure: map[string]string{}, forward: map[string]string{},
+		ca: filepath.Join(t.TempDir(), "ca.pem"), secure: map[string]string{}, only: map[string]string{}, forward: map[string]string{},
 	}
 	if err := os.WriteFile(b.ca, []byte(b.authority.PEM), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for _, node := range b.Nodes {
-		b.secure[node.Name], b.forward[node.Name] = node.Listen(t, "secure"), node.Listen(t, "forward")
+		b.secure[node.Name], b.only[node.Name], b.forward[node.Name] = node.Listen(t, "secure"), node.Listen(t, "only"), node.Listen(t, "forward")
 		node.Start(t)
 	}
 	b.WaitFormed(t)
 	pair := b.authority.Issue(t, host, host, "127.0.0.1")
 	b.write(t, "/v1/certificates/site", map[string]any{"chain": pair.Chain, "key": pair.Key})
 	b.write(t, "/v1/listeners/secure", map[string]any{"address": ":443", "protocol": "https"})
+	b.write(t, "/v1/listeners/only", map[string]any{"address": ":8000", "protocol": "http", "http2": map[string]any{"only": true}})
 	b.write(t, "/v1/listeners/forward", map[string]any{"address": ":9000", "protocol": "tcp"})
 	return b
 }
@@ -86,6 +88,8 @@ func (b *bed) address(node *harness.Node, listener string) string {
 	switch listener {
 	case "secure":
 		return b.secure[node.Name]
+	case "only":
+		return b.only[node.Name]
 	case "forward":
 		return b.forward[node.Name]
 	}

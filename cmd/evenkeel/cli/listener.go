@@ -31,6 +31,7 @@ func listenerKind(a *App) *kind {
 			{flag: "client-ca-file", usage: "PEM file with who issues the certificates of clients; - is the standard input",
 				apply: within("tls.client_auth", "client-ca-file", files.field("tls.client_auth.ca", "client-ca-file", "certificate", true, chainOf))},
 			{flag: "http2", boolean: true, usage: "speak HTTP/2 too (default true)", apply: without("http2.disabled", "http2")},
+			{flag: "http2-only", boolean: true, usage: "speak HTTP/2 alone", apply: truth("http2.only", "http2-only")},
 			{flag: "http2-max-streams", usage: "requests that one connection of HTTP/2 may have in flight, 1 to 1000", apply: number("http2.max_streams", "http2-max-streams")},
 			{flag: "proxy-protocol-from", list: true, usage: "network whose connections, and no others, are taken and begin with a PROXY header, such as 10.0.0.0/8 (repeatable)",
 				apply: texts("proxy_protocol.trusted")},
