@@ -192,7 +192,8 @@ type Export struct {
 	Linearizable bool
 }
 
-// Export returns a manifest: applied, it changes nothing. It holds no tokens.
+// Export returns a manifest: applied, it changes nothing. It holds no tokens and no
+// keys of certificates.
 func (c *Client) Export(ctx context.Context, export Export) ([]byte, error) {
 	query := []string{"format=yaml"}
 	if export.JSON {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"evenkeel/fsm"
 	"evenkeel/httpapi/manifest"
@@ -37,7 +38,7 @@ func (a *API) apply(rw http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer done()
-	m, faults := manifest.Parse(body, manifest.Options{Format: options.format, Owner: options.owner})
+	m, faults := manifest.Parse(body, manifest.Options{Format: options.format, Owner: options.owner, Now: time.Now()})
 	if len(faults) > 0 {
 		return faultyManifest(faults)
 	}
@@ -48,7 +49,7 @@ func (a *API) apply(rw http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return a.performBatch(rw, r, want, body, func(s *fsm.State) (*batch, error) {
-		b, err := planApply(m, s, options.prune, by)
+		b, err := a.planApply(m, s, options.prune, by)
 		if err == nil {
 			b.planned = done
 		}
@@ -113,8 +114,20 @@ func manifestFormat(contentType string) (manifest.Format, error) {
 }
 
 // planApply returns the steps from a state to what the manifest says.
-func planApply(m *manifest.Manifest, s *fsm.State, prune bool, by *principal) (*batch, error) {
-	plan, faults := m.Plan(s, manifest.PlanOptions{Prune: prune, Sees: by.sees})
+func (a *API) planApply(m *manifest.Manifest, s *fsm.State, prune bool, by *principal) (*batch, error) {
+	var failed error
+	seal := func(put fsm.Put) (fsm.Put, []fsm.Fault) {
+		if failed != nil {
+			return put, nil
+		}
+		faults, _, err := a.authorized.sealChecked(by, s, &put) // the manifest was checked
+		failed = err
+		return put, faults
+	}
+	plan, faults := m.Plan(s, manifest.PlanOptions{Prune: prune, Sees: by.sees, Seal: seal})
+	if failed != nil {
+		return nil, failed
+	}
 	if len(faults) > 0 {
 		return nil, faultyManifest(faults)
 	}

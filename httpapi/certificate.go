@@ -1,22 +1,18 @@
 package httpapi
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/sha256"
-	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/hex"
-	"encoding/pem"
 	"fmt"
 	"reflect"
-	"strings"
 	"time"
 
 	"evenkeel/fsm"
+	"evenkeel/httpapi/keypair"
 	"evenkeel/httpapi/problem"
 )
 
@@ -29,42 +25,14 @@ type KeySealer interface {
 	SealPrivateKey(s *fsm.State, name, pem string) (string, error)
 }
 
-// certificateDocument is what a client says of a certificate.
-type certificateDocument struct {
-	Chain string `json:"chain"`
-	// Key is the private key in PEM. It is written and never read; absent: the one
-	// that is there stays.
-	Key string `json:"key,omitempty"`
-}
-
 // certificates is the resource of certificates. What is its own of writes is in
 // [authorized.seal], so that it holds however a certificate is written.
 func certificates() *resource {
 	res := describe("/v1/certificates", unfiltered((*fsm.State).Certificates), certificateStatus)
 	res.shape.members["status"] = shapeOf(reflect.TypeFor[certificateView]())
-	res.newSpec = func() any { return &certificateDocument{} }
-	res.spec = func(pointer any) fsm.Spec {
-		doc := pointer.(*certificateDocument)
-		return fsm.CertificateSpec{Chain: doc.Chain, SealedKey: unsealed(doc.Key)}
-	}
+	res.newSpec = func() any { return &keypair.Document{} }
+	res.spec = func(pointer any) fsm.Spec { return pointer.(*keypair.Document).Spec() }
 	return res
-}
-
-// unsealedMark begins, in base64, a key that is not sealed yet. No sealed one begins
-// so: those begin with a version, which is no letter.
-const unsealedMark = "unsealed:"
-
-func unsealed(key string) string {
-	return base64.StdEncoding.EncodeToString([]byte(unsealedMark + key))
-}
-
-// unsealedKey is the reverse of unsealed.
-func unsealedKey(text string) (key string, marked bool) {
-	plain, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		return "", false
-	}
-	return strings.CutPrefix(string(plain), unsealedMark)
 }
 
 // seal returns the operation with the private keys in it sealed. dependent tells
@@ -100,20 +68,30 @@ func (a authorized) seal(p *principal, s *fsm.State, op fsm.Operation) (sealed f
 	return op, false, nil
 }
 
-// sealPut seals the key of a put, or gives it the key that is there.
+// sealPut seals the key of a put that has one in it as it is, or gives it the key that
+// is there.
 func (a authorized) sealPut(p *principal, s *fsm.State, put *fsm.Put) (faults []fsm.Fault, dependent bool, err error) {
 	spec, is := put.Spec.(fsm.CertificateSpec)
 	if !is {
 		return nil, false, nil
 	}
-	key, marked := unsealedKey(spec.SealedKey)
-	if !marked {
-		return []fsm.Fault{{Pointer: "/spec/key", Message: "is missing: give the private key of the chain's first certificate in PEM"}}, false, nil
+	key, unsealed := keypair.Key(spec)
+	if !unsealed {
+		return nil, false, nil // by who planned it; no client can say so
 	}
 	if key != "" {
-		if faults := checkPair(spec.Chain, key, time.Now()); len(faults) > 0 {
-			return faults, false, nil
-		}
+		faults = keypair.Check(spec.Chain, key, time.Now())
+	}
+	if len(faults) > 0 {
+		return faults, false, nil
+	}
+	return a.sealChecked(p, s, put)
+}
+
+// sealChecked is sealPut of a chain and a key that are known to be of use together.
+func (a authorized) sealChecked(p *principal, s *fsm.State, put *fsm.Put) (faults []fsm.Fault, dependent bool, err error) {
+	spec := put.Spec.(fsm.CertificateSpec)
+	if key, _ := keypair.Key(spec); key != "" {
 		if a.sealer == nil {
 			return nil, false, problem.New(problem.NotYet, "this node seals no private keys")
 		}
@@ -126,9 +104,9 @@ func (a authorized) sealPut(p *principal, s *fsm.State, put *fsm.Put) (faults []
 	there, _ := p.find(s, put.Ref()).(*fsm.Certificate)
 	switch {
 	case there == nil || put.If.Absent:
-		return []fsm.Fault{{Pointer: "/spec/key", Message: "is missing: give the private key of the chain's first certificate in PEM"}}, false, nil
-	case !samePublicKey(there.Spec.Chain, spec.Chain):
-		return []fsm.Fault{{Pointer: "/spec/key", Message: "is needed: the chain's first certificate is of another key than the one that is there"}}, false, nil
+		return []fsm.Fault{keypair.Missing()}, false, nil
+	case !keypair.SameKey(there.Spec.Chain, spec.Chain):
+		return []fsm.Fault{keypair.Other()}, false, nil
 	}
 	spec.SealedKey = there.Spec.SealedKey
 	if put.If.Revision == 0 {
@@ -136,61 +114,6 @@ func (a authorized) sealPut(p *principal, s *fsm.State, put *fsm.Put) (faults []
 	}
 	put.Spec = spec
 	return nil, dependent, nil
-}
-
-// minRSA is the least length of an RSA key that clients take, in bits.
-const minRSA = 2048
-
-// checkPair reports why a chain and a key are of no use together. No fault has
-// anything of the key.
-func checkPair(chain, key string, now time.Time) (faults []fsm.Fault) {
-	fault := func(pointer, format string, args ...any) {
-		faults = append(faults, fsm.Fault{Pointer: pointer, Message: fmt.Sprintf(format, args...)})
-	}
-	block, _ := pem.Decode([]byte(key))
-	switch {
-	case block == nil || !strings.Contains(key, "PRIVATE KEY"):
-		fault("/spec/key", "is no private key in PEM: give it as it is between -----BEGIN PRIVATE KEY----- and -----END PRIVATE KEY-----")
-		return faults
-	case strings.Contains(key, "ENCRYPTED"):
-		fault("/spec/key", "is encrypted with a password, which no node knows: decrypt it first, as with openssl pkey -in FILE")
-		return faults
-	}
-	pair, err := tls.X509KeyPair([]byte(chain), []byte(key))
-	leaf := leafOf(chain)
-	switch {
-	case leaf == nil: // reported where the chain is
-	case err != nil && strings.Contains(err.Error(), "does not match"):
-		fault("/spec/key", "belongs to another certificate than the chain's first, that of %s: give the key that it was made with, and that certificate first", clip(leaf.Subject.String()))
-	case err != nil:
-		fault("/spec/key", "cannot be used: give an RSA, ECDSA or Ed25519 key in PEM of PKCS #8, PKCS #1 or SEC 1")
-	default:
-		if rsaKey, is := pair.PrivateKey.(*rsa.PrivateKey); is && rsaKey.N.BitLen() < minRSA {
-			fault("/spec/key", "is an RSA key of %d bits, which clients refuse: use one of %d, or ECDSA", rsaKey.N.BitLen(), minRSA)
-		}
-	}
-	if leaf != nil && now.After(leaf.NotAfter) {
-		fault("/spec/chain", "the certificate of %s expired at %s: renew it", clip(leaf.Subject.String()), leaf.NotAfter.UTC().Format(time.RFC3339))
-	}
-	return faults
-}
-
-// leafOf returns the first certificate of a chain, or nil.
-func leafOf(chain string) *x509.Certificate {
-	block, _ := pem.Decode([]byte(chain))
-	if block == nil {
-		return nil
-	}
-	leaf, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return nil
-	}
-	return leaf
-}
-
-func samePublicKey(one, other string) bool {
-	a, b := leafOf(one), leafOf(other)
-	return a != nil && b != nil && bytes.Equal(a.RawSubjectPublicKeyInfo, b.RawSubjectPublicKeyInfo)
 }
 
 // certificateView is what a chain says.

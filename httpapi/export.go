@@ -13,7 +13,7 @@ import (
 )
 
 // exportKinds are the kinds that a manifest can hold.
-var exportKinds = []fsm.Kind{fsm.KindListener, fsm.KindRoute, fsm.KindPool, fsm.KindBackend}
+var exportKinds = []fsm.Kind{fsm.KindListener, fsm.KindRoute, fsm.KindPool, fsm.KindBackend, fsm.KindCertificate}
 
 // maxExports is how many objects an export has that waits for no other.
 const maxExports = 1000
@@ -27,7 +27,7 @@ type exportQuery struct {
 }
 
 // export writes objects as a manifest. To apply it changes nothing. Tokens are in
-// none.
+// none, and neither are keys of certificates.
 func (a *API) export(w http.ResponseWriter, r *http.Request) error {
 	query, err := parseExportQuery(r)
 	if err != nil {
@@ -99,7 +99,7 @@ func parseExportQuery(r *http.Request) (*exportQuery, error) {
 		q.kinds = nil
 		for word := range strings.SplitSeq(values.Get("kind"), ",") {
 			if !slices.Contains(exportKinds, fsm.Kind(word)) {
-				faults = append(faults, fmt.Sprintf("kind %q is not one of listener, route, pool, backend", clip(word)))
+				faults = append(faults, fmt.Sprintf("kind %q is not one of listener, route, pool, backend, certificate", clip(word)))
 			}
 			q.kinds = append(q.kinds, fsm.Kind(word))
 		}

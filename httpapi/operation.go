@@ -112,7 +112,7 @@ func (a *API) readOperation(value *strictjson.Value) (operation, []fsm.Fault) {
 	}
 	switch {
 	case o.res == nil:
-		add("/kind", "%q is not one of listener, route, pool, backend", clip(said.Kind))
+		add("/kind", "%q is not one of listener, route, pool, backend, certificate", clip(said.Kind))
 		return o, faults
 	case o.res.kind == fsm.KindToken:
 		add("/kind", "tokens are written one by one, at /v1/tokens")

@@ -17,10 +17,19 @@ import (
 // solo runs a node until the test ends, and returns the address of its API.
 func solo(t *testing.T) string {
 	t.Helper()
+	api, _ := soloLogged(t)
+	return api
+}
+
+// soloLogged is solo with what the node logs.
+func soloLogged(t *testing.T, more ...string) (api string, log *logBuffer) {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	log, ended := &logBuffer{}, make(chan int, 1)
+	log = &logBuffer{}
+	ended := make(chan int, 1)
 	args := []string{"serve", "--name", "solo", "--data-dir", filepath.Join(t.TempDir(), "data"), "--log-format", "json",
 		"--api-addr", "127.0.0.1:0", "--cluster-addr", "127.0.0.1:0", "--listener-addr", "default=127.0.0.1:0"}
+	args = append(args, more...)
 	go func() { ended <- run(ctx, args, io.Discard, log) }()
 	t.Cleanup(func() {
 		stop()
@@ -34,7 +43,7 @@ func solo(t *testing.T) string {
 		}
 	})
 	eventually(t, "the node is ready", func() bool { return log.find("ready") != nil })
-	return log.find("ready")["api"].(string)
+	return log.find("ready")["api"].(string), log
 }
 
 // TestTheVerbsOfTheRegistryAgainstANode holds the command line to what a node really

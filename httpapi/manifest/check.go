@@ -1,12 +1,16 @@
 package manifest
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"evenkeel/fsm"
+	"evenkeel/httpapi/keypair"
 	"evenkeel/httpapi/strictjson"
 )
 
@@ -55,13 +59,21 @@ func withOwner(labels map[string]string, owner string) map[string]string {
 
 // validate holds an object to the rules of the registry that need no state, but
 // for fields whose value was not understood anyway.
-func (b *builder) validate(i *item) {
-	refusal := fsm.Validate(i.put)
-	if refusal == nil || b.faults.full() {
+func (b *builder) validate(i *item, now time.Time) {
+	if b.faults.full() {
 		return
 	}
+	var faults []fsm.Fault
+	if refusal := fsm.Validate(i.put); refusal != nil {
+		faults = refusal.Faults
+	}
+	if spec, is := i.put.Spec.(fsm.CertificateSpec); is {
+		if key, _ := keypair.Key(spec); key != "" {
+			faults = append(faults, keypair.Check(spec.Chain, key, now)...)
+		}
+	}
 	b.root = i.root
-	for _, fault := range refusal.Faults {
+	for _, fault := range faults {
 		if i.nested && fault.Pointer == "/pool" {
 			continue // it is told of the pool
 		}
@@ -71,6 +83,38 @@ func (b *builder) validate(i *item) {
 		}) {
 			b.add(pointer, "%s", fault.Message)
 		}
+	}
+}
+
+// keyText is what a line of a key looks like, in YAML and in JSON.
+var keyText = regexp.MustCompile(`[A-Za-z0-9+/=]{16,}`)
+
+// hideKeys takes out of the faults what is of a private key: one that is put in the
+// wrong place is quoted as any other text would be.
+func (b *builder) hideKeys() {
+	const begin, end = "PRIVATE KEY-----", "-----END "
+	var keys [][]byte
+	for rest := b.data; ; {
+		_, key, found := bytes.Cut(rest, []byte(begin))
+		if !found {
+			break
+		}
+		key, rest, _ = bytes.Cut(key, []byte(end))
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return
+	}
+	hide := func(text string) string {
+		line := strings.TrimPrefix(text, "n") // of an escaped \n before it
+		if slices.ContainsFunc(keys, func(key []byte) bool { return bytes.Contains(key, []byte(line)) }) {
+			return strings.TrimSuffix(text, line) + "(of a private key)"
+		}
+		return text
+	}
+	for i := range b.faults {
+		fault := &b.faults[i]
+		fault.Message, fault.Pointer = keyText.ReplaceAllStringFunc(fault.Message, hide), keyText.ReplaceAllStringFunc(fault.Pointer, hide)
 	}
 }
 
@@ -113,6 +157,21 @@ func (m *Manifest) References(known func(ref fsm.Ref) bool) []Fault {
 	return faults
 }
 
+// Keyless returns a fault for every certificate without its key, which is right for one
+// that is there already, of the same key.
+func (m *Manifest) Keyless() []Fault {
+	var faults list
+	for _, i := range m.items {
+		if spec, is := i.put.Spec.(fsm.CertificateSpec); is && !faults.full() {
+			if key, unsealed := keypair.Key(spec); unsealed && key == "" {
+				faults.add(m.Fault(i.put.Ref(), fsm.Fault{Pointer: "/spec/key", Code: fsm.CodeNotFound,
+					Message: "is missing: give it, unless the cluster has the certificate and its key already"}))
+			}
+		}
+	}
+	return faults
+}
+
 // reference is one object's naming of another.
 type reference struct {
 	pointer string
@@ -134,6 +193,16 @@ func references(p fsm.Put) []reference {
 		}
 		if spec.Mirror != nil {
 			add(fsm.KindPool, spec.Mirror.Pool, "/spec/mirror/pool")
+		}
+	case fsm.ListenerSpec:
+		if spec.TLS != nil {
+			for i, name := range spec.TLS.Certificates {
+				add(fsm.KindCertificate, name, "/spec/tls/certificates/%d", i)
+			}
+		}
+	case fsm.PoolSpec:
+		if spec.TLS != nil && spec.TLS.Certificate != "" {
+			add(fsm.KindCertificate, spec.TLS.Certificate, "/spec/tls/certificate")
 		}
 	case fsm.BackendSpec:
 		add(fsm.KindPool, p.Pool, "/pool")

@@ -1,7 +1,10 @@
 package manifest
 
 import (
+	"strings"
+
 	"evenkeel/fsm"
+	"evenkeel/httpapi/keypair"
 	"evenkeel/httpapi/strictjson"
 )
 
@@ -19,6 +22,7 @@ type kind struct {
 
 // kinds are in the order in which they are written.
 var kinds = []kind{
+	certificates(),
 	describe[fsm.ListenerSpec]("listeners"),
 	describe[fsm.RouteSpec]("routes"),
 	describe[fsm.PoolSpec]("pools"),
@@ -40,6 +44,23 @@ func describe[S fsm.Spec](list string) kind {
 		},
 		spec: func(pointer any) fsm.Spec { return *pointer.(*S) },
 	}
+}
+
+// certificates are read as a client writes them, with keys that are not sealed.
+func certificates() kind {
+	k := describe[fsm.CertificateSpec]("certificates")
+	k.newSpec = func() any { return &keypair.Document{} }
+	k.spec = func(pointer any) fsm.Spec { return pointer.(*keypair.Document).Spec() }
+	return k
+}
+
+// kindNames returns the kinds, as messages list them.
+func kindNames() string {
+	names := make([]string, len(kinds))
+	for i, k := range kinds {
+		names[i] = string(k.kind)
+	}
+	return strings.Join(names, ", ")
 }
 
 // kindBy returns the kind that same picks, or nil.

@@ -187,7 +187,7 @@ func TestEveryFaultHasItsPlace(t *testing.T) {
 		"a syntax error of JSON": {"{\"pools\": [\n}", []string{"2:1: invalid character '}'"}},
 		"an unknown list":        {"backend:\n- name: a", []string{`1:1: /backend: "backend" is not a known field: did you mean "backends"?`}},
 		"no kind":                {"name: a", []string{`1:1: /name: "name" is a field of an object: say of which kind`}},
-		"a kind that is not one": {"name: a\nkind: token", []string{`2:1: /kind: "token" is not one of listener, route, pool, backend`}},
+		"a kind that is not one": {"name: a\nkind: token", []string{`2:1: /kind: "token" is not one of certificate, listener, route, pool, backend`}},
 		"a list of documents":    {"- {kind: pool, name: p}", []string{"1:1: is an array: a document holds one object"}},
 		"an object for a list":   {"pools: {name: p}", []string{"1:1: /pools: is an object, must be an array"}},
 		"a text for an object":   {"pools: [p]", []string{`1:9: /pools/0: is a string, must be an object`}},

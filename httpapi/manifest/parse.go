@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"evenkeel/fsm"
 	"evenkeel/httpapi/strictjson"
@@ -29,6 +30,9 @@ type Options struct {
 	// Owner, if not "", is whose manifest it is. A manifest may say so itself,
 	// but not otherwise.
 	Owner string
+	// Now is when certificates that come with their keys must not have expired; zero:
+	// that is not looked at.
+	Now time.Time
 }
 
 // Parse reads a manifest. Either there are faults, 1 to 101 in the order in which
@@ -47,10 +51,11 @@ func Parse(data []byte, options Options) (*Manifest, []Fault) {
 	}
 	for _, item := range b.items {
 		b.own(item)
-		b.validate(item)
+		b.validate(item, options.Now)
 	}
 	b.checkAddresses()
 	if len(b.faults) > 0 {
+		b.hideKeys()
 		return nil, b.faults
 	}
 	return b.Manifest, nil
@@ -134,7 +139,7 @@ func listNames() []string {
 func (b *builder) single(kind *strictjson.Value) {
 	k := kindOf(fsm.Kind(kind.Text))
 	if kind.Kind != strictjson.String || k == nil {
-		b.add("/kind", "%q is not one of listener, route, pool, backend", clip(kind.Text))
+		b.add("/kind", "%q is not one of %s", clip(kind.Text), kindNames())
 		return
 	}
 	b.object(k, b.root, "", nil, "kind", "owner")

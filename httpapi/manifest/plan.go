@@ -20,6 +20,10 @@ type PlanOptions struct {
 	// Sees tells which objects whoever asks may know of; nil: all. Others are not
 	// pruned, and not named.
 	Sees func(fsm.AnyObject) bool
+	// Seal returns a put of a certificate with its key sealed, or with the one that is
+	// there if it has none, and what stands against that. nil: it stays as it is, and
+	// cannot be written.
+	Seal func(fsm.Put) (fsm.Put, []fsm.Fault)
 }
 
 func (o PlanOptions) sees(object fsm.AnyObject) bool { return o.Sees == nil || o.Sees(object) }
@@ -43,7 +47,7 @@ func (m *Manifest) Plan(state *fsm.State, options PlanOptions) (*Plan, []Fault) 
 	if fault != nil {
 		return nil, []Fault{*fault}
 	}
-	p := planner{manifest: m, state: state, owner: owner, sees: options.sees, plan: &Plan{manifest: m}}
+	p := planner{manifest: m, state: state, owner: owner, sees: options.sees, seal: options.Seal, plan: &Plan{manifest: m}}
 	p.plan.Diff = diff.Document{Revision: state.Revision(), Owner: owner, Changes: []diff.Change{}}
 	if options.Prune {
 		p.prune()
@@ -78,6 +82,8 @@ type planner struct {
 	state    *fsm.State
 	owner    string
 	sees     func(fsm.AnyObject) bool
+	seal     func(fsm.Put) (fsm.Put, []fsm.Fault)
+	faults   list // of sealing
 	plan     *Plan
 	deleted  map[fsm.Ref]bool
 	writes   []planned
@@ -110,6 +116,13 @@ func (p *planner) put() {
 		if p.owner != "" && p.manifest.Owner == "" {
 			put.Labels = withOwner(put.Labels, p.owner)
 		}
+		if put.Ref().Kind == fsm.KindCertificate && p.seal != nil {
+			var own []fsm.Fault
+			if put, own = p.seal(put); len(own) > 0 {
+				p.refuse(i, own)
+				continue
+			}
+		}
 		change, changed := diff.Of(p.state.Object(put.Ref()), diff.Planned(put))
 		if !changed {
 			p.plan.Diff.Unchanged++
@@ -119,11 +132,24 @@ func (p *planner) put() {
 	}
 }
 
+func (p *planner) refuse(i *item, faults []fsm.Fault) {
+	for _, fault := range faults {
+		if !p.faults.full() {
+			p.faults.add(p.manifest.Fault(i.put.Ref(), fault))
+		}
+	}
+}
+
 // check tells of references to what is not there, or would no longer be.
 func (p *planner) check() []Fault {
-	faults := list(p.manifest.References(func(ref fsm.Ref) bool {
+	faults := p.faults
+	for _, fault := range p.manifest.References(func(ref fsm.Ref) bool {
 		return p.state.Object(ref) != nil && !p.deleted[ref]
-	}))
+	}) {
+		if !faults.full() {
+			faults.add(fault)
+		}
+	}
 	if len(p.deleted) > 0 {
 		p.checkNeeded(&faults)
 	}
@@ -184,28 +210,33 @@ func turn(s fsm.Step) int {
 		if deleted {
 			return 0
 		}
-		return 5
+		return 6
 	case fsm.KindRoute:
 		if deleted {
 			return 1
 		}
-		return 4
+		return 5
 	case fsm.KindPool:
 		if deleted {
-			return 7
+			return 8
+		}
+		return 3
+	case fsm.KindCertificate:
+		if deleted {
+			return 9
 		}
 		return 2
 	}
 	if deleted {
-		return 6
+		return 7
 	}
-	return 3
+	return 4
 }
 
 // objects yields all objects that a manifest may hold.
 func objects(s *fsm.State) func(yield func(fsm.AnyObject) bool) {
 	return func(yield func(fsm.AnyObject) bool) {
-		_ = each(s.Listeners(), yield) && each(s.Routes(), yield) && each(s.Pools(), yield) && each(s.Backends(), yield)
+		_ = each(s.Certificates(), yield) && each(s.Listeners(), yield) && each(s.Routes(), yield) && each(s.Pools(), yield) && each(s.Backends(), yield)
 	}
 }
 

@@ -18,7 +18,8 @@ import (
 // stand in the order of their names, backends within their pool where that is
 // among them, and without what only the cluster writes. Fields that have the
 // value they would have anyway are left out. It fails for a kind that a manifest
-// cannot hold, such as a token, and when w does.
+// cannot hold, such as a token, and when w does. Of a certificate it writes the chain
+// alone.
 func Write(w io.Writer, objects []fsm.AnyObject, format Format) error {
 	root, err := tree(objects)
 	if err != nil {
@@ -91,7 +92,7 @@ func (t *writer) add(k *kind, o fsm.AnyObject) error {
 			return err
 		}
 	}
-	if err := spec(v, k, o.GetSpec()); err != nil {
+	if err := spec(v, k, fsm.Shown(o).GetSpec()); err != nil {
 		return err
 	}
 	switch {

@@ -187,7 +187,7 @@ func (a *App) exportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "export", Short: "print the registry as a manifest for apply",
 		Long: "Print the registry, or the part of it that the flags name, as a manifest. Applied, it\n" +
-			"changes nothing. It holds no tokens.",
+			"changes nothing. It holds no tokens, and no keys of certificates.",
 		Args: exactArgs(0),
 	}
 	conn := a.connectFlags(cmd, timeout)
@@ -223,7 +223,7 @@ func (a *App) exportCommand() *cobra.Command {
 
 // kindFlag adds --kind for the kinds of a manifest and for more, and returns what reads it.
 func kindFlag(cmd *cobra.Command, more ...fsm.Kind) func() ([]fsm.Kind, error) {
-	known := []string{string(fsm.KindListener), string(fsm.KindRoute), string(fsm.KindPool), string(fsm.KindBackend)}
+	known := []string{string(fsm.KindListener), string(fsm.KindRoute), string(fsm.KindPool), string(fsm.KindBackend), string(fsm.KindCertificate)}
 	for _, kind := range more {
 		known = append(known, string(kind))
 	}

@@ -32,7 +32,7 @@ func (a *App) historyCommand() *cobra.Command {
 	fs.StringVar(&part.Pool, "pool", "", "only those that changed a backend of this pool")
 	fs.StringVar(&part.Actor, "actor", "", "only those that this actor made")
 	conn.completePools(cmd)
-	kinds := kindFlag(cmd, fsm.KindCertificate, fsm.KindToken)
+	kinds := kindFlag(cmd, fsm.KindToken)
 	pending := fs.Bool("pending", false, "only those that wait for their confirmation")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {

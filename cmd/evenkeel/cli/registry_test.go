@@ -141,7 +141,7 @@ func TestUsageOfTheWholeRegistry(t *testing.T) {
 		"apply -f x --confirm-within 1s --dry-run":        "leave out --confirm-within",
 		"backend rm a b --idempotency-key k":              "name one object",
 		"export -o table":                                 "a manifest is no table",
-		"export --kind pool,x,y":                          "--kind \"x\" is not one of listener, route, pool, backend\n--kind \"y\"",
+		"export --kind pool,x,y":                          "--kind \"x\" is not one of listener, route, pool, backend, certificate\n--kind \"y\"",
 		"watch --kind node":                               `--kind "node" is not one of`,
 		"watch --since 1 --snapshot":                      "exclude each other",
 		"history x":                                       `"x" is no revision`,
@@ -265,7 +265,7 @@ func TestCompletionOfRevisions(t *testing.T) {
 		"__complete route add r --listener ":           "default\n",
 		"__complete watch --kind ":                     "listener\nroute\npool\nbackend\ncertificate\ntoken\n",
 		"__complete history --kind ":                   "listener\nroute\npool\nbackend\ncertificate\ntoken\n",
-		"__complete export --kind ":                    "listener\nroute\npool\nbackend\n",
+		"__complete export --kind ":                    "listener\nroute\npool\nbackend\ncertificate\n",
 		"__complete backend drain web1 --wait ":        "local\nall\n",
 	} {
 		got := execute(t, env, strings.Split(line, " ")...)

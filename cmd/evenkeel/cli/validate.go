@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,8 +23,8 @@ func (a *App) validateCommand() *cobra.Command {
 		Use: "validate -f FILE", Short: "check files of objects without a cluster",
 		Long: "Check manifests, as `evenkeel apply` takes them, without asking a cluster. Every fault is\n" +
 			"told with its file, line and column, and the exit code is 1 then.\n\n" +
-			"What an object names and no file holds is a warning, since the cluster may hold it; with\n" +
-			"--strict it is a fault. With -o json or yaml all that was found is one document on the\n" +
+			"What an object names and no file holds, such as the key of a certificate, is a warning, since\n" +
+			"the cluster may hold it; with --strict it is a fault. With -o json or yaml all that was found is one document on the\n" +
 			"standard output, and the exit code is the same.",
 		Example: "  evenkeel validate -f shop.yaml -f pools.json\n  generate | evenkeel validate -f - --strict",
 		Args:    exactArgs(0),
@@ -92,7 +93,7 @@ func checkFiles(stdin io.Reader, files []string, strict bool) (*validation, erro
 		if err != nil {
 			return nil, err
 		}
-		parsed, faults := manifest.Parse(data, manifest.Options{Format: formatOf(file)})
+		parsed, faults := manifest.Parse(data, manifest.Options{Format: formatOf(file), Now: time.Now()})
 		one := validatedFile{File: file, Faults: placed(file, faults), Warnings: []placedFault{}}
 		if manifests[i] = parsed; parsed != nil {
 			one.Objects = len(parsed.Puts())
@@ -110,14 +111,15 @@ func (v *validation) add(file validatedFile) {
 	v.Valid = v.Valid && len(file.Faults) == 0
 }
 
-// references adds what an object of one file names and none holds.
+// references adds what an object of one file names and none holds, and which
+// certificates come without their keys.
 func (v *validation) references(manifests []*manifest.Manifest, strict bool) {
 	held := func(ref fsm.Ref) bool {
 		return slices.ContainsFunc(manifests, func(m *manifest.Manifest) bool { return m.Has(ref) })
 	}
 	for i, m := range manifests {
 		file := &v.Files[i]
-		unresolved := placed(file.File, m.References(held))
+		unresolved := placed(file.File, append(m.References(held), m.Keyless()...))
 		if strict {
 			file.Faults = unresolved
 			v.Valid = v.Valid && len(unresolved) == 0

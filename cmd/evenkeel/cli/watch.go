@@ -33,7 +33,7 @@ func (a *App) watchCommand() *cobra.Command {
 	fs.StringVar(&w.Pool, "pool", "", "only backends of this pool")
 	fs.StringArrayVar(&w.Labels, "label", nil, "only with this label: KEY=VALUE, KEY!=VALUE, KEY or !KEY (repeatable)")
 	conn.completePools(cmd)
-	kinds := kindFlag(cmd, fsm.KindCertificate, fsm.KindToken)
+	kinds := kindFlag(cmd, fsm.KindToken)
 	// The error is for a flag that does not exist.
 	_ = cmd.RegisterFlagCompletionFunc("since", a.completeRevisions(conn))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
