@@ -142,7 +142,10 @@ func (d *draft) confirm(c Command, op Confirm) *Error {
 	if !op.Undo {
 		return nil
 	}
-	if err := d.txn(c, Txn{Steps: d.undoing(p)}); err != nil {
+	d.undoing = true
+	err := d.txn(c, Txn{Steps: d.stepsBack(p)})
+	d.undoing = false
+	if err != nil {
 		d.pending, d.pendingChanged = before, false
 		return err
 	}
@@ -150,9 +153,9 @@ func (d *draft) confirm(c Command, op Confirm) *Error {
 	return nil
 }
 
-// undoing returns the steps that undo a revision. What was put into a pool that
+// stepsBack returns the steps that undo a revision. What was put into a pool that
 // it made goes with the pool.
-func (d *draft) undoing(p *Pending) []Step {
+func (d *draft) stepsBack(p *Pending) []Step {
 	var steps []Step
 	for _, c := range p.changes {
 		switch now := d.object(c.Ref); {

@@ -149,7 +149,7 @@ func (d *draft) checkPut(p Put) *Error {
 }
 
 // checkNames reports everything that the put names but the registry does not
-// hold.
+// hold, and what of it does not fit what it names or is named by.
 func (d *draft) checkNames(p Put) *Error {
 	var f faults
 	missing := func(pointer string, kind Kind, name string) {
@@ -164,6 +164,9 @@ func (d *draft) checkNames(p Put) *Error {
 				missing(fmt.Sprintf("/spec/tls/certificates/%d", i), KindCertificate, name)
 			}
 		}
+		if !d.undoing && !d.replacing {
+			d.checkRoutes(&f, p.Name, spec.Protocol)
+		}
 	case PoolSpec:
 		if spec.TLS != nil && spec.TLS.Certificate != "" {
 			missing("/spec/tls/certificate", KindCertificate, spec.TLS.Certificate)
@@ -177,6 +180,9 @@ func (d *draft) checkNames(p Put) *Error {
 		}
 		if m := spec.Mirror; m != nil {
 			missing("/spec/mirror/pool", KindPool, m.Pool)
+		}
+		if !d.undoing {
+			d.checkFit(&f, spec)
 		}
 	case BackendSpec:
 		if missing("/pool", KindPool, p.Pool); len(f.list) > 0 {
