@@ -68,6 +68,39 @@ func (k *Keys) PrivateKey(s *fsm.State, c *fsm.Certificate) (string, error) {
 	return k.Open(s, certificateContext(c.Name), c.Spec.SealedKey)
 }
 
+// Reseal returns what seals the private keys of another state's certificates, such as
+// those of a saved one, for s: as [Keys.SealPrivateKey] would. The other's data key is
+// opened with this node's secrets; where both are the same, what is sealed stays as it
+// is. The error says which of the two this node cannot open.
+func (k *Keys) Reseal(s, other *fsm.State) (reseal func(*fsm.Certificate) (string, error), err error) {
+	from := other.DataKey()
+	switch own, err := k.dataKey(s); {
+	case from == nil:
+		return nil, errors.New("there is no data key with it")
+	case s.DataKey() != nil && s.DataKey().ID == from.ID:
+		return func(c *fsm.Certificate) (string, error) { return c.Spec.SealedKey, nil }, nil
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrCannotSeal, err)
+	default:
+		old := k.unwrap(from)
+		if old.err != nil {
+			return nil, old.err
+		}
+		return func(c *fsm.Certificate) (string, error) {
+			context := certificateContext(c.Name)
+			plain, err := old.key.Open(context, c.Spec.SealedKey)
+			if err != nil {
+				return "", fmt.Errorf("open %s: %w", context, err)
+			}
+			return own.Seal(context, plain), nil
+		}, nil
+	}
+}
+
+// ErrCannotSeal tells that this node cannot seal private keys, now or without another
+// secret.
+var ErrCannotSeal = errors.New("this node cannot seal private keys")
+
 // TicketKeys returns the secrets of session tickets, 32 bytes each, the newest
 // first; none before the first rotation. With an error it returns those that it could
 // open.

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -254,5 +255,56 @@ func TestKeysOutliveSnapshotAndReplay(t *testing.T) {
 	c.opens(id, sealed)
 	if secrets, err := n.Keys().TicketKeys(n.State()); err != nil || len(secrets) != 3 {
 		t.Errorf("%d keys of tickets, %v", len(secrets), err)
+	}
+}
+
+func TestKeysOfAnotherClusterAreSealedAnew(t *testing.T) {
+	one, other := secret.New(), secret.New()
+	registry := func(keys *Keys) *ledger {
+		l := &ledger{State: fsm.New(), t: t}
+		l.do(fsm.Init{ClusterID: "c", FeatureLevel: fsm.FeatureLevel, Objects: fsm.DefaultObjects()})
+		l.turn(&rotation{keys: keys, every: ticketsEvery}, time.Now())
+		return l
+	}
+	from := registry(newKeys(ringOf(t, one)))
+	sealed, err := newKeys(ringOf(t, one)).SealPrivateKey(from.State, "site", "the key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate := &fsm.Certificate{Name: "site", Spec: fsm.CertificateSpec{SealedKey: sealed}}
+	for name, ring := range map[string]*secret.Ring{"the same secret": ringOf(t, one), "a further line": ringOf(t, other, one)} {
+		keys := newKeys(ring)
+		into := registry(keys)
+		reseal, err := keys.Reseal(into.State, from.State)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		anew, err := reseal(certificate)
+		if err != nil || anew == sealed {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if plain, err := keys.PrivateKey(into.State, &fsm.Certificate{Name: "site", Spec: fsm.CertificateSpec{SealedKey: anew}}); plain != "the key" {
+			t.Errorf("%s: %q, %v", name, plain, err)
+		}
+		if _, err := reseal(&fsm.Certificate{Name: "else", Spec: certificate.Spec}); err == nil {
+			t.Errorf("%s: a key of another certificate was taken", name)
+		}
+		if reseal, err = keys.Reseal(from.State, from.State); err != nil {
+			t.Fatal(err)
+		}
+		if same, err := reseal(certificate); same != sealed || err != nil {
+			t.Errorf("%s: what is the cluster's own was sealed anew, %v", name, err)
+		}
+	}
+	stranger := newKeys(ringOf(t, other))
+	into := registry(stranger)
+	if _, err := stranger.Reseal(into.State, from.State); err == nil || errors.Is(err, ErrCannotSeal) || !strings.Contains(err.Error(), "wrapped under the secrets") {
+		t.Errorf("without the secret: %v", err)
+	}
+	if _, err := stranger.Reseal(fsm.New(), from.State); !errors.Is(err, ErrCannotSeal) {
+		t.Errorf("without an own data key: %v", err)
+	}
+	if _, err := stranger.Reseal(into.State, fsm.New()); err == nil {
+		t.Error("without a data key of the other's")
 	}
 }

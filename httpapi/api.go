@@ -132,7 +132,7 @@ func (a *API) router() *paths {
 	a.serve(router, http.MethodPost, "/v1/nodes/{node}/promote", a.promoteNode)
 	a.serve(router, http.MethodPost, "/v1/cluster/transfer-leader", a.transferLeader, "to")
 	a.serve(router, http.MethodGet, "/v1/snapshot", a.snapshot, readQuery()...)
-	a.serve(router, http.MethodPut, "/v1/snapshot", a.restoreSnapshot)
+	a.serve(router, http.MethodPut, "/v1/snapshot", a.restoreSnapshot, "certificates")
 	a.serve(router, http.MethodGet, "/v1/watch", a.watch, watchQuery...)
 	a.serveHistory(router)
 	a.serve(router, http.MethodPost, "/v1/apply", a.apply, confirmable("prune", "owner")...)

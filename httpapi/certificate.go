@@ -23,6 +23,9 @@ type KeySealer interface {
 	// SealPrivateKey returns the private key of the certificate of that name as
 	// [fsm.CertificateSpec.SealedKey]. The same is always sealed to the same.
 	SealPrivateKey(s *fsm.State, name, pem string) (string, error)
+	// Reseal returns what does the same with the private keys of a saved state. The
+	// error says why this node cannot open those, or is a [cluster.ErrCannotSeal].
+	Reseal(s, saved *fsm.State) (func(*fsm.Certificate) (string, error), error)
 }
 
 // certificates is the resource of certificates. What is its own of writes is in

@@ -22,7 +22,22 @@ import (
 )
 
 // testSealer seals so that a test can see what was sealed.
-type testSealer struct{ err error }
+type testSealer struct {
+	err     error
+	foreign error // why it does not open what was saved elsewhere
+}
+
+func (s *testSealer) Reseal(_, saved *fsm.State) (func(*fsm.Certificate) (string, error), error) {
+	if s.foreign != nil {
+		return nil, s.foreign
+	}
+	return func(c *fsm.Certificate) (string, error) {
+		if c.Name == "broken" {
+			return "", errors.New("it was altered")
+		}
+		return base64.StdEncoding.EncodeToString([]byte("anew " + c.Name)), nil
+	}, nil
+}
 
 func (s *testSealer) SealPrivateKey(_ *fsm.State, name, key string) (string, error) {
 	return base64.StdEncoding.EncodeToString([]byte("\x01" + name + "\x00" + key)), s.err

@@ -62,7 +62,7 @@ type restored struct {
 }
 
 // restoreSnapshot replaces all objects by those of a snapshot, at one revision.
-// Identity, nodes and health stay those of this cluster.
+// Identity, nodes, health and the data key stay those of this cluster.
 func (a *API) restoreSnapshot(w http.ResponseWriter, r *http.Request) error {
 	if err := checkLength(r, maxSnapshot); err != nil {
 		return err
@@ -82,7 +82,11 @@ func (a *API) restoreSnapshot(w http.ResponseWriter, r *http.Request) error {
 	// It goes on without the client: what it began is to end.
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(r.Context()), until)
 	defer cancel()
-	parts, err := partsOf(saved)
+	objects, err := a.restorable(saved, r.URL.Query().Get("certificates"))
+	if err != nil {
+		return err
+	}
+	parts, err := partsOf(objects)
 	if err != nil {
 		return err
 	}
@@ -99,11 +103,7 @@ func (a *API) restoreSnapshot(w http.ResponseWriter, r *http.Request) error {
 	}
 	s := a.config.Cluster.State()
 	a.setRevision(w, s.Revision())
-	objects := 0
-	for range saved.Objects() {
-		objects++
-	}
-	return writeJSON(w, http.StatusOK, restored{Revision: s.Revision(), Objects: objects})
+	return writeJSON(w, http.StatusOK, restored{Revision: s.Revision(), Objects: len(objects)})
 }
 
 func readSnapshot(body io.Reader) (*fsm.State, error) {
@@ -133,11 +133,91 @@ func (f *failingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// partsOf cuts the objects of a snapshot into commands.
-func partsOf(s *fsm.State) ([]fsm.RestorePart, error) {
+// certificatesKeep, as the query parameter certificates, has this cluster's
+// certificates stay as they are, in place of those of the snapshot.
+const certificatesKeep = "keep"
+
+// restorable returns what takes the place of all objects: those of the snapshot, whose
+// private keys are sealed for this cluster.
+func (a *API) restorable(saved *fsm.State, certificates string) ([]fsm.Put, error) {
+	if certificates != "" && certificates != certificatesKeep {
+		return nil, problem.New(problem.InvalidRequest, "certificates %q: write keep, or leave it out to restore those of the snapshot: nothing was changed", clip(certificates))
+	}
+	s := a.config.Cluster.State()
+	var objects []fsm.Put
+	if certificates == certificatesKeep {
+		for put := range s.Objects() {
+			if put.Spec.Kind() == fsm.KindCertificate {
+				objects = append(objects, put)
+			}
+		}
+	}
+	sealed, err := a.resealed(s, saved, certificates == certificatesKeep)
+	if err != nil {
+		return nil, err
+	}
+	for put := range saved.Objects() {
+		if spec, is := put.Spec.(fsm.CertificateSpec); is {
+			if certificates == certificatesKeep {
+				continue
+			}
+			spec.SealedKey = sealed[put.Name]
+			put.Spec = spec
+		}
+		objects = append(objects, put)
+	}
+	return objects, nil
+}
+
+// resealed returns the private keys of the snapshot's certificates, sealed for this
+// cluster.
+func (a *API) resealed(s, saved *fsm.State, none bool) (map[string]string, error) {
+	if none || saved.Count(fsm.KindCertificate) == 0 {
+		return nil, nil
+	}
+	if a.authorized.sealer == nil {
+		return nil, problem.New(problem.NotYet, "this node seals no private keys: nothing was changed")
+	}
+	var names []string
+	for certificate := range saved.Certificates() {
+		names = append(names, certificate.Name)
+	}
+	reseal, err := a.authorized.sealer.Reseal(s, saved)
+	switch {
+	case errors.Is(err, cluster.ErrCannotSeal):
+		return nil, problem.New(problem.NotYet, "%s: nothing was changed", err).With("Retry-After", "1")
+	case err != nil:
+		return nil, foreignKeys(names, err)
+	}
+	sealed := map[string]string{}
+	var faulty []string
+	var fault error
+	for certificate := range saved.Certificates() {
+		text, err := reseal(certificate)
+		if err != nil {
+			faulty, fault = append(faulty, certificate.Name), err
+			continue
+		}
+		sealed[certificate.Name] = text
+	}
+	if fault != nil {
+		return nil, foreignKeys(faulty, fault)
+	}
+	return sealed, nil
+}
+
+// foreignKeys refuses a snapshot with private keys that nobody here could open.
+func foreignKeys(certificates []string, why error) error {
+	return problem.New(problem.InvalidRequest, "the private keys of the snapshot's certificates (%s) cannot be opened here: %s. "+
+		"Give the secret of the cluster that it was saved in (evenkeel snapshot restore --old-secret-file FILE), or have this cluster's certificates stay in place of them "+
+		"(--keep-certificates, certificates=keep), for which those that the snapshot names have to be written here first: nothing was changed", few(certificates), clip(why.Error()))
+}
+
+// partsOf cuts objects into commands.
+func partsOf(objects []fsm.Put) ([]fsm.RestorePart, error) {
 	id := rand.Text()
 	parts, size := []fsm.RestorePart{{ID: id}}, 0
-	for put := range s.Objects() {
+	for _, put := range objects {
 		text, err := json.Marshal(put)
 		if err != nil {
 			return nil, fmt.Errorf("restore %s: %w", put.Ref(), err)

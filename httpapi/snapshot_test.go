@@ -2,12 +2,16 @@ package httpapi_test
 
 import (
 	"bytes"
+	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"evenkeel/cluster"
 	"evenkeel/fsm"
+	"evenkeel/httpapi"
 )
 
 func snapshotOf(t *testing.T, s *fsm.State) string {
@@ -148,4 +152,56 @@ func TestOneSnapshotIsRestoredAtATime(t *testing.T) {
 		t.Errorf("another one meanwhile: %d", other)
 	}
 	c.send("PUT", "/v1/snapshot", body, "Content-Type", "application/vnd.evenkeel.snapshot").want(200)
+}
+
+func TestCertificatesOfASnapshotAreSealedAnewOrNothingIsRestored(t *testing.T) {
+	from := newClient(t)
+	from.certificate(t, "site", "site.example", time.Hour).want(201)
+	from.send("PUT", "/v1/listeners/web", `{"address":":443","protocol":"https","tls":{"certificates":["site"]}}`).want(201)
+	saved := snapshotOf(t, from.cluster.State())
+
+	sealer := new(testSealer)
+	into := newClient(t, func(config *httpapi.Config) { config.Sealer = sealer })
+	before := into.cluster.State().Version()
+	refused := func(what string, status int, want ...string) {
+		t.Helper()
+		got := into.send("PUT", "/v1/snapshot", saved).want(status)
+		for _, text := range append(want, "nothing was changed") {
+			if !strings.Contains(got.body, text) {
+				t.Errorf("%s: no word of %q: %s", what, text, got.body)
+			}
+		}
+		if into.cluster.State().Version() != before {
+			t.Fatalf("%s: something was changed", what)
+		}
+	}
+	sealer.foreign = errors.New("wrapped under the secrets ab")
+	refused("another secret", 400, "(site)", "wrapped under the secrets ab", "--old-secret-file", "--keep-certificates")
+	sealer.foreign = fmt.Errorf("%w: no data key yet", cluster.ErrCannotSeal)
+	refused("without an own key", 503, "no data key yet")
+
+	// Its own certificates may stay, but only if the snapshot finds what it names.
+	sealer.foreign = errors.New("wrapped under the secrets ab")
+	into.send("PUT", "/v1/snapshot?certificates=drop", saved).wantProblem(400, "invalid-request")
+	into.send("PUT", "/v1/snapshot?certificates=keep", saved).want(400)
+	if into.cluster.State().Listener("web") != nil {
+		t.Fatal("a listener without its certificate was restored")
+	}
+	into.certificate(t, "site", "site.example", time.Hour).want(201)
+	into.certificate(t, "own", "own.example", time.Hour).want(201)
+	own := into.cluster.State().Certificate("site")
+	into.send("PUT", "/v1/snapshot?certificates=keep", saved).want(200)
+	if s := into.cluster.State(); s.Certificate("site") != own || s.Certificate("own") == nil || s.Listener("web") == nil {
+		t.Error("its certificates did not stay, or the rest was not restored")
+	}
+
+	sealer.foreign = nil
+	into.send("PUT", "/v1/snapshot", saved).want(200)
+	s := into.cluster.State()
+	if want := base64.StdEncoding.EncodeToString([]byte("anew site")); s.Certificate("site").Spec.SealedKey != want || s.Certificate("own") != nil {
+		t.Errorf("the certificates are %v", refs(s))
+	}
+	from.certificate(t, "broken", "broken.example", time.Hour).want(201)
+	saved, before = snapshotOf(t, from.cluster.State()), s.Version()
+	refused("one that cannot be opened", 400, "(broken)", "it was altered")
 }

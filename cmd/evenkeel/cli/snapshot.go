@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"evenkeel/client"
+	"evenkeel/cluster/secret"
 	"evenkeel/fsm"
 )
 
@@ -107,16 +108,20 @@ func replaceFile(path string, data []byte) (err error) {
 
 // snapshotDoc is what a snapshot holds.
 type snapshotDoc struct {
-	ClusterID    string   `json:"cluster_id"`
-	FeatureLevel uint64   `json:"feature_level"`
-	Revision     uint64   `json:"revision"`
-	Version      uint64   `json:"version"`
-	Digest       string   `json:"digest"`
-	Listeners    int      `json:"listeners"`
-	Routes       int      `json:"routes"`
-	Pools        int      `json:"pools"`
-	Backends     int      `json:"backends"`
-	Nodes        []string `json:"nodes"`
+	ClusterID    string `json:"cluster_id"`
+	FeatureLevel uint64 `json:"feature_level"`
+	Revision     uint64 `json:"revision"`
+	Version      uint64 `json:"version"`
+	Digest       string `json:"digest"`
+	Listeners    int    `json:"listeners"`
+	Routes       int    `json:"routes"`
+	Pools        int    `json:"pools"`
+	Backends     int    `json:"backends"`
+	Certificates int    `json:"certificates"`
+	// SealedUnder tells under which secrets the private keys of the certificates can
+	// be opened.
+	SealedUnder []string `json:"sealed_under,omitempty"`
+	Nodes       []string `json:"nodes"`
 }
 
 func (a *App) snapshotInspect() *cobra.Command {
@@ -143,6 +148,10 @@ func (a *App) snapshotInspect() *cobra.Command {
 		rows.add("routes", fmt.Sprint(doc.Routes))
 		rows.add("pools", fmt.Sprint(doc.Pools))
 		rows.add("backends", fmt.Sprint(doc.Backends))
+		rows.add("certificates", fmt.Sprint(doc.Certificates))
+		for _, id := range doc.SealedUnder {
+			rows.add("sealed under secret", id)
+		}
 		for _, node := range doc.Nodes {
 			rows.add("node", node)
 		}
@@ -156,6 +165,12 @@ func describe(s *fsm.State) snapshotDoc {
 		ClusterID: s.ClusterID(), FeatureLevel: s.FeatureLevel(), Revision: s.Revision(), Version: s.Version(),
 		Digest: fmt.Sprintf("%016x", s.Digest()), Nodes: []string{},
 		Listeners: s.Count(fsm.KindListener), Routes: s.Count(fsm.KindRoute), Pools: s.Count(fsm.KindPool), Backends: s.Count(fsm.KindBackend),
+		Certificates: s.Count(fsm.KindCertificate),
+	}
+	if key := s.DataKey(); key != nil && doc.Certificates > 0 {
+		for _, wrap := range key.Wraps {
+			doc.SealedUnder = append(doc.SealedUnder, wrap.Secret)
+		}
 	}
 	for node := range s.Nodes() {
 		doc.Nodes = append(doc.Nodes, node.Name)
@@ -186,19 +201,34 @@ func (a *App) snapshotRestore() *cobra.Command {
 		Long: "Replace all listeners, routes, pools and backends by those of a snapshot, of this cluster\n" +
 			"or of another one, at one revision. Whatever the snapshot lacks is removed. Nodes stay as\n" +
 			"they are, and traffic goes on: what the snapshot has as it is keeps its health and its\n" +
-			"connections. Save what is there first.",
+			"connections. Save what is there first.\n\n" +
+			"Private keys of certificates in it are sealed under the secrets that its cluster had. Where\n" +
+			"the nodes do not have those, --old-secret-file opens them; it is asked here, and what is sent\n" +
+			"is as secret as the keys themselves, so use --api https://... over a network. A cluster that\n" +
+			"has the certificates already keeps its own with --keep-certificates.",
 		Args: exactArgs(1),
 	}
 	conn, f := a.connectFlags(cmd, snapshotTimeout), ownFormatFlag(cmd)
 	yes := cmd.Flags().Bool("yes", false, "do it")
+	oldSecret := cmd.Flags().String("old-secret-file", "", "secrets of the cluster that it was saved in, one a line, to open private keys with")
+	keep := cmd.Flags().Bool("keep-certificates", false, "the certificates that there are stay, in place of those of the file")
+	cmd.MarkFlagsMutuallyExclusive("old-secret-file", "keep-certificates")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		data, s, err := openSnapshot(args[0])
 		if err != nil {
 			return err
 		}
-		doc := describe(s)
-		what := fmt.Sprintf("%d listeners, %d routes, %d pools and %d backends, as of revision %d of cluster %s",
-			doc.Listeners, doc.Routes, doc.Pools, doc.Backends, doc.Revision, doc.ClusterID)
+		if *oldSecret != "" {
+			if data, err = openedWith(s, *oldSecret); err != nil {
+				return err
+			}
+		}
+		doc, query := describe(s), ""
+		if *keep {
+			query = "?certificates=keep"
+		}
+		what := fmt.Sprintf("%d listeners, %d routes, %d pools, %d backends and %d certificates, as of revision %d of cluster %s",
+			doc.Listeners, doc.Routes, doc.Pools, doc.Backends, doc.Certificates, doc.Revision, doc.ClusterID)
 		if !*yes {
 			return usage(fmt.Sprintf("%s holds %s: repeat it with --yes to have that in place of all objects that there are", named("file", args[0]), what))
 		}
@@ -206,7 +236,7 @@ func (a *App) snapshotRestore() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		got, err := c.Do(cmd.Context(), client.Request{Method: http.MethodPut, Path: "/v1/snapshot", Body: data, Header: http.Header{"Content-Type": {snapshotType}}})
+		got, err := c.Do(cmd.Context(), client.Request{Method: http.MethodPut, Path: "/v1/snapshot" + query, Body: data, Header: http.Header{"Content-Type": {snapshotType}}})
 		if err != nil {
 			return err
 		}
@@ -221,4 +251,42 @@ func (a *App) snapshotRestore() *cobra.Command {
 		return err
 	}
 	return cmd
+}
+
+// openedWith returns a snapshot whose data key every node can open, by a file of
+// secrets under one of which it is wrapped.
+func openedWith(s *fsm.State, path string) ([]byte, error) {
+	key := s.DataKey()
+	if key == nil {
+		return nil, errors.New("the snapshot has nothing that is sealed: leave out --old-secret-file")
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read old secret: %w", err)
+	}
+	ring, err := secret.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", named("file", path), err)
+	}
+	wraps := make([]secret.Wrap, len(key.Wraps))
+	for i, wrap := range key.Wraps {
+		wraps[i] = secret.Wrap(wrap)
+	}
+	plain, err := ring.Unwrap(key.ID, wraps)
+	if err != nil {
+		return nil, fmt.Errorf("%s does not open the snapshot's private keys: %w", named("file", path), err)
+	}
+	op := fsm.SetDataKey{Key: fsm.DataKey{ID: key.ID}}
+	for _, wrap := range secret.Loopback().Wrap(plain) { // which is as good as plain
+		op.Key.Wraps = append(op.Key.Wraps, fsm.KeyWrap(wrap))
+	}
+	next, results := fsm.Apply(s, []fsm.Command{{ID: fsm.CommandID{Origin: "restore", Seq: 1}, Op: op}})
+	if refusal := results[0].Err; refusal != nil {
+		return nil, fmt.Errorf("open the snapshot's data key: %w", refusal)
+	}
+	var out bytes.Buffer
+	if err := next.WriteSnapshot(&out); err != nil {
+		return nil, fmt.Errorf("write the opened snapshot: %w", err)
+	}
+	return out.Bytes(), nil
 }

@@ -111,7 +111,7 @@ func TestASnapshotIsRestoredWithYesOnly(t *testing.T) {
 	answers["PUT /v1/snapshot"] = []reply{{200, `{"revision":7,"objects":3}`}}
 	api := newFakeAPI(t, answers)
 	env := map[string]string{"EVENKEEL_API": api.url}
-	if got := execute(t, env, "snapshot", "restore", file); got.code != cli.ExitUsage || !strings.Contains(got.err, "1 listeners, 1 routes, 1 pools and 0 backends") || len(api.asked) > 0 {
+	if got := execute(t, env, "snapshot", "restore", file); got.code != cli.ExitUsage || !strings.Contains(got.err, "1 listeners, 1 routes, 1 pools, 0 backends and 0 certificates") || len(api.asked) > 0 {
 		t.Errorf("exit %d, stderr %q, asked %q", got.code, got.err, api.asked)
 	}
 	got := execute(t, env, "snapshot", "restore", file, "--yes")
