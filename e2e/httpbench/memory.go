@@ -15,6 +15,9 @@ const (
 	memoryBound  = 1024 // bytes
 	// memorySettle is how long a program may give memory back.
 	memorySettle = time.Second
+	// secureSettle is the same after handshakes, each of which leaves some 60 KB of
+	// garbage to programs that have a collector.
+	secureSettle = 6 * time.Second
 	// sideDescriptors is what a balancer needs beside its clients' connections.
 	sideDescriptors = 300
 )
@@ -87,7 +90,7 @@ func (b *bench) memoryOf(ctx context.Context, program program, counts []int) (ba
 		return 0, nil, err
 	}
 	b.out.check(s.name+", before idle connections", o)
-	if base, err = b.settledMemory(ctx, s); err != nil {
+	if base, err = b.settledMemory(ctx, s, memorySettle); err != nil {
 		return 0, nil, err
 	}
 	open := 0
@@ -98,7 +101,7 @@ func (b *bench) memoryOf(ctx context.Context, program program, counts []int) (ba
 		}
 		defer func() { err = errors.Join(err, b.release(ctx, h)) }()
 		open = count
-		now, err := b.settledMemory(ctx, s)
+		now, err := b.settledMemory(ctx, s, memorySettle)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -107,9 +110,9 @@ func (b *bench) memoryOf(ctx context.Context, program program, counts []int) (ba
 	return base, each, nil
 }
 
-// settledMemory returns the anonymous memory of a server, in bytes.
-func (b *bench) settledMemory(ctx context.Context, s *server) (float64, error) {
-	if err := pause(ctx, memorySettle); err != nil {
+// settledMemory returns the anonymous memory of a server, in bytes, after a while.
+func (b *bench) settledMemory(ctx context.Context, s *server, settle time.Duration) (float64, error) {
+	if err := pause(ctx, settle); err != nil {
 		return 0, err
 	}
 	// Not RssAnon of status: that is kept per core and some hundred KB off.

@@ -102,7 +102,7 @@ func (b *bench) memoryOfTLS(ctx context.Context, program program, count int) (ba
 		return 0, 0, err
 	}
 	b.out.check(s.name+", before idle TLS connections", o)
-	if base, err = b.settledMemory(ctx, s); err != nil {
+	if base, err = b.settledMemory(ctx, s, secureSettle); err != nil {
 		return 0, 0, err
 	}
 	job := Job{Shape: GetSmall, Connections: count, Requests: count, Hold: true, Window: startLimit, TLS: &TLSJob{}}
@@ -111,6 +111,6 @@ func (b *bench) memoryOfTLS(ctx context.Context, program program, count int) (ba
 		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, b.release(ctx, h)) }()
-	now, err := b.settledMemory(ctx, s)
+	now, err := b.settledMemory(ctx, s, secureSettle)
 	return base, (now - base) / float64(count), err
 }
