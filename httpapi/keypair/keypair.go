@@ -60,8 +60,14 @@ func Other() fsm.Fault {
 	return fsm.Fault{Pointer: "/spec/key", Message: "is needed: the chain's first certificate is of another key than the one that is there"}
 }
 
-// minRSA is the least length of an RSA key that clients take, in bits.
-const minRSA = 2048
+// minRSA and maxRSA are the least and the greatest length of an RSA key that clients
+// take, in bits. What a longer one costs to check grows with the cube of its length, so
+// one of more than maxKey bytes, which is not in PEM then, is not looked at.
+const (
+	minRSA = 2048
+	maxRSA = 8192
+	maxKey = 5 << 10
+)
 
 // Check reports why a chain and a key are of no use together at that time; the zero
 // time is before every end. What is wrong with the chain alone is not told.
@@ -78,6 +84,12 @@ func Check(chain, key string, now time.Time) (faults []fsm.Fault) {
 		fault("/spec/key", "is encrypted with a password, which no node knows: decrypt it first, as with openssl pkey -in FILE")
 		return faults
 	}
+	for rest := []byte(key); block != nil; block, rest = pem.Decode(rest) {
+		if len(block.Bytes) > maxKey {
+			fault("/spec/key", "has %d bytes, and is longer than an RSA key of %d bits, which is the longest that clients take: use a shorter one, or ECDSA", len(block.Bytes), maxRSA)
+			return faults
+		}
+	}
 	pair, err := tls.X509KeyPair([]byte(chain), []byte(key))
 	leaf := Leaf(chain)
 	switch {
@@ -87,7 +99,7 @@ func Check(chain, key string, now time.Time) (faults []fsm.Fault) {
 	case err != nil:
 		fault("/spec/key", "cannot be used: give an RSA, ECDSA or Ed25519 key in PEM of PKCS #8, PKCS #1 or SEC 1")
 	default:
-		if rsaKey, is := pair.PrivateKey.(*rsa.PrivateKey); is && rsaKey.N.BitLen() < minRSA {
+		if rsaKey, is := pair.PrivateKey.(*rsa.PrivateKey); is && (rsaKey.N.BitLen() < minRSA || rsaKey.N.BitLen() > maxRSA) {
 			fault("/spec/key", "is an RSA key of %d bits, which clients refuse: use one of %d, or ECDSA", rsaKey.N.BitLen(), minRSA)
 		}
 	}

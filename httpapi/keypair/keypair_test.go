@@ -79,6 +79,8 @@ func TestWhatIsOfUseTogether(t *testing.T) {
 		"a moment too late":       {chain, key, end.Add(time.Second), []string{"/spec/chain", "of CN=a.example expired at 2030-01-02T03:04:05Z"}},
 		"another's key":           {chain, otherKey, end, []string{"/spec/key", "another certificate than the chain's first, that of CN=a.example"}},
 		"a weak key, too late":    {weakChain, weakKey, end.Add(time.Second), []string{"/spec/key", "1024 bits", "/spec/chain", "expired"}},
+		"a huge key":              {chain, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: make([]byte, 6<<10)})), end, []string{"/spec/key", "has 6144 bytes"}},
+		"a huge key behind":       {chain, key + string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: make([]byte, 6<<10)})), end, []string{"/spec/key", "has 6144 bytes"}},
 		"no key":                  {chain, "secret words", end, []string{"/spec/key", "is no private key"}},
 		"a certificate as key":    {chain, chain, end, []string{"/spec/key", "is no private key"}},
 		"an encrypted key":        {chain, "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n", end, []string{"/spec/key", "is encrypted"}},

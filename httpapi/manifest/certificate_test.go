@@ -158,6 +158,20 @@ func TestFaultsOfCertificates(t *testing.T) {
 	}
 }
 
+func TestKeysAreBounded(t *testing.T) {
+	chain, key := newPair(t)
+	quotedChain, _ := json.Marshal(chain)
+	quotedKey, _ := json.Marshal(key)
+	var text strings.Builder
+	for i := range manifest.MaxKeys + 2 {
+		fmt.Fprintf(&text, `,{"name":"c%d","chain":%s,"key":%s}`, i, quotedChain, quotedKey)
+	}
+	_, faults := manifest.Parse([]byte(`{"certificates":[`+text.String()[1:]+`]}`), manifest.Options{})
+	if len(faults) != 2 || faults[0].Pointer != "/certificates/1000/key" || !strings.Contains(faults[0].Message, "more than 1000 private keys: split it") {
+		t.Errorf("%s", describe(faults))
+	}
+}
+
 // A key in a place where it does not belong is not quoted, as another text is.
 func TestNoFaultHasAnythingOfAKey(t *testing.T) {
 	chain, key := newPair(t)

@@ -68,9 +68,7 @@ func (b *builder) validate(i *item, now time.Time) {
 		faults = refusal.Faults
 	}
 	if spec, is := i.put.Spec.(fsm.CertificateSpec); is {
-		if key, _ := keypair.Key(spec); key != "" {
-			faults = append(faults, keypair.Check(spec.Chain, key, now)...)
-		}
+		faults = append(faults, b.checkKey(spec, now)...)
 	}
 	b.root = i.root
 	for _, fault := range faults {
@@ -86,29 +84,48 @@ func (b *builder) validate(i *item, now time.Time) {
 	}
 }
 
+// checkKey holds a private key that is given to its chain.
+func (b *builder) checkKey(spec fsm.CertificateSpec, now time.Time) []fsm.Fault {
+	key, _ := keypair.Key(spec)
+	if key == "" {
+		return nil
+	}
+	if b.keys++; b.keys <= MaxKeys {
+		return keypair.Check(spec.Chain, key, now)
+	}
+	return []fsm.Fault{{Pointer: "/spec/key", Message: fmt.Sprintf("the manifest holds more than %d private keys: split it", MaxKeys)}}
+}
+
 // keyText is what a line of a key looks like, in YAML and in JSON.
 var keyText = regexp.MustCompile(`[A-Za-z0-9+/=]{16,}`)
 
+// keyHead is how much of a line tells that it is of a key, where one is clipped.
+const keyHead = 16
+
 // hideKeys takes out of the faults what is of a private key: one that is put in the
-// wrong place is quoted as any other text would be.
+// wrong place is quoted as any other text would be. It costs as much as reading does.
 func (b *builder) hideKeys() {
 	const begin, end = "PRIVATE KEY-----", "-----END "
-	var keys [][]byte
+	heads := map[string]bool{}
 	for rest := b.data; ; {
 		_, key, found := bytes.Cut(rest, []byte(begin))
 		if !found {
 			break
 		}
 		key, rest, _ = bytes.Cut(key, []byte(end))
-		keys = append(keys, key)
+		for _, line := range keyText.FindAll(key, -1) {
+			heads[string(line[:keyHead])] = true
+			if after, escaped := bytes.CutPrefix(line, []byte("n")); escaped && len(after) >= keyHead { // of \n in JSON
+				heads[string(after[:keyHead])] = true
+			}
+		}
 	}
-	if len(keys) == 0 {
+	if len(heads) == 0 {
 		return
 	}
 	hide := func(text string) string {
-		line := strings.TrimPrefix(text, "n") // of an escaped \n before it
-		if slices.ContainsFunc(keys, func(key []byte) bool { return bytes.Contains(key, []byte(line)) }) {
-			return strings.TrimSuffix(text, line) + "(of a private key)"
+		if after, escaped := strings.CutPrefix(text, "n"); heads[text[:keyHead]] || escaped && len(after) >= keyHead && heads[after[:keyHead]] {
+			return "(of a private key)"
 		}
 		return text
 	}

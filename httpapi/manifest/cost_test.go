@@ -47,6 +47,7 @@ func TestTheLargestManifestsCostLittle(t *testing.T) {
 		"aliases of a large object": repeatedYAML(1, "x: &x {labels: {a: b, c: d, e: f}, name: a}\npools:\n", "- *x\n"),
 		"documents":                 repeatedYAML(3, "", "---\nkind: pool\nname: pN\n"),
 		"one large text":            repeatedYAML(1, "kind: route\nname: r\nrespond:\n  body: |\n", "    <p>N</p>\n"),
+		"lines of a key":            repeated(size, `{"certificates": "-----BEGIN PRIVATE KEY-----\n`, `MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgzLZMOtl23eX0I/N\n`, `"}`),
 		"more than may be read":     repeated(size, "backends:\n", "- {name: aN, address: 'a:1'}\n", ""),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -38,7 +38,7 @@ type Options struct {
 // Parse reads a manifest. Either there are faults, 1 to 101 in the order in which
 // they were found, or a manifest whose objects the registry would take, but for
 // what depends on its state. It takes at most a few hundred megabytes and seconds,
-// whatever the data are.
+// whatever the data are, and some milliseconds for each private key.
 func Parse(data []byte, options Options) (*Manifest, []Fault) {
 	if len(data) > MaxBytes {
 		return nil, []Fault{{Message: fmt.Sprintf("the manifest has %d bytes, at most %d are taken: split it", len(data), MaxBytes)}}
@@ -68,6 +68,7 @@ type builder struct {
 	faults list
 	root   *strictjson.Value // the document being read
 	over   bool              // there are too many objects
+	keys   int               // private keys
 }
 
 // documents returns the documents of the text, none if it cannot be read.
