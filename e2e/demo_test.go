@@ -1,9 +1,13 @@
 package e2e
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -43,6 +47,69 @@ func TestTheDemoShowsItselfAndLeavesNothingBehind(t *testing.T) {
 	checkGone(t, shown)
 }
 
+func TestTheDemoSpeaksTLSAndGoesOnWhenANodeIsKilled(t *testing.T) {
+	demo := startDemo(t, "--tls")
+	shown := waitShown(t, demo)
+	var try []string
+	harness.Eventually(t, "the demo says how to try TLS", func() error {
+		if try = demoTLSTry.FindStringSubmatch(demo.Log(t)); try == nil {
+			return errors.New("no curl --cacert yet")
+		}
+		return nil
+	})
+	nodes := demoTLSLine.FindAllStringSubmatch(demo.Log(t), -1)
+	if len(nodes) != len(shown.nodes) || len(demoTokenLine.FindAllString(demo.Log(t), -1)) != 1 {
+		t.Fatalf("it shows %v", nodes)
+	}
+	authority, err := os.ReadFile(try[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(authority)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: harness.Patience}
+	ask := func(address string) error {
+		response, err := client.Get("https://" + address + "/")
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		if _, err := io.Copy(io.Discard, response.Body); err != nil || response.StatusCode != http.StatusOK || response.ProtoMajor != 2 {
+			return fmt.Errorf("%s over %s, %v", response.Status, response.Proto, err)
+		}
+		return nil
+	}
+	for _, n := range nodes {
+		if err := ask(n[1]); err != nil {
+			t.Errorf("%s: %v", n[1], err)
+		}
+	}
+	for i, n := range shown.nodes {
+		if n.role != "leader" {
+			continue
+		}
+		if err := syscall.Kill(n.pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		for other := range nodes {
+			for range 20 {
+				if other == i {
+					break
+				}
+				if err := ask(nodes[other][1]); err != nil {
+					t.Errorf("with the leader killed, %s: %v", nodes[other][1], err)
+				}
+			}
+		}
+		harness.Eventually(t, "it is back", func() error { return ask(nodes[i][1]) })
+	}
+	demo.Interrupt()
+	demo.WaitClean(t, harness.Patience)
+	checkGone(t, shown)
+}
+
 func TestTheDemoEndsByItselfAfterItsDuration(t *testing.T) {
 	demo := startDemo(t, "--duration", "1s")
 	shown := waitShown(t, demo)
@@ -75,6 +142,8 @@ var (
 	demoNodeLine    = regexp.MustCompile(`(?m)pid (\d+) +traffic http://(\S+)/ +API http://(\S+)/ +(leader|follower)`)
 	demoBackendLine = regexp.MustCompile(`(?m)pid (\d+) +backend http://`)
 	demoKillLine    = regexp.MustCompile(`(?m)kill -9 (\d+)`)
+	demoTLSLine     = regexp.MustCompile(`(?m)over TLS https://(\S+)/$`)
+	demoTLSTry      = regexp.MustCompile(`(?m)curl --cacert (\S+) https://(\S+)/$`)
 	demoTokenLine   = regexp.MustCompile(`(?m)export EVENKEEL_TOKEN=(\S+)`)
 )
 

@@ -62,12 +62,13 @@ func demoCommand(out, errOut io.Writer) *cobra.Command {
 		Args: cobra.NoArgs,
 	}
 	duration := cmd.Flags().Duration("duration", 0, "end after this time, counted from when all is ready (default: at Ctrl-C)")
+	secure := cmd.Flags().Bool("tls", false, "add a listener of https with a certificate of its own, and say how curl believes it")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		// Every signal, the second one too, leads to an orderly end: the
 		// processes and the folder must go.
 		ctx, stop := signal.NotifyContext(cmd.Context(), demo.Signals()...)
 		defer stop()
-		return demo.Run(ctx, demo.Config{Out: out, Err: errOut, Duration: *duration})
+		return demo.Run(ctx, demo.Config{Out: out, Err: errOut, Duration: *duration, TLS: *secure})
 	}
 	return cmd
 }

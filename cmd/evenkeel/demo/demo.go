@@ -23,6 +23,9 @@ import (
 type Config struct {
 	Out, Err io.Writer
 	Duration time.Duration
+	// TLS adds a listener that speaks TLS, with a certificate of an authority that
+	// lasts as long as the demo.
+	TLS bool
 }
 
 // Timings of the demo.
@@ -73,6 +76,7 @@ type demo struct {
 	dir        string
 	executable string
 	token      string // of the API, as anywhere but in a try
+	authority  string // the file of whom clients have to believe; "" without Config.TLS
 	launcher   *launcher
 	nodes      []*node
 	backends   []*backend
@@ -82,6 +86,7 @@ type demo struct {
 type node struct {
 	*process
 	api, cluster, traffic string
+	secure                string // where it speaks TLS; "" without Config.TLS
 }
 
 // backend is a sample backend's process.
@@ -100,6 +105,11 @@ func (d *demo) show(ctx context.Context) error {
 	follower, leader, err := d.register(ctx)
 	if err != nil {
 		return err
+	}
+	if d.config.TLS {
+		if err := d.secure(ctx, follower); err != nil {
+			return err
+		}
 	}
 	if err := d.introduce(follower, leader); err != nil {
 		return err

@@ -23,7 +23,13 @@ func (d *demo) introduce(follower, leader *node) error {
 			s.name, s.life().pid, s.address, follower.name)
 	}
 	last := d.backends[len(d.backends)-1]
-	fmt.Fprintf(&b, "\nThree things to try in another terminal:\n\n")
+	if d.authority != "" {
+		b.WriteByte('\n')
+		for _, n := range d.nodes {
+			fmt.Fprintf(&b, "  %-4s  over TLS https://%s/\n", n.name, n.secure)
+		}
+	}
+	fmt.Fprintf(&b, "\nWhat to try in another terminal:\n\n")
 	fmt.Fprintf(&b, "  1. Any node answers, from any backend:\n       curl http://%s/\n", follower.traffic)
 	fmt.Fprintf(&b, "  2. Kill the leader; the others go on, and %s comes back after %s:\n       kill -9 %d\n",
 		leader.name, restartDelay, leader.life().pid)
@@ -32,6 +38,10 @@ func (d *demo) introduce(follower, leader *node) error {
 	fmt.Fprintf(&b, "       evenkeel backend rm %s --api %s\n", last.name, follower.api)
 	fmt.Fprintf(&b, "       curl -H \"Authorization: Bearer $EVENKEEL_TOKEN\" -d '{\"name\":\"%s\",\"address\":\"%s\"}' http://%s/v1/backends\n\n",
 		last.name, last.address, leader.api)
+	if d.authority != "" {
+		fmt.Fprintf(&b, "  4. The same over TLS, with HTTP/2 where curl has it, and with the leader killed too:\n")
+		fmt.Fprintf(&b, "       curl --cacert %s https://%s/\n\n", d.authority, follower.secure)
+	}
 	_, err := fmt.Fprint(d.config.Out, b.String())
 	return err
 }

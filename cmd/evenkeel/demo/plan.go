@@ -31,6 +31,9 @@ func (d *demo) plan() error {
 	var join []string
 	for i := 1; i <= count; i++ {
 		n := &node{api: ports.take(7080 + i), cluster: ports.take(7180 + i), traffic: ports.take(8080 + i)}
+		if d.config.TLS {
+			n.secure = ports.take(8480 + i)
+		}
 		nodes, join = append(nodes, n), append(join, n.cluster)
 	}
 	for i := 1; i <= count; i++ {
@@ -43,10 +46,13 @@ func (d *demo) plan() error {
 		return fmt.Errorf("find free ports: %w", ports.err)
 	}
 	for i, n := range nodes {
-		name := "n" + strconv.Itoa(i+1)
+		name, listeners := "n"+strconv.Itoa(i+1), "default="+n.traffic
+		if n.secure != "" {
+			listeners += ",secure=" + n.secure
+		}
 		n.process = d.process(name, "serve", "--name", name, "--data-dir", filepath.Join(d.dir, name),
 			"--secret-file", secretFile, "--admin-token-file", tokenFile, "--api-addr", n.api, "--cluster-addr", n.cluster,
-			"--join", strings.Join(join, ","), "--bind", "127.0.0.1", "--listener-addr", "default="+n.traffic,
+			"--join", strings.Join(join, ","), "--bind", "127.0.0.1", "--listener-addr", listeners,
 			"--drain-timeout", "2s")
 		d.nodes = append(d.nodes, n)
 	}
