@@ -18,6 +18,19 @@ type CertificateStatus struct {
 	Key string `json:"key"`
 	// Fingerprint is the SHA-256 of the certificate, in hexadecimal digits.
 	Fingerprint string `json:"fingerprint"`
+	// ExpiresInSeconds is how long it was until NotAfter when the node answered,
+	// negative after that.
+	ExpiresInSeconds int64 `json:"expires_in_seconds"`
+	// UsedBy is what shows it, as far as the token may see that.
+	UsedBy struct {
+		// Listeners are those of https that name it, or name none and so show all.
+		Listeners []string `json:"listeners"`
+		// Pools show it to their backends.
+		Pools []string `json:"pools"`
+	} `json:"used_by"`
+	// Warnings tell what is wrong with it: it has expired or soon will, is not valid
+	// yet, or is for no host of the routes of any listener that shows it.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Certificates returns the certificates. A spec that is written has a Chain and its

@@ -220,7 +220,7 @@ func TestATypedObjectGoesThereAndBack(t *testing.T) {
 }
 
 func TestACertificateIsWrittenWithItsKeyAndReadWithout(t *testing.T) {
-	const there = `{"name":"site","labels":{"a":"b"},"spec":{"chain":"C"},"status":{"subject":"CN=a","issuer":"CN=ca","names":["a.example"],"not_before":"2026-01-02T03:04:05Z","not_after":"2027-01-02T03:04:05Z","key":"Ed25519","fingerprint":"00ff"},"meta":{"revision":7}}`
+	const there = `{"name":"site","labels":{"a":"b"},"spec":{"chain":"C"},"status":{"subject":"CN=a","issuer":"CN=ca","names":["a.example"],"not_before":"2026-01-02T03:04:05Z","not_after":"2027-01-02T03:04:05Z","key":"Ed25519","fingerprint":"00ff","expires_in_seconds":-5,"used_by":{"listeners":["web"],"pools":["p"]},"warnings":["it has expired"]},"meta":{"revision":7}}`
 	n := newNode(t, says(200, there))
 	c := newClient(t, Config{}, n.url)
 	put := &fsm.Object[fsm.CertificateSpec, CertificateStatus]{Name: "site", Spec: fsm.CertificateSpec{Chain: "C", Key: "K"}}
@@ -233,6 +233,9 @@ func TestACertificateIsWrittenWithItsKeyAndReadWithout(t *testing.T) {
 	}
 	if got.Spec != (fsm.CertificateSpec{Chain: "C"}) || got.Status.NotAfter.Year() != 2027 || got.Status.Names[0] != "a.example" {
 		t.Errorf("read %+v", got)
+	}
+	if used := got.Status.UsedBy; got.Status.ExpiresInSeconds != -5 || used.Listeners[0] != "web" || used.Pools[0] != "p" || got.Status.Warnings[0] != "it has expired" {
+		t.Errorf("read %+v", got.Status)
 	}
 	if _, err := c.Certificates().Put(within(t), got, Write{}); err != nil { // keeps the key
 		t.Fatal(err)

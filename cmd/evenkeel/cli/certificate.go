@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -28,7 +29,48 @@ func certificateKind(a *App) *kind {
 			}
 			return []string{c.Name, someOf(c.Status.Names), c.Status.Issuer, describeEnd(c.Status.NotAfter, time.Now()), c.Status.Key}, nil
 		},
+		detail: certificateUses,
+		more:   warnings,
 	}
+}
+
+// certificateUses names what shows the certificate.
+func certificateUses(w io.Writer, object []byte) error {
+	c, err := decode[fsm.Object[fsm.CertificateSpec, client.CertificateStatus]](object)
+	if err != nil {
+		return err
+	}
+	var users []string
+	for _, name := range c.Status.UsedBy.Listeners {
+		users = append(users, "listener "+name)
+	}
+	for _, name := range c.Status.UsedBy.Pools {
+		users = append(users, "pool "+name)
+	}
+	if len(users) == 0 {
+		users = []string{"nothing"}
+	}
+	_, err = fmt.Fprintln(w, printable("used by "+strings.Join(users, ", ")))
+	return err
+}
+
+// warnings tells what the API says is wrong with an object.
+func warnings(w io.Writer, object []byte) error {
+	o, err := decode[struct {
+		Name   string `json:"name"`
+		Status struct {
+			Warnings []string `json:"warnings"`
+		} `json:"status"`
+	}](object)
+	if err != nil {
+		return err
+	}
+	for _, warning := range o.Status.Warnings {
+		if _, err := fmt.Fprintln(w, printable(o.Name+": warning: "+warning)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // someOf lists names, not all of many.

@@ -163,6 +163,34 @@ func TestCertificatesAreListedWithTheirEnd(t *testing.T) {
 	}
 }
 
+func TestWhatIsWrongWithTLSIsToldBelowTheTable(t *testing.T) {
+	const (
+		certificate = `{"name":"site","spec":{"chain":"C"},"status":{"not_after":"2031-01-02T03:04:05Z","used_by":{"listeners":["web"],"pools":["p"]},"warnings":["it is for no host"]}}`
+		unused      = `{"name":"spare","spec":{"chain":"C"},"status":{"not_after":"2031-01-02T03:04:05Z","used_by":{"listeners":[],"pools":[]}}}`
+		listener    = `{"name":"web","spec":{"address":":443","protocol":"https"},"status":{"nodes":{},"warnings":["no certificate is for a.example"]}}`
+		route       = `{"name":"shop","spec":{"match":{"host":"a.example"}},"status":{"warnings":["no certificate of web is for a.example"]}}`
+	)
+	api := newFakeAPI(t, map[string][]reply{
+		"GET /v1/certificates/site":  {{200, certificate}},
+		"GET /v1/certificates/spare": {{200, unused}},
+		"GET /v1/certificates":       {{200, `{"items":[` + certificate + `],"revision":7}`}},
+		"GET /v1/listeners/web":      {{200, listener}},
+		"GET /v1/routes":             {{200, `{"items":[` + route + `],"revision":7}`}},
+	})
+	for line, want := range map[string]string{
+		"certificate get site":  "site: warning: it is for no host\nused by listener web, pool p\n",
+		"certificate get spare": "used by nothing\n",
+		"certificate ls":        "site: warning: it is for no host\n",
+		"listener get web":      "web: warning: no certificate is for a.example\n",
+		"route ls":              "shop: warning: no certificate of web is for a.example\n",
+	} {
+		got := execute(t, map[string]string{"EVENKEEL_API": api.url}, strings.Split(line, " ")...)
+		if _, below, _ := strings.Cut(got.out, "\n"); got.code != cli.ExitOK || !strings.HasSuffix(below, "\n"+want) {
+			t.Errorf("%s: exit %d, %s%s\nwant below it: %s", line, got.code, got.out, got.err, want)
+		}
+	}
+}
+
 func TestADryRunNamesTheCertificates(t *testing.T) {
 	ends := time.Date(2031, 1, 2, 3, 4, 5, 0, time.UTC)
 	chain, key := newPair(t, ends, "a.example")

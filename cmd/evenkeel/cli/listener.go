@@ -106,7 +106,8 @@ func listenerRow(object []byte) ([]string, error) {
 	return []string{l.Name, l.Spec.Address, describeListening(l.Spec), listening, strings.Join(l.Spec.TrustedProxies, ",")}, nil
 }
 
-// listenerTroubles names the nodes where the listener is not open, and why.
+// listenerTroubles names the nodes where the listener is not open, and why, and
+// what else is wrong.
 func listenerTroubles(w io.Writer, object []byte) error {
 	l, err := decode[listenerDoc](object)
 	if err != nil {
@@ -125,5 +126,5 @@ func listenerTroubles(w io.Writer, object []byte) error {
 			return err
 		}
 	}
-	return nil
+	return warnings(w, object)
 }

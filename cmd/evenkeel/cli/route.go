@@ -42,6 +42,7 @@ func routeKind() *kind {
 		},
 		head: []string{"NAME", "PRIORITY", "LISTENERS", "MATCH", "TO"},
 		row:  routeRow,
+		more: warnings,
 	}
 }
 
