@@ -177,7 +177,7 @@ func (v *viewer) listenerWarnings(o *fsm.Listener) []string {
 	if len(bare) == 0 {
 		return nil
 	}
-	return []string{"no certificate of its is for hosts of its routes: " + few(bare) + ": clients that ask for them will not believe it"}
+	return []string{"none of its certificates is for these hosts of its routes: " + few(bare) + ": clients that ask for them will not believe it"}
 }
 
 // routeWarnings are listeners of https whose clients cannot ask for the route's host.
@@ -199,7 +199,7 @@ func (v *viewer) routeWarnings(o *fsm.Route) []string {
 		return nil
 	}
 	slices.SortFunc(bare, cmp.Compare[string])
-	return []string{fmt.Sprintf("no certificate of the listeners %s is for %s: clients that ask for it there will not believe them", few(bare), host)}
+	return []string{fmt.Sprintf("no certificate is for %s on %s: clients that ask for it there will not believe it", host, few(bare))}
 }
 
 // maxFew is how many names a warning has.

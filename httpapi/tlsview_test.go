@@ -69,7 +69,7 @@ func TestACertificateTellsWhoUsesItAndWhatIsWrong(t *testing.T) {
 	if got := c.send("GET", "/v1/certificates/other", "").want(200).warnings(t); got != "" {
 		t.Errorf("one that has a route by now: %q", got)
 	}
-	if got := c.send("PUT", "/v1/routes/more", `{"match":{"host":"bare.example"},"pools":[{"name":"default"}]}`).want(200).warnings(t); !strings.Contains(got, "listeners all, named is for bare.example") {
+	if got := c.send("PUT", "/v1/routes/more", `{"match":{"host":"bare.example"},"pools":[{"name":"default"}]}`).want(200).warnings(t); !strings.Contains(got, "is for bare.example on all, named") {
 		t.Errorf("a route without a certificate: %q", got)
 	}
 	if got := c.send("PUT", "/v1/listeners/named", `{"address":":445","protocol":"https","tls":{"certificates":["site"]}}`).want(200).warnings(t); !strings.Contains(got, "routes: bare.example:") {

@@ -9,7 +9,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 
 	"evenkeel/fsm"
 )
@@ -58,11 +61,27 @@ func New(kind Kind, format string, args ...any) *Problem {
 	return &Problem{Kind: kind, Detail: fmt.Sprintf(format, args...)}
 }
 
-// Invalid returns the problem of a request's body with these faults.
+// Invalid returns the problem of a request's body with these faults. What they quote
+// of a private key in the wrong place is left out.
 func Invalid(faults []fsm.Fault) *Problem {
-	p := &Problem{Kind: InvalidObject, Faults: faults}
-	p.Detail = describe(faults)
-	return p
+	faults = withoutKeys(faults)
+	return &Problem{Kind: InvalidObject, Faults: faults, Detail: describe(faults)}
+}
+
+// quotedKey is a private key in PEM as far as a fault quotes it.
+var quotedKey = regexp.MustCompile(`(PRIVATE KEY-----)[^"]*`)
+
+func withoutKeys(faults []fsm.Fault) []fsm.Fault {
+	shown := slices.Clone(faults)
+	for i := range shown {
+		fault := &shown[i]
+		for _, text := range []*string{&fault.Pointer, &fault.Message} {
+			if strings.Contains(*text, "PRIVATE KEY-----") {
+				*text = quotedKey.ReplaceAllString(*text, "$1...")
+			}
+		}
+	}
+	return shown
 }
 
 func describe(faults []fsm.Fault) string {

@@ -2,6 +2,7 @@ package problem_test
 
 import (
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,6 +27,24 @@ func TestSeveralFaultsAreCountedInTheDetail(t *testing.T) {
 	p := problem.Invalid([]fsm.Fault{{Message: "a"}, {Message: "b"}})
 	if !strings.Contains(p.Detail, "2 things") {
 		t.Errorf("detail %q", p.Detail)
+	}
+}
+
+func TestAFaultShowsNothingOfAPrivateKeyInTheWrongPlace(t *testing.T) {
+	faults := []fsm.Fault{
+		{Pointer: "/labels/a", Message: `"a": "-----BEGIN EC PRIVATE KEY-----\nMHcCAQ..." has control characters`},
+		{Pointer: "/-----BEGIN PRIVATE KEY-----\nMIGHAg...", Message: "is not a known field"},
+	}
+	p := problem.Invalid(faults)
+	want := []fsm.Fault{
+		{Pointer: "/labels/a", Message: `"a": "-----BEGIN EC PRIVATE KEY-----..." has control characters`},
+		{Pointer: "/-----BEGIN PRIVATE KEY-----...", Message: "is not a known field"},
+	}
+	if !slices.Equal(p.Faults, want) {
+		t.Errorf("faults %+v", p.Faults)
+	}
+	if one := problem.Invalid(faults[1:]); strings.Contains(one.Detail, "MIGH") || !strings.Contains(faults[1].Pointer, "MIGH") {
+		t.Errorf("detail %q, and what was given is %q now", one.Detail, faults[1].Pointer)
 	}
 }
 
