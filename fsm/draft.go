@@ -30,9 +30,9 @@ type draft struct {
 	joint *joint
 	// unbounded has a put take room that what is removed behind it gives back.
 	unbounded bool
-	// undoing has what stood before come back, whatever came since that it does not
-	// fit; replacing has listeners change before the routes that name them.
-	undoing, replacing bool
+	// returning has what stood before come back, whatever came since that it does not
+	// fit.
+	returning bool
 
 	// counts holds the number of objects by kind, which a Txn does not tell.
 	counts map[Kind]int

@@ -97,8 +97,7 @@ func TestAListenerIsToldOfSomeRoutes(t *testing.T) {
 	}
 }
 
-// What stood before comes back whatever came since, and a restore is judged by what
-// it brings alone.
+// What stood before comes back whatever came since.
 func TestWhatDoesNotFitIsNotInTheWayOfUndoing(t *testing.T) {
 	r := newRegistryAt(t, FeatureLevel)
 	pools := []WeightedPool{{"default", 1}}
@@ -124,4 +123,45 @@ func TestWhatDoesNotFitIsNotInTheWayOfUndoing(t *testing.T) {
 	if r.Listener("db").Spec.Protocol != ProtocolTCP || r.Route("r").Spec.Match.Path != "" {
 		t.Error("it was not restored")
 	}
+}
+
+// What an undoing has brought back stands in the registry, so that a restore and a
+// rollback to it bring it back as well, whatever of it does not fit.
+func TestARegistryWithWhatDoesNotFitComesBack(t *testing.T) {
+	r := newRegistryAt(t, FeatureLevel)
+	pools := []WeightedPool{{"default", 1}}
+	r.must(listenerOf("db", ProtocolTCP))
+	r.command(Command{ConfirmWithin: minConfirmDuration, Op: listenerOf("db", ProtocolHTTP)})
+	r.must(Put{Name: "r", Spec: RouteSpec{Listeners: []string{"db"}, Match: RouteMatch{Path: "/a"}, Pools: pools}})
+	r.must(Confirm{Revision: r.Revision() - 1, Undo: true})
+	undone := r.State
+	var objects []Put
+	for p := range undone.Objects() {
+		objects = append(objects, p)
+	}
+	stands := func(how string) {
+		t.Helper()
+		if r.Listener("db").Spec.Protocol != ProtocolTCP || r.Route("r") == nil || r.Route("r").Spec.Match.Path != "/a" {
+			t.Errorf("%s: it is not what it was", how)
+		}
+	}
+	mend := Put{Name: "r", Spec: RouteSpec{Listeners: []string{"db"}, Pools: pools}}
+	r.must(mend)
+	r.must(RestorePart{ID: "back", Objects: objects, Last: true})
+	stands("a restore")
+	r.must(mend)
+	r.must(Rollback{To: undone.Revision()})
+	stands("a rollback")
+
+	// One that is limited to some objects is a change like others.
+	r.must(mend)
+	labels := map[string]string{"team": "a"}
+	r.must(listenerOf("web", ProtocolHTTP))
+	before := r.Revision()
+	r.must(Put{Name: "s", Labels: labels, Spec: RouteSpec{Listeners: []string{"web"}, Match: RouteMatch{Path: "/s"}, Pools: pools}})
+	of := r.Revision()
+	r.must(Put{Name: "s", Labels: labels, Spec: RouteSpec{Listeners: []string{"web"}, Pools: pools}})
+	r.must(listenerOf("web", ProtocolTCP))
+	r.refused(CodeInvalid, Rollback{To: of, Labels: labels})
+	r.must(Rollback{To: before, Labels: labels})
 }

@@ -142,9 +142,9 @@ func (d *draft) confirm(c Command, op Confirm) *Error {
 	if !op.Undo {
 		return nil
 	}
-	d.undoing = true
+	d.returning = true
 	err := d.txn(c, Txn{Steps: d.stepsBack(p)})
-	d.undoing = false
+	d.returning = false
 	if err != nil {
 		d.pending, d.pendingChanged = before, false
 		return err

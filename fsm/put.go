@@ -164,7 +164,7 @@ func (d *draft) checkNames(p Put) *Error {
 				missing(fmt.Sprintf("/spec/tls/certificates/%d", i), KindCertificate, name)
 			}
 		}
-		if !d.undoing && !d.replacing {
+		if !d.returning {
 			d.checkRoutes(&f, p.Name, spec.Protocol)
 		}
 	case PoolSpec:
@@ -181,7 +181,7 @@ func (d *draft) checkNames(p Put) *Error {
 		if m := spec.Mirror; m != nil {
 			missing("/spec/mirror/pool", KindPool, m.Pool)
 		}
-		if !d.undoing {
+		if !d.returning {
 			d.checkFit(&f, spec)
 		}
 	case BackendSpec:

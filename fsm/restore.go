@@ -128,8 +128,8 @@ func (d *draft) tryReplaceAll(c Command, objects []Put) *Error {
 			return refuse(CodeLimit, "/objects", "%d are of kind %s, at most %d are taken", counts[limit.kind], limit.kind, limit.most)
 		}
 	}
-	d.unbounded, d.replacing = true, true
-	defer func() { d.unbounded, d.replacing = false, false }()
+	d.unbounded, d.returning = true, true
+	defer func() { d.unbounded, d.returning = false, false }()
 	d.dropPending()
 	d.recorded.kind = DoneRestore
 	for _, b := range below(d.backends, "") {

@@ -53,7 +53,10 @@ func (d *draft) rollback(c Command, op Rollback) *Error {
 	for i, change := range changes {
 		steps[i] = stepTo(change)
 	}
-	if err := d.txn(c, Txn{Steps: steps}); err != nil {
+	d.returning = len(op.Labels) == 0 // a part of what stood may not fit the rest
+	err := d.txn(c, Txn{Steps: steps})
+	d.returning = false
+	if err != nil {
 		return err
 	}
 	d.recorded.kind = DoneRollback
