@@ -3,6 +3,7 @@ package engine
 import (
 	"crypto/tls"
 	"io"
+	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -60,12 +61,17 @@ func TestHandshakesAreCountedByWhatBecameOfThem(t *testing.T) {
 		does   func(w *world, p *peerConn)
 		want   string // "": nothing
 	}{
-		"plain HTTP":                         {nil, saying("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), "plain_http"},
-		"no TLS at all":                      {nil, saying("\x16\x03\x01\x00\x05hello"), "protocol"},
-		"one that stalls":                    {nil, func(w *world, p *peerConn) { p.send("\x16"); _, _ = p.end() }, "timeout"},
-		"one that leaves":                    {nil, func(w *world, p *peerConn) { p.send("\x16\x03\x01"); p.Conn.Close() }, "client_left"},
-		"a look whether the port is open":    {nil, func(w *world, p *peerConn) { p.Conn.Close() }, ""},
-		"a client that does not believe":     {nil, failing(&tls.Config{RootCAs: newIssuer().pool(), ServerName: "example.com"}), "refused_by_client"},
+		"plain HTTP":                      {nil, saying("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), "plain_http"},
+		"no TLS at all":                   {nil, saying("\x16\x03\x01\x00\x05hello"), "protocol"},
+		"one that stalls":                 {nil, func(w *world, p *peerConn) { p.send("\x16"); _, _ = p.end() }, "timeout"},
+		"one that leaves":                 {nil, func(w *world, p *peerConn) { p.send("\x16\x03\x01"); p.Conn.Close() }, "client_left"},
+		"a look whether the port is open": {nil, func(w *world, p *peerConn) { p.Conn.Close() }, ""},
+		"a client that does not believe":  {nil, failing(&tls.Config{RootCAs: newIssuer().pool(), ServerName: "example.com"}), "refused_by_client"},
+		"a look that ends with a reset": {nil, func(w *world, p *peerConn) {
+			eventually(t, "it is accepted", func() bool { return w.connections() == 1 })
+			_ = p.Conn.(*net.TCPConn).SetLinger(0)
+			p.Conn.Close()
+		}, ""},
 		"an unknown name":                    {func(s *certificates.Settings) { s.RefuseUnknown = true }, failing(&tls.Config{ServerName: "other.test"}), "no_certificate"},
 		"a listener without certificates":    {func(s *certificates.Settings) { s.Certificates = nil }, failing(trusting()), "no_certificate"},
 		"an old version":                     {func(s *certificates.Settings) { s.Policy = certificates.PolicyModern }, failing(until12(trusting())), "protocol"},

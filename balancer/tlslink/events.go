@@ -208,6 +208,8 @@ func (l *Link) Failed(err error) {
 	switch {
 	case l.upper != nil:
 		l.upper.Failed(err)
+	case l.accept != nil && !l.has(began): // such is how many look whether the port is open
+		l.gone(ErrSilent)
 	case l.accept != nil:
 		l.gone(err)
 	}
