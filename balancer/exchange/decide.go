@@ -34,13 +34,13 @@ func wanted(listener, serverName string, request *http1.Request, path string) ta
 }
 
 // unrouted is the answer to a request that no route takes. Where one would, had the
-// connection been for another server name, the client may try again over one that is
-// (RFC 9110 section 15.5.20): browsers send requests for other names over a connection
-// whose certificate has those (RFC 9113 section 9.1.1).
+// connection been for the request's own host, the client may try again over one that
+// is (RFC 9110 section 15.5.20): browsers send requests for other names over a
+// connection whose certificate has those (RFC 9113 section 9.1.1).
 func unrouted(t *table.Table, settings *Settings, q *table.Request) *answer {
 	if settings.scheme() == "https" {
 		other := *q
-		other.AnyServerName = true
+		other.ServerName = table.RoutingHost(q.Host)
 		if t.Route(&other) != nil {
 			return misdirected
 		}

@@ -17,7 +17,7 @@ const (
 	OutcomeBackend   = "backend"    // a backend answers
 	OutcomeRedirect  = "redirect"   // another address is the answer
 	OutcomeResponse  = "response"   // the route's fixed response is
-	OutcomeNoRoute   = "no_route"   // no route matches: 404, or 421 if one is for another server name
+	OutcomeNoRoute   = "no_route"   // no route matches: 404
 	OutcomeNoBackend = "no_backend" // there is no backend to send it to: 503
 	OutcomeForbidden = "forbidden"  // the client may not use the route: 403
 	OutcomeLastHop   = "last_hop"   // Max-Forwards allows no further hop
@@ -135,7 +135,7 @@ func Explain(q *Question) *Explanation {
 	route, search := q.Table.Explain(&wanted)
 	e.Search = &search
 	if route == nil {
-		e.Outcome = outcomeOf(OutcomeNoRoute, unrouted(q.Table, q.Settings, &wanted), nil)
+		e.Outcome = outcomeOf(OutcomeNoRoute, noRoute, nil)
 		return e
 	}
 	e.routed(q, request, route)

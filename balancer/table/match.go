@@ -19,8 +19,6 @@ type Request struct {
 	// ServerName is what the client's TLS asked for, in any case, without a final
 	// dot; "" without TLS, or if it asked for none.
 	ServerName string
-	// AnyServerName has routes for any such name found.
-	AnyServerName bool
 	// Path is decoded and without dot segments, see [RoutingPath]; an empty one
 	// counts as "/".
 	Path string
@@ -121,7 +119,7 @@ func (c *conditions) unmet(q *Request) (kind miss, at int) {
 	if c == nil {
 		return missNone, 0
 	}
-	if c.serverName != "" && !q.AnyServerName && !isNamed(c.serverName, q.ServerName) {
+	if c.serverName != "" && !isNamed(c.serverName, q.ServerName) {
 		return missServerName, 0
 	}
 	if len(c.methods) > 0 && !slices.Contains(c.methods, q.Method) {
