@@ -14,6 +14,8 @@ type chain struct {
 	text string
 	// all are its certificates, that of the key first; none if it cannot be read.
 	all []*x509.Certificate
+	// names are what the first is for, in lower case.
+	names []string
 }
 
 func parseChain(text string) *chain {
@@ -21,6 +23,7 @@ func parseChain(text string) *chain {
 	for rest := []byte(text); ; {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
+			c.names = certificateNames(c.leaf())
 			return c
 		}
 		one, err := x509.ParseCertificate(block.Bytes)

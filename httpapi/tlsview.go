@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/x509"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -25,24 +26,44 @@ type usedBy struct {
 // tlsIndex is what of a state certificates, listeners and routes say together. What is
 // told of it by name is what one reader sees.
 type tlsIndex struct {
+	state     *fsm.State
 	shownBy   map[string][]string // listeners by certificate
 	usedBy    map[string]usedBy   // those that the reader sees
 	listeners map[string]*shownNames
+	asked     map[string]*askedNames // by listener; nil until somebody needs it
 }
 
-// shownNames are what a listener of https is asked for and has certificates for.
+// shownNames are what a listener of https has certificates for.
 type shownNames struct {
-	asked        fsm.ServerNames
-	seen         []string // of what it is asked for, that of routes which the reader sees
+	seen         bool // by the reader
 	certificates int
-	names        map[string]struct{} // of all its certificates
-	all          []string            // the same
+	names        map[string]struct{}
+	under        map[string]struct{} // their suffixes that begin with a dot
 }
 
-// covers tells whether there is a certificate for the host of a route.
+func newShownNames() *shownNames {
+	return &shownNames{names: map[string]struct{}{}, under: map[string]struct{}{}}
+}
+
+// add takes in a certificate for those names.
+func (n *shownNames) add(names []string) {
+	n.certificates++
+	for _, name := range names {
+		if _, twice := n.names[name]; twice {
+			continue
+		}
+		n.names[name] = struct{}{}
+		for suffix := range suffixes(name) {
+			n.under[suffix] = struct{}{}
+		}
+	}
+}
+
+// covers is [fsm.NamesCover] of those names, at a cost that does not grow with them.
 func (n *shownNames) covers(host string) bool {
-	if strings.HasPrefix(host, "*") {
-		return fsm.NamesCover(n.all, host)
+	if suffix, wild := strings.CutPrefix(host, "*"); wild {
+		_, covered := n.under[suffix]
+		return covered
 	}
 	_, exact := n.names[host]
 	_, parent, dotted := strings.Cut(host, ".")
@@ -50,29 +71,95 @@ func (n *shownNames) covers(host string) bool {
 	return exact || dotted && wild
 }
 
-// tls returns the index of the state that there is now, made once.
+// askedNames are what clients of a listener of https may ask for.
+type askedNames struct {
+	any bool
+	// seen are those that routes which the reader sees are for, sorted.
+	seen []string
+	// exact are hosts, parents what is behind their first dot, and wild what is behind
+	// the asterisk of those that have one.
+	exact, parents, wild map[string]struct{}
+}
+
+func newAskedNames(names fsm.ServerNames, seen []string) *askedNames {
+	asked := &askedNames{names.Any, seen, map[string]struct{}{}, map[string]struct{}{}, map[string]struct{}{}}
+	for _, host := range names.Names {
+		if suffix, wild := strings.CutPrefix(host, "*"); wild {
+			asked.wild[suffix] = struct{}{}
+			continue
+		}
+		asked.exact[host] = struct{}{}
+		if _, parent, dotted := strings.Cut(host, "."); dotted {
+			asked.parents[parent] = struct{}{}
+		}
+	}
+	return asked
+}
+
+// covered tells whether [fsm.NamesCover] holds of the name and any host, at a cost that
+// does not grow with those.
+func (n *askedNames) covered(name string) bool {
+	if _, exact := n.exact[name]; exact || n.any {
+		return true
+	}
+	if parent, wild := strings.CutPrefix(name, "*."); wild {
+		if _, has := n.parents[parent]; has {
+			return true
+		}
+	}
+	for suffix := range suffixes(name) {
+		if _, has := n.wild[suffix]; has {
+			return true
+		}
+	}
+	return false
+}
+
+// suffixes yields what of a name begins with a dot.
+func suffixes(name string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := range len(name) {
+			if name[i] == '.' && !yield(name[i:]) {
+				return
+			}
+		}
+	}
+}
+
+// tls returns the index of the state that there is now, made once. It costs what there
+// is of certificates, and not what there is of routes.
 func (v *viewer) tls() *tlsIndex {
 	if v.index != nil {
 		return v.index
 	}
 	s := v.nodes()
-	v.index = &tlsIndex{shownBy: map[string][]string{}, usedBy: map[string]usedBy{}, listeners: map[string]*shownNames{}}
-	asked, seen := s.ServerNames(nil), s.ServerNames(func(r *fsm.Route) bool { return v.by.sees(r) })
+	v.index = &tlsIndex{state: s, shownBy: map[string][]string{}, usedBy: map[string]usedBy{}, listeners: map[string]*shownNames{}}
+	var all *shownNames // is the same for each listener that shows all
 	for listener := range s.Listeners() {
 		if listener.Spec.Protocol != fsm.ProtocolHTTPS {
 			continue
 		}
-		shown := &shownNames{asked: asked[listener.Name], seen: seen[listener.Name].Names, names: map[string]struct{}{}}
-		v.index.listeners[listener.Name] = shown
+		shown := newShownNames()
+		known := listener.Spec.ShowsAll() && all != nil
+		if known {
+			*shown = *all
+		}
+		shown.seen = v.by.sees(listener)
 		for _, certificate := range shownCertificates(s, listener) {
-			shown.add(v.chains.of(s, certificate).names())
+			if !known {
+				shown.add(v.chains.of(s, certificate).names)
+			}
 			v.index.shownBy[certificate.Name] = append(v.index.shownBy[certificate.Name], listener.Name)
-			if v.by.sees(listener) {
+			if shown.seen {
 				used := v.index.usedBy[certificate.Name]
 				used.Listeners = append(used.Listeners, listener.Name)
 				v.index.usedBy[certificate.Name] = used
 			}
 		}
+		if listener.Spec.ShowsAll() {
+			all = shown
+		}
+		v.index.listeners[listener.Name] = shown
 	}
 	for pool := range s.Pools() {
 		if t := pool.Spec.TLS; t != nil && t.Certificate != "" && v.by.sees(pool) {
@@ -84,15 +171,21 @@ func (v *viewer) tls() *tlsIndex {
 	return v.index
 }
 
-// add takes in a certificate for those names.
-func (n *shownNames) add(names []string) {
-	n.certificates++
-	for _, name := range names {
-		if _, twice := n.names[name]; !twice {
-			n.names[name] = struct{}{}
-			n.all = append(n.all, name)
+// asked returns what clients of a listener of https may ask for.
+func (v *viewer) asked(listener string) *askedNames {
+	x := v.tls()
+	if x.asked == nil {
+		asked := x.state.ServerNames(nil)
+		seen := asked
+		if v.by.limited() {
+			seen = x.state.ServerNames(func(r *fsm.Route) bool { return v.by.sees(r) })
+		}
+		x.asked = map[string]*askedNames{}
+		for name, names := range asked {
+			x.asked[name] = newAskedNames(names, seen[name].Names)
 		}
 	}
+	return x.asked[listener]
 }
 
 // shownCertificates are those of a listener of https that are there.
@@ -109,9 +202,7 @@ func shownCertificates(s *fsm.State, listener *fsm.Listener) []*fsm.Certificate 
 	return all
 }
 
-// names are what a chain is for, in lower case.
-func (c *chain) names() []string { return certificateNames(c.leaf()) }
-
+// certificateNames are what a certificate is for, in lower case; none of nil.
 func certificateNames(leaf *x509.Certificate) []string {
 	names := []string{}
 	if leaf == nil {
@@ -142,22 +233,21 @@ func (v *viewer) certificateWarnings(o *fsm.Certificate, now time.Time) []string
 	if ok && now.Before(from) {
 		warnings = append(warnings, "it is not valid before "+from.Format(time.RFC3339)+": wait, or set the clocks of the nodes")
 	}
-	names, used := said.names(), v.tls().usedBy[o.Name]
+	names, used := said.names, v.tls().usedBy[o.Name]
 	switch shownBy := v.tls().shownBy[o.Name]; {
 	case !ok || len(used.Pools) > 0:
 	case len(names) == 0:
 		warnings = append(warnings, "it is for no name that clients look at: have it issued with a subject alternative name")
-	case len(shownBy) > 0 && !v.tls().anyAsksFor(shownBy, names):
+	case len(shownBy) > 0 && !v.anyAsksFor(shownBy, names):
 		warnings = append(warnings, fmt.Sprintf("no route of a listener that shows it is for a host that it is for (%s): name that in match.host, or have it issued for the hosts of the routes", few(names)))
 	}
 	return warnings
 }
 
 // anyAsksFor tells whether a route of the listeners is for any name, or one of those.
-func (x *tlsIndex) anyAsksFor(listeners, names []string) bool {
+func (v *viewer) anyAsksFor(listeners, names []string) bool {
 	return slices.ContainsFunc(listeners, func(name string) bool {
-		asked := x.listeners[name].asked
-		return asked.Any || slices.ContainsFunc(asked.Names, func(host string) bool { return fsm.NamesCover(names, host) })
+		return slices.ContainsFunc(names, v.asked(name).covered)
 	})
 }
 
@@ -173,7 +263,7 @@ func (v *viewer) listenerWarnings(o *fsm.Listener) []string {
 	if shown.certificates == 0 {
 		return []string{"it has no certificate to show, and refuses every handshake: write one, PUT /v1/certificates/NAME"}
 	}
-	bare := slices.DeleteFunc(slices.Clone(shown.seen), shown.covers)
+	bare := slices.DeleteFunc(slices.Clone(v.asked(o.Name).seen), shown.covers)
 	if len(bare) == 0 {
 		return nil
 	}
@@ -191,7 +281,7 @@ func (v *viewer) routeWarnings(o *fsm.Route) []string {
 		if len(o.Spec.Listeners) > 0 && !slices.Contains(o.Spec.Listeners, name) {
 			continue
 		}
-		if !shown.covers(host) && v.by.sees(v.nodes().Listener(name)) {
+		if shown.seen && !shown.covers(host) {
 			bare = append(bare, name)
 		}
 	}
