@@ -82,7 +82,7 @@ func (a *API) restoreSnapshot(w http.ResponseWriter, r *http.Request) error {
 	// It goes on without the client: what it began is to end.
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(r.Context()), until)
 	defer cancel()
-	objects, err := a.restorable(saved, r.URL.Query().Get("certificates"))
+	objects, err := a.restorable(ctx, saved, r.URL.Query().Get("certificates"))
 	if err != nil {
 		return err
 	}
@@ -138,10 +138,16 @@ func (f *failingReader) Read(p []byte) (int, error) {
 const certificatesKeep = "keep"
 
 // restorable returns what takes the place of all objects: those of the snapshot, whose
-// private keys are sealed for this cluster.
-func (a *API) restorable(saved *fsm.State, certificates string) ([]fsm.Put, error) {
+// private keys are sealed for this cluster. What this cluster's part of that is, is
+// not read before this node is up to date: else those that stay would be old ones.
+func (a *API) restorable(ctx context.Context, saved *fsm.State, certificates string) ([]fsm.Put, error) {
 	if certificates != "" && certificates != certificatesKeep {
 		return nil, problem.New(problem.InvalidRequest, "certificates %q: write keep, or leave it out to restore those of the snapshot: nothing was changed", clip(certificates))
+	}
+	if certificates == certificatesKeep || saved.Count(fsm.KindCertificate) > 0 {
+		if err := a.config.Cluster.ReadIndex(ctx); err != nil {
+			return nil, unplanned(err)
+		}
 	}
 	s := a.config.Cluster.State()
 	var objects []fsm.Put

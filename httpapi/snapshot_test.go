@@ -205,3 +205,25 @@ func TestCertificatesOfASnapshotAreSealedAnewOrNothingIsRestored(t *testing.T) {
 	saved, before = snapshotOf(t, from.cluster.State()), s.Version()
 	refused("one that cannot be opened", 400, "(broken)", "it was altered")
 }
+
+func TestCertificatesThatStayInARestoreAreThoseThatWereCommitted(t *testing.T) {
+	from, into := newClient(t), newClient(t)
+	saved := snapshotOf(t, from.cluster.State())
+	into.certificate(t, "site", "site.example", time.Hour).want(201)
+	old := into.cluster.State().Certificate("site")
+	renewed := fsm.Put{Name: "site", Spec: fsm.CertificateSpec{Chain: old.Spec.Chain, SealedKey: "cmVuZXdlZA=="}}
+	into.cluster.readIndex = func() error { // which this node, behind until now, learns of
+		into.cluster.apply(t, renewed)
+		return nil
+	}
+	into.send("PUT", "/v1/snapshot?certificates=keep", saved).want(200)
+	if got := into.cluster.State().Certificate("site"); got == nil || got.Spec.SealedKey != "cmVuZXdlZA==" {
+		t.Errorf("what stayed is %+v", got)
+	}
+	into.cluster.readIndex = func() error { return cluster.ErrNoQuorum }
+	version := into.cluster.State().Version()
+	into.send("PUT", "/v1/snapshot?certificates=keep", saved).wantProblem(503, "no-quorum")
+	if into.cluster.State().Version() != version {
+		t.Error("something was changed without a leader")
+	}
+}
