@@ -210,3 +210,27 @@ func TestNoFaultHasAnythingOfAKey(t *testing.T) {
 		}
 	}
 }
+
+func TestASlashInAKeyHidesNothingOfItsPlace(t *testing.T) {
+	const line = "abcdef/ghijklmnopqrst/uvwxyz0123456789"
+	key := "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqG\n" + line + "\n-----END PRIVATE KEY-----"
+	quoted, _ := json.Marshal(key)
+	for name, text := range map[string]string{
+		"as a field":      `{"pools": [{"name": "a", ` + string(quoted) + `: 1}]}`,
+		"as a line":       `{"pools": [{"name": "a", "` + line + `": ` + string(quoted) + `}]}`,
+		"behind others":   `{"routes": [{"name": "a", "match": {"` + line + `": ` + string(quoted) + `}}]}`,
+		"escaped slashes": `{"pools": [{"name": "a", ` + strings.ReplaceAll(string(quoted), "/", `\/`) + `: 1}]}`,
+	} {
+		_, faults := manifest.Parse([]byte(text), manifest.Options{})
+		told := strings.ReplaceAll(describe(faults), "~1", "/")
+		if len(faults) == 0 || !strings.Contains(told, "(of a private key)") {
+			t.Errorf("%s: %q", name, told)
+		}
+		for at := 0; at+16 <= len(line); at++ {
+			if strings.Contains(told, line[at:at+16]) {
+				t.Errorf("%s: %s", name, told)
+				break
+			}
+		}
+	}
+}

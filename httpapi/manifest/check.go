@@ -113,6 +113,7 @@ func (b *builder) hideKeys() {
 			break
 		}
 		key, rest, _ = bytes.Cut(key, []byte(end))
+		key = bytes.ReplaceAll(key, []byte(`\/`), []byte("/")) // as some write JSON
 		for _, line := range keyText.FindAll(key, -1) {
 			heads[string(line[:keyHead])] = true
 			if after, escaped := bytes.CutPrefix(line, []byte("n")); escaped && len(after) >= keyHead { // of \n in JSON
@@ -131,8 +132,27 @@ func (b *builder) hideKeys() {
 	}
 	for i := range b.faults {
 		fault := &b.faults[i]
-		fault.Message, fault.Pointer = keyText.ReplaceAllStringFunc(fault.Message, hide), keyText.ReplaceAllStringFunc(fault.Pointer, hide)
+		fault.Message = keyText.ReplaceAllStringFunc(fault.Message, hide)
+		fault.Pointer = hideNames(fault.Pointer, func(name string) string { return keyText.ReplaceAllStringFunc(name, hide) })
 	}
+}
+
+var (
+	unescapeName = strings.NewReplacer("~1", "/", "~0", "~")
+	escapeName   = strings.NewReplacer("~", "~0", "/", "~1")
+)
+
+// hideNames has each name of a pointer hidden as it is, unescaped and without those
+// before it: a slash is as common in a key as any letter.
+func hideNames(pointer string, hide func(string) string) string {
+	names := strings.Split(pointer, "/")
+	for i, escaped := range names {
+		name := unescapeName.Replace(escaped)
+		if hidden := hide(name); hidden != name {
+			names[i] = escapeName.Replace(hidden)
+		}
+	}
+	return strings.Join(names, "/")
 }
 
 // checkAddresses tells of backends of one pool that have the same address.
