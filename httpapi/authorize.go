@@ -37,7 +37,7 @@ func (a authorized) Propose(ctx context.Context, c fsm.Command) (fsm.Result, err
 			return fsm.Result{}, err
 		}
 		var kept bool
-		if narrowed.Op, kept, err = a.seal(p, s, narrowed.Op); err != nil {
+		if narrowed.Op, kept, err = a.seal(p, s, narrowed.Op, try > 1); err != nil {
 			return fsm.Result{}, err
 		}
 		own = own || kept

@@ -39,21 +39,25 @@ func certificates() *resource {
 }
 
 // seal returns the operation with the private keys in it sealed. dependent tells
-// that it holds for the object only that is there now, whose key it keeps.
-func (a authorized) seal(p *principal, s *fsm.State, op fsm.Operation) (sealed fsm.Operation, dependent bool, err error) {
+// that it holds for the object only that is there now, whose key it keeps. checked
+// tells that the keys were found to be of use before, which is not looked at again.
+func (a authorized) seal(p *principal, s *fsm.State, op fsm.Operation, checked bool) (sealed fsm.Operation, dependent bool, err error) {
 	switch op := op.(type) {
 	case fsm.Put:
-		faults, dependent, err := a.sealPut(p, s, &op)
+		faults, dependent, err := a.sealPut(p, s, &op, checked)
 		if len(faults) > 0 {
 			return op, false, problem.Invalid(faults)
 		}
 		return op, dependent, err
 	case fsm.Txn:
+		if fault := tooManyKeys(op); fault != nil {
+			return op, false, problem.Invalid([]fsm.Fault{*fault})
+		}
 		steps, faults := make([]fsm.Step, len(op.Steps)), []fsm.Fault(nil)
 		for n, step := range op.Steps {
 			if step.Put != nil {
 				put := *step.Put
-				own, kept, err := a.sealPut(p, s, &put)
+				own, kept, err := a.sealPut(p, s, &put, checked)
 				if err != nil {
 					return op, false, err
 				}
@@ -71,9 +75,30 @@ func (a authorized) seal(p *principal, s *fsm.State, op fsm.Operation) (sealed f
 	return op, false, nil
 }
 
+// tooManyKeys refuses a transaction whose private keys would take too long to check.
+func tooManyKeys(txn fsm.Txn) *fsm.Fault {
+	keys := 0
+	for n, step := range txn.Steps {
+		if step.Put == nil {
+			continue
+		}
+		spec, is := step.Put.Spec.(fsm.CertificateSpec)
+		if !is {
+			continue
+		}
+		if key, _ := keypair.Key(spec); key != "" {
+			keys++
+		}
+		if keys > keypair.MaxKeys {
+			return &fsm.Fault{Pointer: stepAt(n) + "/spec/key", Message: fmt.Sprintf("the transaction holds more than %d private keys: split it", keypair.MaxKeys)}
+		}
+	}
+	return nil
+}
+
 // sealPut seals the key of a put that has one in it as it is, or gives it the key that
 // is there.
-func (a authorized) sealPut(p *principal, s *fsm.State, put *fsm.Put) (faults []fsm.Fault, dependent bool, err error) {
+func (a authorized) sealPut(p *principal, s *fsm.State, put *fsm.Put, checked bool) (faults []fsm.Fault, dependent bool, err error) {
 	spec, is := put.Spec.(fsm.CertificateSpec)
 	if !is {
 		return nil, false, nil
@@ -82,7 +107,7 @@ func (a authorized) sealPut(p *principal, s *fsm.State, put *fsm.Put) (faults []
 	if !unsealed {
 		return nil, false, nil // by who planned it; no client can say so
 	}
-	if key != "" {
+	if key != "" && !checked {
 		faults = keypair.Check(spec.Chain, key, time.Now())
 	}
 	if len(faults) > 0 {

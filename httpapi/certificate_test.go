@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math/big"
 	"strings"
 	"testing"
@@ -19,6 +20,7 @@ import (
 
 	"evenkeel/fsm"
 	"evenkeel/httpapi"
+	"evenkeel/httpapi/keypair"
 )
 
 // testSealer seals so that a test can see what was sealed.
@@ -195,4 +197,29 @@ func TestACertificateWaitsForTheDataKey(t *testing.T) {
 	c.send("PUT", "/v1/certificates/site", bodyOf(t, map[string]any{"chain": chain, "key": private})).want(503).wantHeader("Retry-After", "1")
 	sealer.err = nil
 	c.send("PUT", "/v1/certificates/site", bodyOf(t, map[string]any{"chain": chain, "key": private})).want(201)
+}
+
+func TestATransactionHasNotMoreKeysThanAreCheckedInTime(t *testing.T) {
+	c := newClient(t)
+	c.checked = false
+	chain, private := pairOf(t, "site.example", time.Hour, newKey(t))
+	operation := func(n int, fields map[string]any) map[string]any {
+		return map[string]any{"op": "put", "kind": "certificate", "name": fmt.Sprint("c", n), "spec": fields}
+	}
+	var all []map[string]any
+	for n := range keypair.MaxKeys + 2 {
+		all = append(all, operation(n, map[string]any{"chain": chain, "key": private}))
+	}
+	for _, query := range []string{"", "?dry_run=true"} {
+		got := c.send("POST", "/v1/txn"+query, bodyOf(t, map[string]any{"operations": all})).wantProblem(400, "invalid-object")
+		if body := got.body; !strings.Contains(body, `"/operations/1000/spec/key"`) || !strings.Contains(body, "more than 1000 private keys: split it") {
+			t.Error(body)
+		}
+	}
+	c.send("POST", "/v1/txn", bodyOf(t, map[string]any{"operations": all[:keypair.MaxKeys]})).want(200)
+	// Those that keep their keys cost next to nothing, and are not counted.
+	for n := range keypair.MaxKeys {
+		all[n] = operation(n, map[string]any{"chain": chain})
+	}
+	c.send("POST", "/v1/txn", bodyOf(t, map[string]any{"operations": all})).want(200)
 }

@@ -27,7 +27,7 @@ func (a *API) try(ctx context.Context, c fsm.Command) (performed, error) {
 	c, _, err := by.narrow(before, c)
 	by.issued = "" // a token that no one made
 	if err == nil {
-		c.Op, _, err = a.authorized.seal(by, before, c.Op)
+		c.Op, _, err = a.authorized.seal(by, before, c.Op, false)
 	}
 	if err != nil {
 		return performed{}, err

@@ -60,6 +60,10 @@ func Other() fsm.Fault {
 	return fsm.Fault{Pointer: "/spec/key", Message: "is needed: the chain's first certificate is of another key than the one that is there"}
 }
 
+// MaxKeys is how many private keys are taken together, in a manifest or a transaction,
+// since to check one costs up to some milliseconds.
+const MaxKeys = 1000
+
 // minRSA and maxRSA are the least and the greatest length of an RSA key that clients
 // take, in bits. What a longer one costs to check grows with the cube of its length, so
 // one of more than maxKey bytes, which is not in PEM then, is not looked at.

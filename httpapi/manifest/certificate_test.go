@@ -163,7 +163,7 @@ func TestKeysAreBounded(t *testing.T) {
 	quotedChain, _ := json.Marshal(chain)
 	quotedKey, _ := json.Marshal(key)
 	var text strings.Builder
-	for i := range manifest.MaxKeys + 2 {
+	for i := range keypair.MaxKeys + 2 {
 		fmt.Fprintf(&text, `,{"name":"c%d","chain":%s,"key":%s}`, i, quotedChain, quotedKey)
 	}
 	_, faults := manifest.Parse([]byte(`{"certificates":[`+text.String()[1:]+`]}`), manifest.Options{})

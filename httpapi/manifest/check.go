@@ -90,10 +90,10 @@ func (b *builder) checkKey(spec fsm.CertificateSpec, now time.Time) []fsm.Fault 
 	if key == "" {
 		return nil
 	}
-	if b.keys++; b.keys <= MaxKeys {
+	if b.keys++; b.keys <= keypair.MaxKeys {
 		return keypair.Check(spec.Chain, key, now)
 	}
-	return []fsm.Fault{{Pointer: "/spec/key", Message: fmt.Sprintf("the manifest holds more than %d private keys: split it", MaxKeys)}}
+	return []fsm.Fault{{Pointer: "/spec/key", Message: fmt.Sprintf("the manifest holds more than %d private keys: split it", keypair.MaxKeys)}}
 }
 
 // keyText is what a line of a key looks like, in YAML and in JSON.

@@ -16,9 +16,6 @@ const (
 	// costs below 200 MB.
 	maxValues = 1_000_000
 	maxFaults = 100
-	// MaxKeys is how many private keys are taken, since to check one costs up to some
-	// milliseconds.
-	MaxKeys = 1000
 )
 
 // OwnerLabel is the label that tells whose manifest an object belongs to. To
