@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"evenkeel/cluster"
 	"evenkeel/fsm"
 )
 
@@ -51,5 +52,28 @@ func TestWarningsAreOfOneStateThoughTheRegistryMoves(t *testing.T) {
 	r.apply(fsm.Command{Op: fsm.Delete{Ref: fsm.Ref{Kind: fsm.KindListener, Name: "web"}}})
 	if after := v.routeWarnings(site); !slices.Equal(after, before) {
 		t.Errorf("%q, and once the listener is gone %q", before, after)
+	}
+}
+
+func TestWhatANodeSaysOfAListenerNamesNoCertificateOfOthers(t *testing.T) {
+	r := newRegistry(t)
+	of := map[string]string{"team": "a"}
+	r.apply(fsm.Command{Op: fsm.Put{Name: "web", Labels: of, Spec: fsm.ListenerSpec{Address: ":443", Protocol: fsm.ProtocolHTTPS}}})
+	chain := "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n"
+	r.apply(fsm.Command{Op: fsm.Put{Name: "own", Labels: of, Spec: fsm.CertificateSpec{Chain: chain, SealedKey: "c2VhbGVk"}}})
+	r.apply(fsm.Command{Op: fsm.Put{Name: "secret-plan", Spec: fsm.CertificateSpec{Chain: chain, SealedKey: "c2VhbGVk"}}})
+	told := func(by *principal, fault string) string {
+		report := nodeReport{Report: Report{Listeners: map[string]ListenerStatus{"web": {State: "listening", Error: fault}}}, answered: true}
+		v := &viewer{nodes: func() *fsm.State { return r.state }, members: func() []cluster.Member { return nil }, by: by, chains: &chains{}, reports: map[string]nodeReport{"n": report}}
+		return listenerStatus(v, r.state.Listener("web")).(listenersView).Nodes["n"].Error
+	}
+	const own, other = `certificate "own" cannot be shown: why`, `certificate "secret-plan" cannot be shown: why`
+	if got := told(ofTeamA, other); strings.Contains(got, "secret") || !strings.Contains(got, `which the token "l" does not see`) {
+		t.Errorf("of another's: %q", got)
+	}
+	for by, fault := range map[*principal]string{ofTeamA: own, anEditor: other} {
+		if got := told(by, fault); got != fault {
+			t.Errorf("%s is told %q", by.name, got)
+		}
 	}
 }

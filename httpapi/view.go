@@ -2,8 +2,10 @@ package httpapi
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"evenkeel/cluster"
@@ -134,9 +136,24 @@ func listenerStatus(v *viewer, o *fsm.Listener) any {
 		default:
 			status = ListenerStatus{State: "unknown", Error: "the node did not answer in time"}
 		}
+		status.Error = v.ofSeen(o, status.Error)
 		view.Nodes[v.name(uid)] = status
 	}
 	return view
+}
+
+// ofSeen returns what a node says of a listener without names of certificates that the
+// reader does not see. Those that the listener names itself are no secret.
+func (v *viewer) ofSeen(o *fsm.Listener, fault string) string {
+	if fault == "" || !v.by.limited() || !o.Spec.ShowsAll() {
+		return fault
+	}
+	for certificate := range v.nodes().Certificates() {
+		if !v.by.sees(certificate) && strings.Contains(fault, strconv.Quote(certificate.Name)) {
+			return fmt.Sprintf("the node cannot show a certificate, which the token %q does not see", v.by.name)
+		}
+	}
+	return fault
 }
 
 // backendView is a backend's status with its votes as people read them.
