@@ -169,10 +169,10 @@ func (s *secure) look(state *fsm.State, now time.Time) {
 	}
 	s.looked = now
 	still := map[string]string{}
-	hosts := s.hosts(state)
+	unasked := s.unasked(state)
 	for _, c := range s.inUse() {
 		fault := ""
-		if faults := c.Faults(now, hosts[c]...); len(faults) > 0 {
+		if faults := c.Faults(now, unasked[c]...); len(faults) > 0 {
 			fault = faults[0].Kind
 		} else if c.NotAfter.Sub(now) < expiresSoon {
 			fault = "expires soon"
@@ -186,22 +186,31 @@ func (s *secure) look(state *fsm.State, now time.Time) {
 	s.told = still
 }
 
-// hosts are, by certificate, those of the routes of all listeners that show it; none
-// of one that is for any route's, or also for backends. mu is held.
-func (s *secure) hosts(state *fsm.State) map[*certificates.Certificate][]string {
-	names := state.ServerNames(nil)
-	all, free := map[*certificates.Certificate][]string{}, map[*certificates.Certificate]bool{}
-	for name, l := range s.listeners {
+// unasked are the certificates for none of the hosts of any listener that shows them,
+// each with one of those hosts; not those that are also for backends. mu is held.
+func (s *secure) unasked(state *fsm.State) map[*certificates.Certificate][]string {
+	hosts, asked := map[*certificates.Certificate][]string{}, map[*certificates.Certificate]bool{}
+	for name, names := range state.ServerNames(nil) {
+		l := s.listeners[name]
+		if l == nil {
+			continue
+		}
+		known := names.Asked()
 		for _, c := range l.settings.Certificates {
-			all[c] = append(all[c], names[name].Names...)
-			free[c] = free[c] || names[name].Any
+			switch {
+			case asked[c]:
+			case names.Any || slices.ContainsFunc(c.Names, known.For):
+				asked[c] = true
+			case len(names.Names) > 0:
+				hosts[c] = names.Names[:1]
+			}
 		}
 	}
 	for _, p := range s.pools {
-		free[p.settings.Certificate] = true
+		asked[p.settings.Certificate] = true
 	}
-	maps.DeleteFunc(all, func(c *certificates.Certificate, _ []string) bool { return free[c] })
-	return all
+	maps.DeleteFunc(hosts, func(c *certificates.Certificate, _ []string) bool { return asked[c] })
+	return hosts
 }
 
 // listenerFault returns why a listener that is of protocol https does not speak TLS as

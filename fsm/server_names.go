@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"iter"
 	"slices"
 	"strings"
 )
@@ -50,6 +51,61 @@ func (s *State) ServerNames(sees func(*Route) bool) map[string]ServerNames {
 		all[name] = names
 	}
 	return all
+}
+
+// AskedNames tell of a certificate's name whether it is asked for, at a cost that does
+// not grow with how many there are. They are immutable.
+type AskedNames struct {
+	any bool
+	// exact are hosts, parents what is behind their first dot, and wild what is behind
+	// the asterisk of those that have one.
+	exact, parents, wild map[string]struct{}
+}
+
+// Asked returns what the names are looked up in.
+func (n ServerNames) Asked() *AskedNames {
+	asked := &AskedNames{n.Any, map[string]struct{}{}, map[string]struct{}{}, map[string]struct{}{}}
+	for _, host := range n.Names {
+		if suffix, wild := strings.CutPrefix(host, "*"); wild {
+			asked.wild[suffix] = struct{}{}
+			continue
+		}
+		asked.exact[host] = struct{}{}
+		if _, parent, dotted := strings.Cut(host, "."); dotted {
+			asked.parents[parent] = struct{}{}
+		}
+	}
+	return asked
+}
+
+// For tells whether [NamesCover] holds of a certificate's name, in lower case, and any
+// of them, or any name will do.
+func (n *AskedNames) For(name string) bool {
+	if _, exact := n.exact[name]; exact || n.any {
+		return true
+	}
+	if parent, wild := strings.CutPrefix(name, "*."); wild {
+		if _, has := n.parents[parent]; has {
+			return true
+		}
+	}
+	for suffix := range NameSuffixes(name) {
+		if _, has := n.wild[suffix]; has {
+			return true
+		}
+	}
+	return false
+}
+
+// NameSuffixes yields what of a name begins with a dot.
+func NameSuffixes(name string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := range len(name) {
+			if name[i] == '.' && !yield(name[i:]) {
+				return
+			}
+		}
+	}
 }
 
 // ServerName is the name that clients of the route ask for in their hello, in lower

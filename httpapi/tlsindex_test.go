@@ -26,10 +26,10 @@ func TestNamesAreCoveredAsTheRegistrySays(t *testing.T) {
 				t.Fatalf("%v for %s: %t, want %t", some, host, !want, want)
 			}
 		}
-		asked := newAskedNames(fsm.ServerNames{Names: some}, nil)
+		asked := fsm.ServerNames{Names: some}.Asked()
 		for _, name := range hosts {
 			want := slices.ContainsFunc(some, func(host string) bool { return fsm.NamesCover([]string{name}, host) })
-			if asked.covered(name) != want {
+			if asked.For(name) != want {
 				t.Fatalf("%s for any of %v: %t, want %t", name, some, !want, want)
 			}
 		}

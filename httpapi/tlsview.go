@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/x509"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -53,7 +52,7 @@ func (n *shownNames) add(names []string) {
 			continue
 		}
 		n.names[name] = struct{}{}
-		for suffix := range suffixes(name) {
+		for suffix := range fsm.NameSuffixes(name) {
 			n.under[suffix] = struct{}{}
 		}
 	}
@@ -73,57 +72,9 @@ func (n *shownNames) covers(host string) bool {
 
 // askedNames are what clients of a listener of https may ask for.
 type askedNames struct {
-	any bool
+	*fsm.AskedNames
 	// seen are those that routes which the reader sees are for, sorted.
 	seen []string
-	// exact are hosts, parents what is behind their first dot, and wild what is behind
-	// the asterisk of those that have one.
-	exact, parents, wild map[string]struct{}
-}
-
-func newAskedNames(names fsm.ServerNames, seen []string) *askedNames {
-	asked := &askedNames{names.Any, seen, map[string]struct{}{}, map[string]struct{}{}, map[string]struct{}{}}
-	for _, host := range names.Names {
-		if suffix, wild := strings.CutPrefix(host, "*"); wild {
-			asked.wild[suffix] = struct{}{}
-			continue
-		}
-		asked.exact[host] = struct{}{}
-		if _, parent, dotted := strings.Cut(host, "."); dotted {
-			asked.parents[parent] = struct{}{}
-		}
-	}
-	return asked
-}
-
-// covered tells whether [fsm.NamesCover] holds of the name and any host, at a cost that
-// does not grow with those.
-func (n *askedNames) covered(name string) bool {
-	if _, exact := n.exact[name]; exact || n.any {
-		return true
-	}
-	if parent, wild := strings.CutPrefix(name, "*."); wild {
-		if _, has := n.parents[parent]; has {
-			return true
-		}
-	}
-	for suffix := range suffixes(name) {
-		if _, has := n.wild[suffix]; has {
-			return true
-		}
-	}
-	return false
-}
-
-// suffixes yields what of a name begins with a dot.
-func suffixes(name string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for i := range len(name) {
-			if name[i] == '.' && !yield(name[i:]) {
-				return
-			}
-		}
-	}
 }
 
 // tls returns the index of the state that there is now, made once. It costs what there
@@ -182,7 +133,7 @@ func (v *viewer) asked(listener string) *askedNames {
 		}
 		x.asked = map[string]*askedNames{}
 		for name, names := range asked {
-			x.asked[name] = newAskedNames(names, seen[name].Names)
+			x.asked[name] = &askedNames{names.Asked(), seen[name].Names}
 		}
 	}
 	return x.asked[listener]
@@ -247,7 +198,7 @@ func (v *viewer) certificateWarnings(o *fsm.Certificate, now time.Time) []string
 // anyAsksFor tells whether a route of the listeners is for any name, or one of those.
 func (v *viewer) anyAsksFor(listeners, names []string) bool {
 	return slices.ContainsFunc(listeners, func(name string) bool {
-		return slices.ContainsFunc(names, v.asked(name).covered)
+		return slices.ContainsFunc(names, v.asked(name).For)
 	})
 }
 
