@@ -40,8 +40,9 @@ type Options struct {
 // what depends on its state. It takes at most a few hundred megabytes and seconds,
 // whatever the data are, and some milliseconds for each private key.
 func Parse(data []byte, options Options) (*Manifest, []Fault) {
-	if len(data) > MaxBytes {
-		return nil, []Fault{{Message: fmt.Sprintf("the manifest has %d bytes, at most %d are taken: split it", len(data), MaxBytes)}}
+	if len(data) > MaxBytes { // there may be more than was read of it
+		line, column := strictjson.Position(data, MaxBytes)
+		return nil, []Fault{{Line: line, Column: column, Message: fmt.Sprintf("the manifest goes on behind its %d bytes, at most so many are taken: split it", MaxBytes)}}
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	b := &builder{Manifest: &Manifest{data: data, index: map[fsm.Ref]int{}}, hint: ": put it in quotes"}

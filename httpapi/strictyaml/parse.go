@@ -70,7 +70,7 @@ var byteOrderMark = []byte("\ufeff")
 // the next is read.
 func (c *converter) stream() ([]*strictjson.Value, error) {
 	if len(c.data) > MaxBytes {
-		return nil, fail(0, "the text has %d bytes, at most %d of YAML are taken: split it, or send JSON", len(c.data), MaxBytes)
+		return nil, fail(MaxBytes, "the text has %d bytes, at most %d of YAML are taken, which end here: split it, or send JSON", len(c.data), MaxBytes)
 	}
 	if err := checkBytes(c.data); err != nil {
 		return nil, err

@@ -276,7 +276,7 @@ func TestAnAliasIsAsDeepAsWhatItStandsFor(t *testing.T) {
 
 func TestATextIsBoundedBeforeItIsRead(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
-		"by its size":   {strings.Repeat("#", strictyaml.MaxBytes+1), "the text has 4194305 bytes, at most 4194304 of YAML are taken: split it, or send JSON"},
+		"by its size":   {strings.Repeat("#", strictyaml.MaxBytes+1), "the text has 4194305 bytes, at most 4194304 of YAML are taken, which end here: split it, or send JSON"},
 		"by its places": {strings.Repeat("-\n", strictyaml.MaxPlaces+1), "the text has more than 250000 commas, brackets, colons and dashes"},
 		"with nesting":  {strings.Repeat("[", strictyaml.MaxPlaces), "the document is nested deeper than 32 levels"},
 	} {
