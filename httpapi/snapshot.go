@@ -67,6 +67,10 @@ func (a *API) restoreSnapshot(w http.ResponseWriter, r *http.Request) error {
 	if err := checkLength(r, maxSnapshot); err != nil {
 		return err
 	}
+	certificates := r.URL.Query().Get("certificates")
+	if certificates != "" && certificates != certificatesKeep {
+		return problem.New(problem.InvalidRequest, "certificates %q: write keep, or leave it out to restore those of the snapshot: nothing was changed", clip(certificates))
+	}
 	if a.restoring.Swap(true) {
 		return problem.New(problem.Overloaded, "this node restores another snapshot: nothing was changed").With("Retry-After", "10")
 	}
@@ -82,7 +86,7 @@ func (a *API) restoreSnapshot(w http.ResponseWriter, r *http.Request) error {
 	// It goes on without the client: what it began is to end.
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(r.Context()), until)
 	defer cancel()
-	objects, err := a.restorable(ctx, saved, r.URL.Query().Get("certificates"))
+	objects, err := a.restorable(ctx, saved, certificates == certificatesKeep)
 	if err != nil {
 		return err
 	}
@@ -140,31 +144,28 @@ const certificatesKeep = "keep"
 // restorable returns what takes the place of all objects: those of the snapshot, whose
 // private keys are sealed for this cluster. What this cluster's part of that is, is
 // not read before this node is up to date: else those that stay would be old ones.
-func (a *API) restorable(ctx context.Context, saved *fsm.State, certificates string) ([]fsm.Put, error) {
-	if certificates != "" && certificates != certificatesKeep {
-		return nil, problem.New(problem.InvalidRequest, "certificates %q: write keep, or leave it out to restore those of the snapshot: nothing was changed", clip(certificates))
-	}
-	if certificates == certificatesKeep || saved.Count(fsm.KindCertificate) > 0 {
+func (a *API) restorable(ctx context.Context, saved *fsm.State, keep bool) ([]fsm.Put, error) {
+	if keep || saved.Count(fsm.KindCertificate) > 0 {
 		if err := a.config.Cluster.ReadIndex(ctx); err != nil {
 			return nil, unplanned(err)
 		}
 	}
 	s := a.config.Cluster.State()
 	var objects []fsm.Put
-	if certificates == certificatesKeep {
+	if keep {
 		for put := range s.Objects() {
 			if put.Spec.Kind() == fsm.KindCertificate {
 				objects = append(objects, put)
 			}
 		}
 	}
-	sealed, err := a.resealed(s, saved, certificates == certificatesKeep)
+	sealed, err := a.resealed(s, saved, keep)
 	if err != nil {
 		return nil, err
 	}
 	for put := range saved.Objects() {
 		if spec, is := put.Spec.(fsm.CertificateSpec); is {
-			if certificates == certificatesKeep {
+			if keep {
 				continue
 			}
 			spec.SealedKey = sealed[put.Name]
