@@ -22,7 +22,9 @@ import (
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
 		// memberlist's queue watcher looks up only every 30 s whether it is shut down.
-		goleak.IgnoreTopFunction("github.com/hashicorp/memberlist.(*Memberlist).checkBroadcastQueueDepth"))
+		goleak.IgnoreTopFunction("github.com/hashicorp/memberlist.(*Memberlist).checkBroadcastQueueDepth"),
+		// raft never answers what was asked of it just as it ended.
+		goleak.IgnoreAnyFunction("evenkeel/cluster.(*consensus).await.func1"))
 }
 
 // patience is generous: the machines that run this may be busy.

@@ -156,7 +156,8 @@ func (n *Node) storeStuck(err error) {
 }
 
 // await returns a future's error, or raft.ErrRaftShutdown when raft ends
-// without giving one.
+// without giving one. Then the goroutine that waits is lost, since raft has no other
+// way to give up a future; few are, each asked for just as raft ended.
 func (c *consensus) await(f raft.Future) error {
 	done := make(chan error, 1)
 	go func() { done <- f.Error() }()
