@@ -121,6 +121,9 @@ func (b *Backend) Failed(err error) {
 		x.cut(codeOf(err, resetCancel))
 	case x.has(responded):
 		x.discardRest()
+	case x.has(clientsTime) && x.isOverdue():
+		x.backend, b.x = nil, nil
+		x.endOverdue()
 	case !x.has(headSent) && isUnprocessed(err):
 		x.unprocessed(b, err)
 	case !x.has(headSent):

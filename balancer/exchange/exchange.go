@@ -325,19 +325,14 @@ func (x *exchange) clientExpired() {
 		x.answer(noBackend)
 	case x.has(discarding | responded): // there is its response already
 		x.giveUpload()
-	case x.whole != 0 && x.loop.now() >= x.whole:
+	case x.isOverdue():
 		if x.target != nil && x.backend != nil && !x.has(clientsTime) {
 			x.blame()
 			if x.upload.Done() && !x.has(headSent) { // else it may have been the client
 				x.fault(table.FaultTimeout)
 			}
 		}
-		x.dropBackend()
-		if x.has(headSent) {
-			x.cut(resetCancel)
-			return
-		}
-		x.answer(gatewayTimeout)
+		x.endOverdue()
 	case x.has(expects):
 		x.continueNow()
 	case !x.upload.Done() && !x.has(tunnelling) && x.client.link.Buffered() == 0:
@@ -350,6 +345,21 @@ func (x *exchange) clientExpired() {
 		c.gone()
 		c.link.Abort(resetCancel)
 	}
+}
+
+// isOverdue tells whether the time that the whole request has is over. If its client
+// gave it that time, its backend knows it too, and may be the first to act on it:
+// servers of gRPC then reset the stream, as if something had gone wrong.
+func (x *exchange) isOverdue() bool { return x.whole != 0 && x.loop.now() >= x.whole }
+
+// endOverdue ends a request whose time is over.
+func (x *exchange) endOverdue() {
+	x.dropBackend()
+	if x.has(headSent) {
+		x.cut(resetCancel)
+		return
+	}
+	x.answer(gatewayTimeout)
 }
 
 const continueHead = "HTTP/1.1 100 Continue\r\n\r\n"

@@ -51,6 +51,47 @@ func TestACallEndsWithItsTime(t *testing.T) {
 	}
 }
 
+// A backend that ends a call when its time is over is not at fault, and the caller is
+// told why.
+func TestABackendMayBeTheFirstToEndACallInTime(t *testing.T) {
+	const timed = call + "grpc-timeout: 250m\r\n\r\n0\r\n\r\n"
+	for name, c := range map[string]struct {
+		after  time.Duration
+		begun  bool
+		status string // or a reset, if ""
+		blamed int
+	}{
+		"before it answers":  {250 * time.Millisecond, false, "4", 0},
+		"amid its answer":    {250 * time.Millisecond, true, "", 0},
+		"before it is time":  {249 * time.Millisecond, false, "14", 1},
+		"long before, begun": {time.Millisecond, true, "", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, fsm.PoolSpec{}, 1)
+			client := w.client()
+			client.give(timed)
+			b := w.dialled[0]
+			b.events.Connected()
+			if c.begun {
+				b.give("HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nTransfer-Encoding: chunked\r\n\r\n")
+				client.take()
+			}
+			w.now += int64(c.after)
+			b.closed = true
+			b.events.Failed(&ResetError{Code: resetCancel})
+			if got := client.take(); c.status != "" && !strings.Contains(got, "\r\nGrpc-Status: "+c.status+"\r\n") {
+				t.Errorf("%q, want status %s", got, c.status)
+			}
+			if c.status == "" && (!client.aborted || client.code != resetCancel) {
+				t.Errorf("aborted %v with code %d", client.aborted, client.code)
+			}
+			if len(w.suspected) != c.blamed {
+				t.Errorf("blamed %v, want %d", w.suspected, c.blamed)
+			}
+		})
+	}
+}
+
 func TestTheShorterTimeCounts(t *testing.T) {
 	w := newWorld(t, fsm.PoolSpec{Timeouts: &fsm.PoolTimeouts{Request: fsm.Duration(time.Second)}}, 1)
 	c := w.client()
