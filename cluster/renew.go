@@ -112,7 +112,9 @@ func (r *renewer) run(ctx context.Context, call func(context.Context, []Renewal)
 		}
 		for more := true; more && ctx.Err() == nil; {
 			var batch []renewing
-			batch, more = r.take()
+			if batch, more = r.take(); len(batch) == 0 {
+				break // whoever woke it up was taken along with those before
+			}
 			items := make([]Renewal, len(batch))
 			for i, one := range batch {
 				items[i] = one.Renewal

@@ -196,11 +196,13 @@ func TestRenewalsOfOneNodeShareItsCalls(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	r.wake <- struct{}{} // as one does that was taken before it could
+	eventually(t, "it wakes up", func() bool { return len(r.wake) == 0 })
+	cancel()
+	<-done
 	if fmt.Sprint(sizes) != "[1 1000 1000 400]" || unknown != 4 {
 		t.Errorf("calls of %v, %d not registered", sizes, unknown)
 	}
-	cancel()
-	<-done
 }
 
 func TestMoreRenewalsThanANodeTakesAreRefused(t *testing.T) {
