@@ -238,7 +238,7 @@ func TestFaultsAreBounded(t *testing.T) {
 func TestSizeIsBounded(t *testing.T) {
 	head := "# a file\n# of comments: "
 	for most, want := range map[int]string{
-		manifest.MaxBytes:   fmt.Sprintf("2:%d: the manifest goes on behind its 16777216 bytes", manifest.MaxBytes-len("# a file\n")+1),
+		manifest.MaxBytes:   fmt.Sprintf("2:%d: the manifest has more than the 16777216 bytes that are taken, which end here: split it", manifest.MaxBytes-len("# a file\n")+1),
 		strictyaml.MaxBytes: fmt.Sprintf("2:%d: the text has 4194305 bytes, at most 4194304 of YAML are taken, which end here: split it, or send JSON", strictyaml.MaxBytes-len("# a file\n")+1),
 	} {
 		_, faults := manifest.Parse([]byte(head+strings.Repeat("#", most+1-len(head))), manifest.Options{})

@@ -42,7 +42,7 @@ type Options struct {
 func Parse(data []byte, options Options) (*Manifest, []Fault) {
 	if len(data) > MaxBytes { // there may be more than was read of it
 		line, column := strictjson.Position(data, MaxBytes)
-		return nil, []Fault{{Line: line, Column: column, Message: fmt.Sprintf("the manifest goes on behind its %d bytes, at most so many are taken: split it", MaxBytes)}}
+		return nil, []Fault{{Line: line, Column: column, Message: fmt.Sprintf("the manifest has more than the %d bytes that are taken, which end here: split it", MaxBytes)}}
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	b := &builder{Manifest: &Manifest{data: data, index: map[fsm.Ref]int{}}, hint: ": put it in quotes"}
