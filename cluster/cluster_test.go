@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience is generous: the machines that run this may be busy.
-const patience = 30 * time.Second
+const patience = 90 * time.Second
 
 // testNode is a node that runs.
 type testNode struct {
@@ -60,7 +60,7 @@ func newTestCluster(t testing.TB) *testCluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &testCluster{t: t, root: t.TempDir(), secrets: ring, dirs: map[string]string{}, binds: map[string]string{}, nodes: map[string]*testNode{}, logs: &syncBuffer{}, hangAfter: patience}
+	c := &testCluster{t: t, root: t.TempDir(), secrets: ring, dirs: map[string]string{}, binds: map[string]string{}, nodes: map[string]*testNode{}, logs: &syncBuffer{}, hangAfter: 30 * time.Second}
 	t.Cleanup(func() {
 		for name := range c.nodes {
 			c.stop(name)

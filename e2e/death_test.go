@@ -188,7 +188,7 @@ func checkWriteRefused(t *testing.T, node *harness.Node) {
 	if got := answer.Header.Get("Content-Type"); got != "application/problem+json" {
 		t.Errorf("a refusal's Content-Type is %q", got)
 	}
-	if took := time.Since(begin); took > harness.Patience/2 {
+	if took := time.Since(begin); took > 20*time.Second {
 		t.Errorf("a write without quorum was refused only after %v", took)
 	}
 }

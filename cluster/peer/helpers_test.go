@@ -24,7 +24,7 @@ const (
 	bob   = "0a6d0f6e-0000-4000-8000-00000000000b"
 
 	// patience is how long a test waits for what must happen.
-	patience = 30 * time.Second
+	patience = 60 * time.Second
 )
 
 // oneSecret is the secret of nodes that belong together.

@@ -284,7 +284,7 @@ func TestRunEndsWithACallInIt(t *testing.T) {
 	take(t, entered)
 	began := time.Now()
 	stop()
-	if took := time.Since(began); took > patience/2 {
+	if took := time.Since(began); took > 15*time.Second {
 		t.Errorf("the end took %s", took)
 	}
 	if err := take(t, done); err == nil || errors.Is(err, ErrUnreachable) {

@@ -8,7 +8,7 @@ import (
 // Patience is how long a scenario waits for what a healthy machine does within
 // a second or two. It is generous because the tests may share two slow cores
 // with other work.
-const Patience = 40 * time.Second
+const Patience = 90 * time.Second
 
 // Eventually polls until the condition returns nil, and fails the test with
 // the condition's last error when Patience ends.
