@@ -19,9 +19,6 @@ import (
 const (
 	// collectorLook is between two looks at how often the heap was collected.
 	collectorLook = time.Second
-	// collectorGlance is after what a look is due already if there were too many: a
-	// burst is paced before it is over.
-	collectorGlance = collectorLook / 10
 	// oftenCollected is how many collections between two looks are too many.
 	oftenCollected = 2
 	// calmLooks is how many looks in a row have to find little allocated until the
@@ -65,7 +62,7 @@ func (p *collectorPace) percent(collections, allocated, live uint64) int {
 // paceCollector adjusts Go's garbage collector until ctx ends, unless GOGC says
 // how it is to be. GOMEMLIMIT bounds the memory in any case.
 func paceCollector(ctx context.Context) error {
-	ticker := time.NewTicker(collectorGlance)
+	ticker := time.NewTicker(collectorLook)
 	defer ticker.Stop()
 	if os.Getenv("GOGC") != "" {
 		<-ctx.Done()
@@ -74,18 +71,14 @@ func paceCollector(ctx context.Context) error {
 	var pace collectorPace
 	set, seen, before := usualPercent, collections(), allocated()
 	defer func() { debug.SetGCPercent(usualPercent) }()
-	for glances := 1; ; glances++ {
+	for {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
 			return nil
 		}
-		total := collections()
-		if total-seen < oftenCollected && glances < int(collectorLook/collectorGlance) {
-			continue
-		}
-		glances = 0
-		ever, wasBusy := allocated(), pace.busy
+		total, ever := collections(), allocated()
+		wasBusy := pace.busy
 		want := pace.percent(total-seen, ever-before, liveHeap())
 		seen, before = total, ever
 		if want == usualPercent && set != want || abs(want-set) > set/4 { // to set it stops all threads once more

@@ -45,10 +45,10 @@ func TestTheCollectorIsPacedAndLeftAsItWas(t *testing.T) {
 		for range oftenCollected {
 			runtime.GC()
 		}
-		time.Sleep(collectorGlance)
+		time.Sleep(collectorLook)
 		synctest.Wait()
 		if got := percent(); got <= usualPercent {
-			t.Errorf("GOGC is %d as soon as the heap is collected often", got)
+			t.Errorf("GOGC is %d while the heap is collected often", got)
 		}
 		before := collections()
 		for range calmLooks {
